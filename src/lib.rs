@@ -1,0 +1,17 @@
+//! Millpond
+#![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic))]
+
+// Floor 0, words: plain values, no I/O, no clock.
+mod error;
+mod status;
+mod time;
+mod wake;
+// Floor 1, rules: answers computed from their arguments alone.
+// Floor 2, parts: each does one job and knows none of its neighbours.
+// Floor 3, means: parts joined into a way in, a way out, a memory.
+// Floor 4, the exchange.
+// Roof: the whole, assembled.
+
+pub use error::Error;
+pub use time::{HttpDate, Now};
