@@ -1,0 +1,274 @@
+//! Cache-Control (RFC 9111 §5.2) and Pragma (§5.4) as values. Reads; decides nothing.
+//!
+//! Where the text leaves a doubt, the reading that stores less and reuses less wins: of two equal directives the more
+//! restrictive counts, a restriction with a malformed argument counts, a permission with one does not, a lifetime that
+//! is not a number is zero (§4.2.1), and `no-cache="…"` and `private="…"` with field names count as the plain ones,
+//! as §5.2.2.4 and §5.2.2.7 allow.
+
+use super::Fields;
+use super::list::{MAX_SECONDS, delta_seconds, is_token_byte, members, quoted_length};
+
+/// The directives of a response that concern a shared cache; seconds are delta-seconds, at most 2^31.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct ResponseDirectives {
+    pub no_store: bool,
+    pub no_cache: bool,
+    pub private: bool,
+    pub public: bool,
+    pub must_revalidate: bool,
+    pub proxy_revalidate: bool,
+    pub must_understand: bool,
+    pub max_age: Option<u32>,
+    pub s_maxage: Option<u32>,
+    /// RFC 5861 §3
+    pub stale_while_revalidate: Option<u32>,
+    /// RFC 5861 §4
+    pub stale_if_error: Option<u32>,
+}
+
+impl ResponseDirectives {
+    /// Reads all Cache-Control lines; without any, `Pragma: no-cache` counts as `no-cache`.
+    pub fn parse(fields: &dyn Fields) -> ResponseDirectives {
+        let mut found = ResponseDirectives::default();
+        let has_pragma = for_each_directive(fields, &mut |directive| found.add(directive));
+        found.no_cache |= has_pragma;
+        found
+    }
+
+    fn add(&mut self, directive: Directive<'_>) {
+        let is_clean = !matches!(directive.argument, Argument::Broken);
+        // A number that cannot be read is the most restrictive one (RFC 9111 §4.2.1).
+        let seconds = directive.seconds().unwrap_or(0);
+        match directive {
+            _ if directive.is("max-age") => keep_least(&mut self.max_age, seconds),
+            _ if directive.is("s-maxage") => keep_least(&mut self.s_maxage, seconds),
+            _ if directive.is("stale-while-revalidate") => keep_least(&mut self.stale_while_revalidate, seconds),
+            _ if directive.is("stale-if-error") => keep_least(&mut self.stale_if_error, seconds),
+            _ if directive.is("no-store") => self.no_store = true,
+            _ if directive.is("no-cache") => self.no_cache = true,
+            _ if directive.is("private") => self.private = true,
+            _ if directive.is("must-revalidate") => self.must_revalidate = true,
+            _ if directive.is("proxy-revalidate") => self.proxy_revalidate = true,
+            _ if directive.is("public") => self.public |= is_clean,
+            _ if directive.is("must-understand") => self.must_understand |= is_clean,
+            _ => {}
+        }
+    }
+}
+
+/// The directives of a request (RFC 9111 §5.2.1); seconds are delta-seconds, at most 2^31.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct RequestDirectives {
+    pub no_store: bool,
+    pub no_cache: bool,
+    pub only_if_cached: bool,
+    pub max_age: Option<u32>,
+    pub min_fresh: Option<u32>,
+    /// `max-stale` without a number is 2^31.
+    pub max_stale: Option<u32>,
+}
+
+impl RequestDirectives {
+    /// Reads all Cache-Control lines; without any, `Pragma: no-cache` counts as `no-cache` (RFC 9111 §5.4). A number
+    /// that cannot be read is no wish at all.
+    pub fn parse(fields: &dyn Fields) -> RequestDirectives {
+        let mut found = RequestDirectives::default();
+        let has_pragma = for_each_directive(fields, &mut |directive| found.add(directive));
+        found.no_cache |= has_pragma;
+        found
+    }
+
+    fn add(&mut self, directive: Directive<'_>) {
+        let seconds = directive.seconds();
+        match directive {
+            _ if directive.is("no-store") => self.no_store = true,
+            _ if directive.is("no-cache") => self.no_cache = true,
+            _ if directive.is("only-if-cached") => self.only_if_cached = true,
+            _ if directive.is("max-stale") && matches!(directive.argument, Argument::Missing) => {
+                keep_least(&mut self.max_stale, MAX_SECONDS);
+            }
+            _ => {
+                let Some(seconds) = seconds else { return };
+                if directive.is("max-age") {
+                    keep_least(&mut self.max_age, seconds);
+                } else if directive.is("max-stale") {
+                    keep_least(&mut self.max_stale, seconds);
+                } else if directive.is("min-fresh") {
+                    self.min_fresh = self.min_fresh.max(Some(seconds));
+                }
+            }
+        }
+    }
+}
+
+struct Directive<'a> {
+    name: &'a [u8],
+    argument: Argument<'a>,
+}
+
+enum Argument<'a> {
+    Missing,
+    /// A token, or the inside of a quoted string with its escapes.
+    Given(&'a [u8]),
+    /// Something that is neither, for example `= 5`.
+    Broken,
+}
+
+impl<'a> Directive<'a> {
+    /// `None` where the member does not start with a name.
+    fn parse(member: &'a [u8]) -> Option<Directive<'a>> {
+        let end = member.iter().position(|&byte| !is_token_byte(byte)).unwrap_or(member.len());
+        let (name, rest) = member.split_at_checked(end).filter(|(name, _)| !name.is_empty())?;
+        let argument = match rest {
+            [] => Argument::Missing,
+            [b'=', quoted @ ..] if quoted_length(quoted) == Some(quoted.len()) => {
+                Argument::Given(quoted.get(1..quoted.len() - 1).unwrap_or_default())
+            }
+            [b'=', token @ ..] if !token.is_empty() && token.iter().all(|&byte| is_token_byte(byte)) => {
+                Argument::Given(token)
+            }
+            _ => Argument::Broken,
+        };
+        Some(Directive { name, argument })
+    }
+
+    fn is(&self, name: &str) -> bool {
+        self.name.eq_ignore_ascii_case(name.as_bytes())
+    }
+
+    fn seconds(&self) -> Option<u32> {
+        match self.argument {
+            Argument::Given(text) => delta_seconds(text),
+            Argument::Missing | Argument::Broken => None,
+        }
+    }
+}
+
+/// Calls `each` for every Cache-Control directive; true where there is no such line and Pragma says `no-cache`.
+fn for_each_directive(fields: &dyn Fields, each: &mut dyn FnMut(Directive<'_>)) -> bool {
+    let (mut has_cache_control, mut has_pragma) = (false, false);
+    fields.for_each(&mut |name, value| {
+        if name.eq_ignore_ascii_case(b"cache-control") {
+            has_cache_control = true;
+            members(value).filter_map(Directive::parse).for_each(&mut *each);
+        } else if name.eq_ignore_ascii_case(b"pragma") {
+            has_pragma |= members(value).any(|member| member.eq_ignore_ascii_case(b"no-cache"));
+        }
+    });
+    has_pragma && !has_cache_control
+}
+
+fn keep_least(kept: &mut Option<u32>, seconds: u32) {
+    *kept = Some(kept.map_or(seconds, |least| least.min(seconds)));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{Line, Lines};
+    use super::*;
+    use proptest::prelude::*;
+
+    fn response(lines: &[&str]) -> ResponseDirectives {
+        let lines: Vec<_> = lines.iter().map(|line| ("cAche-control", *line)).collect();
+        ResponseDirectives::parse(&Lines(&lines))
+    }
+
+    #[test]
+    fn max_age_is_read_exactly_or_is_zero() {
+        let rows: [(&[&str], Option<u32>); 22] = [
+            (&["max-age=3600"], Some(3600)),
+            (&["MaX-aGe=3600"], Some(3600)),
+            (&["foobar, max-age=3600"], Some(3600)),
+            (&["max-age=\"3600\""], Some(3600)),
+            (&["max-age=003600"], Some(3600)),
+            (&["max-age=99999999999"], Some(MAX_SECONDS)),
+            (&["max-age=1800, max-age=1"], Some(1)),
+            (&["max-age=1, max-age=1800"], Some(1)),
+            (&["max-age=1800", "max-age=1"], Some(1)),
+            (&["extension=\"max-age=3600\", max-age=1"], Some(1)),
+            (&["max-age=1, extension=\"max-age=3600\""], Some(1)),
+            (&["extension=\"max-age=3600\""], None),
+            (&["max-age =3600"], Some(0)),
+            (&["max-age= 3600"], Some(0)),
+            (&["max-age='3600'"], Some(0)),
+            (&["max-age=3600.0"], Some(0)),
+            (&["max-age=-100"], Some(0)),
+            (&["max-age=a100"], Some(0)),
+            (&["max-age=100a"], Some(0)),
+            (&["max-age"], Some(0)),
+            (&["max-age=\"36\"00"], Some(0)),
+            (&["max-agee=1", "x-max-age=1", "=1"], None),
+        ];
+        for (lines, expected) in rows {
+            assert_eq!(response(lines).max_age, expected, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn restrictions_count_however_they_are_written() {
+        assert!(response(&["max-age=600", "No-StOrE"]).no_store);
+        assert!(response(&["no-store=1, public"]).no_store);
+        assert!(response(&["ext=\"abc, no-store"]).no_store);
+        assert!(response(&["PRIVATE, max-age=600"]).private);
+        assert!(response(&["private=\"set-cookie\", max-age=600"]).private);
+        assert!(response(&["no-cache=\"a, b\", max-age=600"]).no_cache);
+        assert!(response(&["no-cache = a"]).no_cache);
+        assert!(response(&["must-revalidate,proxy-revalidate"]).proxy_revalidate);
+        assert!(!response(&["ext=\"no-store, private\""]).no_store);
+    }
+
+    #[test]
+    fn permissions_count_only_when_clean() {
+        assert!(response(&["public"]).public);
+        assert!(!response(&["public = x"]).public);
+        assert_eq!(response(&["stale-while-revalidate=x"]).stale_while_revalidate, Some(0));
+        assert_eq!(response(&["stale-if-error=60, stale-if-error=5"]).stale_if_error, Some(5));
+    }
+
+    #[test]
+    fn pragma_counts_only_without_cache_control() {
+        assert!(ResponseDirectives::parse(&Lines(&[("Pragma", "x, No-Cache")])).no_cache);
+        assert!(RequestDirectives::parse(&Lines(&[("pragma", "no-cache")])).no_cache);
+        assert!(!RequestDirectives::parse(&Lines(&[("pragma", "unknown")])).no_cache);
+        let both = [("Pragma", "no-cache"), ("Cache-Control", "max-age=1")];
+        assert!(!RequestDirectives::parse(&Lines(&both)).no_cache);
+    }
+
+    #[test]
+    fn request_wishes_are_the_strictest_that_can_be_read() {
+        let none = RequestDirectives::default();
+        let rows = [
+            ("no-cache, no-store", RequestDirectives { no_cache: true, no_store: true, ..none }),
+            ("only-if-cached", RequestDirectives { only_if_cached: true, ..none }),
+            ("max-age=5, max-age=3", RequestDirectives { max_age: Some(3), ..none }),
+            ("min-fresh=5, min-fresh=7", RequestDirectives { min_fresh: Some(7), ..none }),
+            ("max-stale", RequestDirectives { max_stale: Some(MAX_SECONDS), ..none }),
+            ("max-stale, max-stale=4", RequestDirectives { max_stale: Some(4), ..none }),
+            ("max-age=x, min-fresh=, max-stale=x", none),
+        ];
+        for (line, expected) in rows {
+            assert_eq!(RequestDirectives::parse(&Lines(&[("Cache-Control", line)])), expected, "{line}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_without_panic(
+            any: Vec<u8>,
+            near in "(no-store|private|max-age|public)?[ =\",\\\\]{0,4}(no-cache|60|x)?[ =\",\\\\]{0,3}",
+        ) {
+            for value in [&any[..], near.as_bytes()] {
+                ResponseDirectives::parse(&Line("Cache-Control", value));
+                RequestDirectives::parse(&Line("Cache-Control", value));
+            }
+        }
+
+        #[test]
+        fn what_stands_before_or_after_cannot_hide_a_restriction(junk in r#"([ !#-\[\]-~]|="([ !#-\[\]-~]|\\"){0,5}"){0,8}"#) {
+            let line = format!("{junk}, no-store, {junk}");
+            prop_assert!(response(&[&line]).no_store);
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! May this response be stored by a shared cache (RFC 9111 §3), and for how long does it stay fresh?
+//!
+//! Stricter than the RFC where an open cache is an attack (reliability requirements 12 and 13, decision 33): Set-Cookie,
+//! errors, and answers to conditions are not stored on the strength of what the RFC merely allows. Does not know sizes.
+
+use super::directives::{RequestDirectives, ResponseDirectives};
+use super::freshness::{Freshness, Source, Times};
+use super::validator::Validators;
+use super::variant::Vary;
+use super::{Fields, Rules, Why};
+
+/// What the decision needs of the request that fetched the response.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestFacts<'a> {
+    /// As sent: methods are case-sensitive.
+    pub method: &'a str,
+    /// It had an Authorization field.
+    pub has_authorization: bool,
+    /// Its Cache-Control; the default where it had none.
+    pub directives: RequestDirectives,
+}
+
+/// The decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Storable {
+    /// It may be stored, with this freshness.
+    Yes(Freshness),
+    /// It may not.
+    No(Why),
+}
+
+/// Decides for one response. After a 304, `response` is the freshened head ([`super::freshen::Freshened`]).
+pub fn storable(
+    request: &RequestFacts<'_>,
+    status: u16,
+    response: &dyn Fields,
+    rules: &Rules,
+    times: Times,
+) -> Storable {
+    let directives = ResponseDirectives::parse(response);
+    if let Some(why) = refusal(request, status, &directives, response, rules) {
+        return Storable::No(why);
+    }
+    let freshness = Freshness::of(status, &directives, response, times);
+    let is_explicit = !matches!(freshness.source(), Source::Heuristic | Source::None);
+    let freshness = match is_error(status) {
+        true if !is_explicit => return Storable::No(Why::NoFreshness),
+        true => freshness.capped(ERROR_LIFETIME),
+        false => freshness,
+    };
+    let is_usable = freshness.is_fresh(times.response) && !freshness.is_no_cache();
+    let is_usable_stale =
+        !freshness.forbids_stale() && (freshness.stale_while_revalidate() > 0 || freshness.stale_if_error() > Some(0));
+    if is_usable
+        || is_usable_stale
+        || (!is_error(status) && !Validators::of(response, times.response.date()).is_empty())
+    {
+        Storable::Yes(freshness)
+    } else if freshness.is_no_cache() {
+        Storable::No(Why::NoCache)
+    } else {
+        Storable::No(Why::NoFreshness)
+    }
+}
+
+/// What forbids storing, whatever the freshness, if anything does.
+fn refusal(
+    request: &RequestFacts<'_>,
+    status: u16,
+    directives: &ResponseDirectives,
+    response: &dyn Fields,
+    rules: &Rules,
+) -> Option<Why> {
+    // RFC 9111 §3.5 and, for cookies, reliability requirement 13.
+    let is_shared = directives.public || directives.s_maxage.is_some();
+    let must_understand = directives.must_understand;
+    let rows = [
+        (Why::Method, request.method != "GET"),
+        (Why::Status, !is_storable_status(status)),
+        (Why::RequestNoStore, request.directives.no_store && !rules.ignore_client_cache_control),
+        (Why::MustUnderstand, must_understand && !is_understood(status)),
+        // RFC 9111 §5.2.2.3: must-understand with a known status sets no-store aside.
+        (Why::NoStore, directives.no_store && !must_understand),
+        (Why::Private, directives.private),
+        (Why::Authorization, request.has_authorization && !is_shared && !directives.must_revalidate),
+        (Why::SetCookie, has_set_cookie(response) && !(is_shared && rules.store_set_cookie)),
+    ];
+    let why = rows.iter().find(|(_, is_forbidden)| *is_forbidden).map(|(why, _)| *why);
+    why.or_else(|| (Vary::parse(response) == Vary::Any).then_some(Why::VaryStar))
+}
+
+/// Final statuses, without those that answer a Range or a condition (reliability requirement 12).
+fn is_storable_status(status: u16) -> bool {
+    (200..=599).contains(&status) && !matches!(status, 206 | 304 | 412 | 416)
+}
+
+/// Statuses whose caching rules are known here (RFC 9110 §15, RFC 9111 §3, RFC 6585, RFC 7725).
+fn is_understood(status: u16) -> bool {
+    matches!(status, 200..=205 | 300..=303 | 307 | 308 | 400..=411 | 413..=415 | 417 | 421 | 422 | 426 | 428 | 429)
+        || matches!(status, 431 | 451 | 500..=505 | 511)
+}
+
+/// Errors that must not stay: with explicit freshness only, and not for long (decision 33).
+fn is_error(status: u16) -> bool {
+    matches!(status, 400 | 408 | 413 | 414 | 429 | 431 | 500..=599)
+}
+
+fn has_set_cookie(response: &dyn Fields) -> bool {
+    let mut is_found = false;
+    response.for_each(&mut |name, _| {
+        is_found |= name.eq_ignore_ascii_case(b"set-cookie") || name.eq_ignore_ascii_case(b"set-cookie2");
+    });
+    is_found
+}
+
+/// Seconds an error stays at most (decision 33).
+const ERROR_LIFETIME: u32 = 10;
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{Lines, at, date};
+    use super::*;
+
+    const GET: RequestFacts<'static> = RequestFacts {
+        method: "GET",
+        has_authorization: false,
+        directives: RequestDirectives {
+            no_store: false,
+            no_cache: false,
+            only_if_cached: false,
+            max_age: None,
+            min_fresh: None,
+            max_stale: None,
+        },
+    };
+    const TIMES: fn() -> Times = || Times { request: at(0), response: at(0) };
+
+    type Row<'a> = (u16, &'a [(&'a str, &'a str)], Result<u32, Why>);
+
+    /// The lifetime in seconds, or why not.
+    fn check(request: &RequestFacts<'_>, status: u16, lines: &[(&str, &str)], rules: &Rules) -> Result<u32, Why> {
+        match storable(request, status, &Lines(lines), rules, TIMES()) {
+            Storable::Yes(freshness) => Ok(freshness.lifetime()),
+            Storable::No(why) => Err(why),
+        }
+    }
+
+    #[test]
+    fn responses_are_stored_by_cache_control() {
+        let rows = [
+            ("max-age=600", Ok(600)),
+            ("s-maxage=60, max-age=600", Ok(60)),
+            ("max-age=600, no-store", Err(Why::NoStore)),
+            ("max-age=600, No-Store=x", Err(Why::NoStore)),
+            ("PRIVATE, max-age=600", Err(Why::Private)),
+            ("private=\"set-cookie\", max-age=600", Err(Why::Private)),
+            ("max-age=0", Err(Why::NoFreshness)),
+            ("max-age=x", Err(Why::NoFreshness)),
+            ("public", Err(Why::NoFreshness)),
+            ("no-cache", Err(Why::NoCache)),
+            ("max-age=600, no-cache", Err(Why::NoCache)),
+            ("max-age=0, stale-while-revalidate=5", Ok(0)),
+            ("max-age=0, stale-if-error=5", Ok(0)),
+            ("max-age=0, stale-if-error=5, must-revalidate", Err(Why::NoFreshness)),
+            ("max-age=600, must-understand, no-store", Ok(600)),
+            ("", Err(Why::NoFreshness)),
+        ];
+        for (value, expected) in rows {
+            assert_eq!(check(&GET, 200, &[("Cache-Control", value)], &Rules::default()), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_validator_is_worth_storing_without_freshness() {
+        let day_ago = date(-86_400);
+        let rows: [Row<'_>; 6] = [
+            (200, &[("ETag", "\"a\"")], Ok(0)),
+            (200, &[("ETag", "\"a\""), ("Cache-Control", "no-cache")], Ok(0)),
+            (200, &[("Last-Modified", &day_ago)], Ok(8640)),
+            (200, &[("Cache-Control", "max-age=600"), ("Cache-Control", "no-store")], Err(Why::NoStore)),
+            (200, &[("Cache-Control", "max-age=10"), ("Age", "15")], Err(Why::NoFreshness)),
+            (200, &[("Cache-Control", "max-age=10"), ("Age", "15"), ("ETag", "\"a\"")], Ok(10)),
+        ];
+        for (status, lines, expected) in rows {
+            assert_eq!(check(&GET, status, lines, &Rules::default()), expected, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn errors_need_explicit_freshness_and_stay_ten_seconds() {
+        let day_ago = date(-86_400);
+        let rows: [Row<'_>; 15] = [
+            (500, &[("Cache-Control", "max-age=600")], Ok(10)),
+            (503, &[("Cache-Control", "s-maxage=4")], Ok(4)),
+            (400, &[("Cache-Control", "max-age=600")], Ok(10)),
+            (429, &[("Last-Modified", &day_ago)], Err(Why::NoFreshness)),
+            (414, &[("Last-Modified", &day_ago)], Err(Why::NoFreshness)),
+            (501, &[("Last-Modified", &day_ago), ("Cache-Control", "public")], Err(Why::NoFreshness)),
+            (500, &[("ETag", "\"a\"")], Err(Why::NoFreshness)),
+            (500, &[("ETag", "\"a\""), ("Cache-Control", "max-age=0")], Err(Why::NoFreshness)),
+            (404, &[("Cache-Control", "max-age=600")], Ok(600)),
+            (404, &[("Last-Modified", &day_ago)], Ok(8640)),
+            (404, &[], Err(Why::NoFreshness)),
+            (403, &[("Last-Modified", &day_ago)], Ok(0)),
+            (403, &[], Err(Why::NoFreshness)),
+            (302, &[("Cache-Control", "max-age=600")], Ok(600)),
+            (299, &[("Cache-Control", "max-age=600, must-understand")], Err(Why::MustUnderstand)),
+        ];
+        for (status, lines, expected) in rows {
+            assert_eq!(check(&GET, status, lines, &Rules::default()), expected, "{status} {lines:?}");
+        }
+    }
+
+    #[test]
+    fn parts_conditions_and_interim_responses_are_never_stored() {
+        for status in [0, 100, 101, 103, 199, 206, 304, 412, 416, 600] {
+            let lines = [("Cache-Control", "public, max-age=600")];
+            assert_eq!(check(&GET, status, &lines, &Rules::default()), Err(Why::Status), "{status}");
+        }
+    }
+
+    #[test]
+    fn only_get_is_stored() {
+        for method in ["HEAD", "POST", "OPTIONS", "get", "QUERY"] {
+            let request = RequestFacts { method, ..GET };
+            assert_eq!(check(&request, 200, &[("Cache-Control", "max-age=6")], &Rules::default()), Err(Why::Method));
+        }
+    }
+
+    #[test]
+    fn an_answer_to_authorization_needs_to_be_shared() {
+        let request = RequestFacts { has_authorization: true, ..GET };
+        let rows = [
+            ("max-age=600", Err(Why::Authorization)),
+            ("max-age=600, proxy-revalidate", Err(Why::Authorization)),
+            ("max-age=600, public", Ok(600)),
+            ("s-maxage=600", Ok(600)),
+            ("max-age=600, must-revalidate", Ok(600)),
+        ];
+        for (value, expected) in rows {
+            assert_eq!(check(&request, 200, &[("Cache-Control", value)], &Rules::default()), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn cookies_are_stored_only_where_both_sides_say_so() {
+        let allowed = Rules { store_set_cookie: true, ..Rules::default() };
+        let rows = [
+            ("max-age=600", &allowed, Err(Why::SetCookie)),
+            ("max-age=600, public", &allowed, Ok(600)),
+            ("s-maxage=600", &allowed, Ok(600)),
+            ("max-age=600, public", &Rules::default(), Err(Why::SetCookie)),
+        ];
+        for (value, rules, expected) in rows {
+            let lines = [("Cache-Control", value), ("SET-COOKIE", "a=b")];
+            assert_eq!(check(&GET, 200, &lines, rules), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn vary_star_is_not_stored() {
+        let lines = [("Cache-Control", "max-age=600"), ("Vary", "Accept, *")];
+        assert_eq!(check(&GET, 200, &lines, &Rules::default()), Err(Why::VaryStar));
+    }
+
+    #[test]
+    fn the_clients_no_store_counts_unless_ignored() {
+        let mut request = GET;
+        request.directives.no_store = true;
+        let lines = [("Cache-Control", "max-age=600")];
+        assert_eq!(check(&request, 200, &lines, &Rules::default()), Err(Why::RequestNoStore));
+        let ignoring = Rules { ignore_client_cache_control: true, ..Rules::default() };
+        assert_eq!(check(&request, 200, &lines, &ignoring), Ok(600));
+    }
+}

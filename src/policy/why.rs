@@ -1,0 +1,73 @@
+//! Why a response is not stored, not reused, or reused although stale: a closed list of words.
+
+/// The reason of a decision; its [`word`](Why::word) is the `detail` of `Cache-Status` and a column of the access log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Why {
+    /// Only answers to GET are stored.
+    Method,
+    /// This status is never stored: not final, a part, or the answer to a condition (RFC 9111 §3).
+    Status,
+    /// `must-understand` with a status that we do not know (RFC 9111 §5.2.2.3).
+    MustUnderstand,
+    /// The response says `no-store` (RFC 9111 §5.2.2.5).
+    NoStore,
+    /// The client says `no-store` (RFC 9111 §5.2.1.5).
+    RequestNoStore,
+    /// The response says `private` (RFC 9111 §5.2.2.7).
+    Private,
+    /// The request had Authorization and nothing in the response shares the answer (RFC 9111 §3.5).
+    Authorization,
+    /// The response sets a cookie.
+    SetCookie,
+    /// `Vary: *`, or a Vary that no request can be compared by (RFC 9111 §4.1).
+    VaryStar,
+    /// No explicit freshness where it is needed, or neither freshness left nor a validator.
+    NoFreshness,
+    /// Larger than what may be kept; decided by whoever counts the bytes.
+    TooLarge,
+    /// The response says `no-cache` (RFC 9111 §5.2.2.4).
+    NoCache,
+    /// Its freshness lifetime is over (RFC 9111 §4.2).
+    Expired,
+    /// The client says `no-cache` (RFC 9111 §5.2.1.4).
+    RequestNoCache,
+    /// Older than the client's `max-age` (RFC 9111 §5.2.1.1).
+    RequestMaxAge,
+    /// Not fresh for as long as the client's `min-fresh` asks (RFC 9111 §5.2.1.3).
+    RequestMinFresh,
+    /// Stale, within the client's `max-stale` (RFC 9111 §5.2.1.2).
+    MaxStale,
+    /// Stale, within the response's `stale-while-revalidate` (RFC 5861 §3).
+    StaleWhileRevalidate,
+}
+
+impl Why {
+    /// The word for people and logs; a Token of RFC 8941.
+    pub fn word(self) -> &'static str {
+        match self {
+            Why::Method => "method",
+            Why::Status => "status",
+            Why::MustUnderstand => "must-understand",
+            Why::NoStore => "no-store",
+            Why::RequestNoStore => "request-no-store",
+            Why::Private => "private",
+            Why::Authorization => "authorization",
+            Why::SetCookie => "set-cookie",
+            Why::VaryStar => "vary-star",
+            Why::NoFreshness => "no-freshness",
+            Why::TooLarge => "too-large",
+            Why::NoCache => "no-cache",
+            Why::Expired => "expired",
+            Why::RequestNoCache => "request-no-cache",
+            Why::RequestMaxAge => "request-max-age",
+            Why::RequestMinFresh => "request-min-fresh",
+            Why::MaxStale => "max-stale",
+            Why::StaleWhileRevalidate => "stale-while-revalidate",
+        }
+    }
+
+    /// True where only the client's wish forces a validation of a response that could be served (decision 6).
+    pub fn is_forced(self) -> bool {
+        matches!(self, Why::RequestNoCache | Why::RequestMaxAge | Why::RequestMinFresh)
+    }
+}
