@@ -10,6 +10,7 @@ mod wake;
 // Floor 1, rules: answers computed from their arguments alone.
 pub mod policy;
 // Floor 2, parts: each does one job and knows none of its neighbours.
+pub mod config;
 // Floor 3, means: parts joined into a way in, a way out, a memory.
 // Floor 4, the exchange.
 // Roof: the whole, assembled.
