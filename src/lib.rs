@@ -11,6 +11,7 @@ mod wake;
 pub mod policy;
 // Floor 2, parts: each does one job and knows none of its neighbours.
 pub mod config;
+mod http1;
 // Floor 3, means: parts joined into a way in, a way out, a memory.
 // Floor 4, the exchange.
 // Roof: the whole, assembled.
