@@ -12,6 +12,8 @@ pub mod policy;
 // Floor 2, parts: each does one job and knows none of its neighbours.
 pub mod config;
 mod http1;
+mod observe;
+mod pool;
 // Floor 3, means: parts joined into a way in, a way out, a memory.
 // Floor 4, the exchange.
 // Roof: the whole, assembled.

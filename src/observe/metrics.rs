@@ -1,0 +1,280 @@
+//! Counters without locks: relaxed atomics in blocks of their own cache lines, one block a worker.
+//!
+//! It counts what it is told and knows no names: who shows the numbers (admin) gives them theirs. Sums over blocks are
+//! read without stopping anyone, so a snapshot may catch a request between two of its counters.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::record::{CacheResult, Record};
+use crate::status::ProxyError;
+
+/// All counters of one running edge.
+pub struct Metrics {
+    /// Counts of those who own no block: acceptors, fetchers, the log writer.
+    shared: Block,
+    workers: Box<[Block]>,
+}
+
+impl Metrics {
+    /// Counters at zero, with a block for each of `workers` (at least one).
+    pub fn new(workers: usize) -> Metrics {
+        Metrics { shared: Block::new(), workers: (0..workers.max(1)).map(|_| Block::new()).collect() }
+    }
+
+    /// The block of one worker, to be counted in by that worker's thread alone if it is to be fast. Any number is safe.
+    pub fn block(&self, worker: usize) -> &Block {
+        let index = worker.checked_rem(self.workers.len()).unwrap_or(0);
+        self.workers.get(index).unwrap_or(&self.shared)
+    }
+
+    /// The block of everyone who is no worker.
+    pub fn shared(&self) -> &Block {
+        &self.shared
+    }
+
+    /// Adds `n` in the shared block.
+    pub fn add(&self, counter: Counter, n: u64) {
+        self.shared.add(counter, n);
+    }
+
+    /// The sums over all blocks.
+    pub fn snapshot(&self) -> Snapshot {
+        let mut sums = Snapshot::default();
+        for block in std::iter::once(&self.shared).chain(self.workers.iter()) {
+            block.add_to(&mut sums);
+        }
+        sums
+    }
+}
+
+/// One thread's counters. 128 bytes apart, because processors fetch cache lines in pairs.
+#[repr(align(128))]
+pub struct Block {
+    counters: [AtomicU64; Counter::COUNT],
+    cache: [AtomicU64; CacheResult::COUNT],
+    responses: [AtomicU64; CLASSES],
+    refused: [AtomicU64; REFUSALS.len() + 1],
+    failures: [AtomicU64; PROXY_ERRORS],
+}
+
+impl Block {
+    fn new() -> Block {
+        Block {
+            counters: [const { AtomicU64::new(0) }; Counter::COUNT],
+            cache: [const { AtomicU64::new(0) }; CacheResult::COUNT],
+            responses: [const { AtomicU64::new(0) }; CLASSES],
+            refused: [const { AtomicU64::new(0) }; REFUSALS.len() + 1],
+            failures: [const { AtomicU64::new(0) }; PROXY_ERRORS],
+        }
+    }
+
+    /// Counts `n` more.
+    pub fn add(&self, counter: Counter, n: u64) {
+        bump(&self.counters, counter as usize, n);
+    }
+
+    /// Takes `n` back, for [`Counter::ConnectionsOpen`] and [`Counter::ConnectionsActive`]. The block need not be the
+    /// one that was added to: blocks wrap, only their sum means something.
+    pub fn subtract(&self, counter: Counter, n: u64) {
+        bump(&self.counters, counter as usize, n.wrapping_neg());
+    }
+
+    /// An exchange has ended: counts the request, its bytes, class, cache result, and whether it was cut.
+    pub fn count(&self, record: &Record<'_>) {
+        self.add(Counter::Requests, 1);
+        self.add(Counter::BytesSent, record.bytes);
+        bump(&self.cache, record.cache as usize, 1);
+        bump(&self.responses, class(record.status), 1);
+        if record.is_cut {
+            self.add(Counter::AnswersCut, 1);
+        }
+    }
+
+    /// A request was refused with `status` before it reached the cache (also counted by [`Block::count`]).
+    pub fn refused(&self, status: u16) {
+        let other = REFUSALS.len();
+        bump(&self.refused, REFUSALS.iter().position(|&known| known == status).unwrap_or(other), 1);
+    }
+
+    /// A fetch failed.
+    pub fn failed(&self, error: ProxyError) {
+        bump(&self.failures, error as usize, 1);
+    }
+
+    fn add_to(&self, sums: &mut Snapshot) {
+        sum(&mut sums.counters, &self.counters);
+        sum(&mut sums.cache, &self.cache);
+        sum(&mut sums.responses, &self.responses);
+        sum(&mut sums.refused, &self.refused);
+        sum(&mut sums.failures, &self.failures);
+    }
+}
+
+/// What is counted besides the families by cache result, class, refusal and cause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counter {
+    /// Exchanges ended.
+    Requests,
+    /// Body bytes given to sockets.
+    BytesSent,
+    /// Answers that ended before they were whole.
+    AnswersCut,
+    /// Connections accepted.
+    ConnectionsAccepted,
+    /// Connections open now.
+    ConnectionsOpen,
+    /// Connections with an exchange under way now.
+    ConnectionsActive,
+    /// `accept` failed.
+    AcceptErrors,
+    /// TLS handshakes finished.
+    HandshakesDone,
+    /// TLS handshakes that ended without a session.
+    HandshakesFailed,
+    /// Connections closed for being too slow.
+    ConnectionsTimedOut,
+    /// Fetches begun.
+    FetchesStarted,
+    /// Fetches that brought no response.
+    FetchesFailed,
+    /// Fetches refused because a queue was full.
+    QueueFull,
+    /// Request bodies that went to a file.
+    UploadsSpilled,
+    /// Lines of the access log that were not written.
+    LogLinesDropped,
+    /// Writes, or reopenings, of the access log that the system refused.
+    LogWritesFailed,
+    /// Panics that were contained. Keep it last.
+    Panics,
+}
+
+impl Counter {
+    const COUNT: usize = Counter::Panics as usize + 1;
+}
+
+/// The counters at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    counters: [u64; Counter::COUNT],
+    cache: [u64; CacheResult::COUNT],
+    responses: [u64; CLASSES],
+    refused: [u64; REFUSALS.len() + 1],
+    failures: [u64; PROXY_ERRORS],
+}
+
+impl Snapshot {
+    /// One counter. Those that go up and down are never below 0.
+    pub fn value(&self, counter: Counter) -> u64 {
+        let value = at(&self.counters, counter as usize);
+        // A subtraction may be seen before the addition that it belongs to.
+        if matches!(counter, Counter::ConnectionsOpen | Counter::ConnectionsActive) && value > u64::MAX / 2 {
+            return 0;
+        }
+        value
+    }
+
+    /// Exchanges by what the cache did.
+    pub fn cache(&self, result: CacheResult) -> u64 {
+        at(&self.cache, result as usize)
+    }
+
+    /// Exchanges whose status was of the class of `status` (200 and 204: the same); 0 asks for those without one.
+    pub fn responses(&self, status: u16) -> u64 {
+        at(&self.responses, class(status))
+    }
+
+    /// Refusals by status; those of no status of [`REFUSALS`] come last, as 0.
+    pub fn refusals(&self) -> impl Iterator<Item = (u16, u64)> {
+        REFUSALS.into_iter().chain([0]).zip(self.refused)
+    }
+
+    /// Fetches that failed for this cause.
+    pub fn failures(&self, error: ProxyError) -> u64 {
+        at(&self.failures, error as usize)
+    }
+
+    /// Fetches that failed.
+    pub fn all_failures(&self) -> u64 {
+        self.failures.iter().fold(0, |all, one| all.wrapping_add(*one))
+    }
+}
+
+/// The statuses by which refusals are told apart.
+pub const REFUSALS: [u16; 16] = [400, 403, 404, 405, 408, 411, 413, 414, 417, 421, 429, 431, 501, 503, 505, 508];
+
+/// Types of RFC 9209 §2.3; `ProxyLoopDetected` is the last that `status` names.
+const PROXY_ERRORS: usize = ProxyError::ProxyLoopDetected as usize + 1;
+
+/// 1xx to 5xx, and all else at 0.
+const CLASSES: usize = 6;
+
+fn class(status: u16) -> usize {
+    let hundreds = usize::from(status / 100);
+    if hundreds < CLASSES { hundreds } else { 0 }
+}
+
+fn bump(counters: &[AtomicU64], index: usize, n: u64) {
+    if let Some(counter) = counters.get(index) {
+        counter.fetch_add(n, Ordering::Relaxed);
+    }
+}
+
+fn sum(sums: &mut [u64], counters: &[AtomicU64]) {
+    for (sum, counter) in sums.iter_mut().zip(counters) {
+        *sum = sum.wrapping_add(counter.load(Ordering::Relaxed));
+    }
+}
+
+fn at(values: &[u64], index: usize) -> u64 {
+    values.get(index).copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observe::tests_line::plain;
+
+    #[test]
+    fn an_exchange_counts_in_every_family() {
+        let metrics = Metrics::new(2);
+        let record = Record { cache: CacheResult::Miss, status: 206, bytes: 7, is_cut: true, ..plain() };
+        metrics.block(0).count(&record);
+        metrics.block(1).count(&Record { status: 999, is_cut: false, ..record });
+        let all = metrics.snapshot();
+        assert_eq!((all.value(Counter::Requests), all.value(Counter::BytesSent)), (2, 14));
+        assert_eq!((all.cache(CacheResult::Miss), all.cache(CacheResult::Hit)), (2, 0));
+        assert_eq!((all.responses(200), all.responses(0), all.responses(500)), (1, 1, 0));
+        assert_eq!(all.value(Counter::AnswersCut), 1);
+    }
+
+    #[test]
+    fn what_goes_up_in_one_block_may_go_down_in_another() {
+        let metrics = Metrics::new(2);
+        metrics.block(0).add(Counter::ConnectionsOpen, 3);
+        metrics.block(1).subtract(Counter::ConnectionsOpen, 2);
+        assert_eq!(metrics.snapshot().value(Counter::ConnectionsOpen), 1);
+        metrics.shared().subtract(Counter::ConnectionsOpen, 2);
+        assert_eq!(metrics.snapshot().value(Counter::ConnectionsOpen), 0);
+    }
+
+    #[test]
+    fn refusals_and_failures_are_told_apart() {
+        let metrics = Metrics::new(0);
+        metrics.block(9).refused(431);
+        metrics.block(9).refused(418);
+        metrics.shared().failed(ProxyError::DnsTimeout);
+        metrics.shared().failed(ProxyError::ProxyLoopDetected);
+        metrics.add(Counter::Panics, 1);
+        let all = metrics.snapshot();
+        let counted: Vec<_> = all.refusals().filter(|(_, n)| *n > 0).collect();
+        assert_eq!(counted, [(431, 1), (0, 1)]);
+        assert_eq!((all.failures(ProxyError::ProxyLoopDetected), all.all_failures()), (1, 2));
+        assert_eq!(all.value(Counter::Panics), 1);
+    }
+
+    #[test]
+    fn workers_share_no_cache_line() {
+        assert_eq!((align_of::<Block>(), size_of::<Block>() % 128), (128, 0));
+    }
+}

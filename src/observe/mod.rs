@@ -1,0 +1,19 @@
+//! What happened: one [`Record`] an exchange becomes one line of the access log, and counters that cost no lock.
+//!
+//! The parts below return facts; whoever ends an exchange fills one [`Record`] and hands it to its own [`LogBuffer`]
+//! and its own block of [`Metrics`]. Nothing here knows HTTP, sites or caches, and nothing here ever makes a request
+//! wait: a log that is full or blocked loses lines, and counts them.
+
+mod access_log;
+mod line;
+mod metrics;
+mod record;
+#[cfg(test)]
+mod tests_line;
+#[cfg(test)]
+mod tests_log;
+
+pub use access_log::{AccessLog, LogBuffer};
+pub use line::Format;
+pub use metrics::{Block, Counter, Metrics, REFUSALS, Snapshot};
+pub use record::{CacheResult, FetchTimes, Record, RequestId};
