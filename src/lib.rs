@@ -14,6 +14,7 @@ pub mod config;
 mod http1;
 mod observe;
 mod pool;
+mod store;
 // Floor 3, means: parts joined into a way in, a way out, a memory.
 // Floor 4, the exchange.
 // Roof: the whole, assembled.

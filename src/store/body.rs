@@ -1,0 +1,258 @@
+//! The body of a message: one writer, any number of readers, no async.
+//!
+//! A *kept* body stays whole for later readers; when complete it is sealed into one chunk that readers reach without a
+//! lock. A *passing* body is dropped behind its slowest reader. Knows nothing of HTTP framing, sockets or clocks: the
+//! writer says when the body is proven whole, and how long a wait may be is a value given to it.
+//!
+//! A body that is full of a small response costs its bytes and about a hundred more; all that only a body under way
+//! needs is in a box ([`Filling`]) that sealing drops.
+
+use std::fs::File;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use super::budget::{Budget, Ledger};
+use super::chunk::Chunk;
+use super::filling::{Filling, Leftovers, PIECE_COST, file_cost};
+use super::spill::Spill;
+use super::writer::Writer;
+use crate::status::ProxyError;
+use crate::wake::Wake;
+
+/// A body, shared by its writer, its readers and the store.
+pub struct Body {
+    /// Set once, when a kept body is complete.
+    sealed: OnceLock<Sealed>,
+    /// Gone once the body is sealed.
+    filling: Mutex<Option<Box<Filling>>>,
+    ledger: Option<Arc<Ledger>>,
+    charged: AtomicU64,
+    is_kept: AtomicBool,
+    is_broken: AtomicBool,
+    /// Holds one of the ledger's memory files.
+    has_memory_file: AtomicBool,
+}
+
+/// What is known of a body before its first byte.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Keep all of it, for the store. More than the budget allows turns into a passing one on the way.
+    pub kept: bool,
+    /// Its length, where the message declares it; a body of another length never completes.
+    pub length: Option<u64>,
+    /// How far it may outrun its readers when it is not kept.
+    pub spill: Spill,
+}
+
+/// How a body stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// More will come.
+    Open,
+    /// Whole: its framing was proven complete.
+    Complete,
+    /// Cut short; what was pushed before can be read and must be seen as incomplete.
+    Broken(ProxyError),
+}
+
+/// A complete kept body.
+pub(super) enum Sealed {
+    Bytes(Arc<[u8]>),
+    File(Arc<File>, u64),
+}
+
+impl Body {
+    /// A body to be written. With a budget, the memory that it takes is charged from its first byte until it is
+    /// dropped (a passing one gives back what its readers have passed).
+    pub fn open(plan: Plan, budget: Option<Budget>) -> (Writer, Arc<Body>) {
+        let most = budget.as_ref().map_or(u64::MAX, Budget::max_response);
+        let is_kept = plan.kept && plan.length.is_none_or(|length| length <= most);
+        let body = Arc::new(Body {
+            sealed: OnceLock::new(),
+            filling: Mutex::new(Some(Box::new(Filling::new(plan.length, is_kept)))),
+            ledger: budget.as_ref().map(|budget| Arc::clone(&budget.ledger)),
+            charged: AtomicU64::new(0),
+            is_kept: AtomicBool::new(is_kept),
+            is_broken: AtomicBool::new(false),
+            has_memory_file: AtomicBool::new(false),
+        });
+        (Writer::new(Arc::clone(&body), plan, budget), body)
+    }
+
+    /// A complete body that needs no writer, for answers that we make; charged to nobody.
+    pub fn whole(data: Vec<u8>) -> Arc<Body> {
+        Arc::new(Body {
+            sealed: OnceLock::from(Sealed::Bytes(data.into())),
+            filling: Mutex::new(None),
+            ledger: None,
+            charged: AtomicU64::new(0),
+            is_kept: AtomicBool::new(true),
+            is_broken: AtomicBool::new(false),
+            has_memory_file: AtomicBool::new(false),
+        })
+    }
+
+    /// Bytes pushed so far.
+    pub fn len(&self) -> u64 {
+        self.look(Sealed::len, Filling::len)
+    }
+
+    /// Nothing was pushed so far.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The length of the whole: declared, or known because the body is complete.
+    pub fn length(&self) -> Option<u64> {
+        self.look(|sealed| Some(sealed.len()), Filling::length)
+    }
+
+    /// How it stands.
+    pub fn state(&self) -> State {
+        self.look(|_| State::Complete, Filling::state)
+    }
+
+    /// A complete kept body as one chunk. Takes no lock, allocates nothing.
+    pub fn sealed(&self) -> Option<Chunk> {
+        self.sealed.get().map(|sealed| sealed.chunk(0))
+    }
+
+    /// It keeps all its bytes for later readers. Once false, it stays false.
+    pub fn is_kept(&self) -> bool {
+        self.is_kept.load(Ordering::Acquire)
+    }
+
+    /// A new reader can have all of it: it is kept and was not broken. Takes no lock.
+    pub fn may_be_shared(&self) -> bool {
+        self.is_kept() && !self.is_broken.load(Ordering::Acquire)
+    }
+
+    /// Bytes of memory that it is charged now.
+    pub fn charged(&self) -> u64 {
+        self.charged.load(Ordering::Acquire)
+    }
+
+    fn look<T>(&self, sealed: impl Fn(&Sealed) -> T, filling: impl Fn(&Filling) -> T) -> T {
+        if let Some(whole) = self.sealed.get() {
+            return sealed(whole);
+        }
+        if let Some(open) = self.lock().as_deref() {
+            return filling(open);
+        }
+        // The filling leaves only after the seal is set.
+        self.sealed.get().map_or_else(|| filling(&Filling::new(None, false)), sealed)
+    }
+}
+
+// For the writer and the readers only.
+impl Body {
+    pub(super) fn sealed_form(&self) -> Option<&Sealed> {
+        self.sealed.get()
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, Option<Box<Filling>>> {
+        self.filling.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs `change` on a body under way and settles what it leaves once the lock is open; `None` when sealed.
+    pub(super) fn with<T>(&self, change: impl FnOnce(&mut Filling) -> (T, Leftovers)) -> Option<T> {
+        let mut guard = self.lock();
+        let (answer, leftovers) = change(guard.as_deref_mut()?);
+        drop(guard);
+        self.settle(leftovers);
+        Some(answer)
+    }
+
+    pub(super) fn settle(&self, leftovers: Leftovers) {
+        self.uncharge(leftovers.cost());
+        leftovers.settle();
+    }
+
+    /// Makes the body one chunk and drops the box; the wakes of those who waited go to `wakes`.
+    pub(super) fn seal(&self, sealed: Sealed, wakes: &mut Vec<Wake>) {
+        let cost = sealed.cost().saturating_add(SEALED_COST);
+        let mut guard = self.lock();
+        let _ = self.sealed.set(sealed);
+        let mut filling = guard.take();
+        drop(guard);
+        if let Some(filling) = &mut filling {
+            filling.readers.take_wakes(wakes);
+        }
+        drop(filling);
+        self.uncharge(self.charged().saturating_sub(cost));
+    }
+
+    pub(super) fn turn_passing(&self) {
+        self.is_kept.store(false, Ordering::Release);
+        self.with(|filling| ((), filling.turn_passing()));
+    }
+
+    pub(super) fn note_broken(&self) {
+        self.is_broken.store(true, Ordering::Release);
+    }
+
+    pub(super) fn note_memory_file(&self) {
+        self.has_memory_file.store(true, Ordering::Release);
+    }
+
+    pub(super) fn note_charge(&self, bytes: u64) {
+        self.charged.fetch_add(bytes, Ordering::AcqRel);
+    }
+
+    pub(super) fn uncharge(&self, bytes: u64) {
+        let Some(ledger) = self.ledger.as_ref().filter(|_| bytes > 0) else { return };
+        let less = |charged: u64| Some(charged.saturating_sub(bytes));
+        let before = self.charged.fetch_update(Ordering::AcqRel, Ordering::Acquire, less).unwrap_or(0);
+        ledger.give_back(bytes.min(before));
+    }
+
+    pub(super) fn ledger(&self) -> Option<&Ledger> {
+        self.ledger.as_deref()
+    }
+}
+
+impl Drop for Body {
+    fn drop(&mut self) {
+        let Some(ledger) = &self.ledger else { return };
+        ledger.give_back(*self.charged.get_mut());
+        if *self.has_memory_file.get_mut() {
+            ledger.give_file_back();
+        }
+    }
+}
+
+impl Sealed {
+    pub(super) fn len(&self) -> u64 {
+        match self {
+            Sealed::Bytes(bytes) => u64::try_from(bytes.len()).unwrap_or(u64::MAX),
+            Sealed::File(_, len) => *len,
+        }
+    }
+
+    pub(super) fn chunk(&self, from: u64) -> Chunk {
+        let mut chunk = match self {
+            Sealed::Bytes(bytes) => Chunk::of(Arc::clone(bytes)),
+            Sealed::File(file, len) => Chunk::File { file: Arc::clone(file), offset: 0, len: *len },
+        };
+        chunk.advance(from);
+        chunk
+    }
+
+    fn cost(&self) -> u64 {
+        match self {
+            Sealed::Bytes(bytes) => u64::try_from(bytes.len()).unwrap_or(u64::MAX).saturating_add(PIECE_COST),
+            Sealed::File(_, len) => file_cost(*len),
+        }
+    }
+}
+
+impl std::fmt::Debug for Body {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Body").field("is_kept", &self.is_kept).finish_non_exhaustive()
+    }
+}
+
+/// A sealed body beyond its bytes: the struct, its counts, the allocator's header.
+const SEALED_COST: u64 = 112;
+/// An open body beyond its segments.
+pub(super) const OPEN_COST: u64 = 768;
