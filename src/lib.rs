@@ -15,6 +15,7 @@ mod http1;
 mod observe;
 mod pool;
 mod store;
+mod tls;
 // Floor 3, means: parts joined into a way in, a way out, a memory.
 // Floor 4, the exchange.
 // Roof: the whole, assembled.

@@ -1,0 +1,253 @@
+//! The certificates that clients see, chosen by server name (RFC 6066 section 3).
+//!
+//! Certificates arrive as PEM bytes with the domain names they are for; what cannot work is refused with a hint before
+//! any client meets it. Which sites exist, and what Host a request names, is not known here.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use rustls::ServerConfig;
+use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{ClientHello, ResolvesServerCert, ServerSessionMemoryCache};
+use rustls::sign::CertifiedKey;
+
+use super::certificate_problem::{CertificateProblem, ProblemKind, key_problem};
+use super::names::{NameRule, PresentedNames};
+use super::verifier::provider;
+
+/// The certificates in force. One `Arc` lives as long as the process; a reload puts a new set into it.
+pub(crate) struct Certificates {
+    current: RwLock<Arc<Set>>,
+}
+
+/// Collects certificates, then becomes [`Certificates`] or replaces what is in them.
+#[derive(Default)]
+pub(crate) struct CertificatesBuilder {
+    set: Set,
+}
+
+/// Facts of one certificate, for logs, the console and warnings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct CertificateInfo {
+    /// Domain names of the site, as configured.
+    pub domains: Vec<String>,
+    /// Names, issuer and validity of the leaf.
+    pub presented: PresentedNames,
+    /// Certificates in the chain, the leaf included.
+    pub chain: usize,
+}
+
+/// The configuration for connections of clients: TLS 1.2 and 1.3, `http/1.1` by ALPN, no early data, stateless tickets
+/// whose keys live in memory alone. New handshakes see whatever `certificates` hold by then.
+pub(crate) fn server_config(certificates: Arc<Certificates>) -> Arc<ServerConfig> {
+    let mut config = ServerConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .expect("ring has suites for TLS 1.2 and 1.3")
+        .with_no_client_auth()
+        .with_cert_resolver(certificates);
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.max_early_data_size = 0;
+    config.session_storage = ServerSessionMemoryCache::new(MAX_SESSIONS);
+    match rustls::crypto::ring::Ticketer::new() {
+        Ok(ticketer) => config.ticketer = ticketer,
+        Err(error) => log::warn!("no TLS session tickets: {error}"),
+    }
+    Arc::new(config)
+}
+
+/// The alert to send in place of rustls' own output where a handshake failed because no certificate answers to its
+/// server name. rustls says `access_denied` there; RFC 6066 section 3 has `unrecognized_name` for it.
+pub(crate) fn refusal_alert(error: &rustls::Error) -> Option<[u8; 7]> {
+    let is_refusal = matches!(error, rustls::Error::General(text) if text == NO_CERTIFICATE);
+    // Record: alert, TLS 1.2, two bytes: fatal, unrecognized_name(112). Nothing is encrypted yet.
+    is_refusal.then_some([21, 3, 3, 0, 2, 2, 112])
+}
+
+impl CertificatesBuilder {
+    /// Adds the chain (leaf first) and key of a site for its domain names: exact ones, and `*.suffix` for any depth
+    /// below. The first certificate added answers hellos without a server name; of two for one domain the first stays.
+    ///
+    /// Dates are no error: see [`CertificateInfo::warnings`].
+    pub(crate) fn add(
+        &mut self,
+        domains: &[String],
+        chain_pem: &[u8],
+        key_pem: &[u8],
+    ) -> Result<CertificateInfo, CertificateProblem> {
+        let chain = read_chain(chain_pem)?;
+        let presented = chain.first().and_then(|leaf| PresentedNames::read(leaf));
+        let presented =
+            presented.ok_or_else(|| CertificateProblem::of(ProblemKind::UnreadableCertificate, "its first"))?;
+        let info = CertificateInfo { domains: domains.to_vec(), presented, chain: chain.len() };
+        let key = Arc::new(certified_key(chain, key_pem)?);
+        self.set.default.get_or_insert_with(|| Arc::clone(&key));
+        for domain in domains {
+            self.set.insert(domain, &key);
+        }
+        self.set.infos.push(info.clone());
+        Ok(info)
+    }
+
+    /// The finished collection.
+    pub(crate) fn build(self) -> Arc<Certificates> {
+        Arc::new(Certificates { current: RwLock::new(Arc::new(self.set)) })
+    }
+}
+
+impl Certificates {
+    /// Puts other certificates in force. Handshakes under way and sessions keep theirs.
+    pub(crate) fn replace(&self, builder: CertificatesBuilder) {
+        let set = Arc::new(builder.set);
+        let old = std::mem::replace(&mut *self.current.write().unwrap_or_else(PoisonError::into_inner), set);
+        drop(old); // outside the lock
+    }
+
+    /// Facts of every certificate, in the order of adding.
+    pub(crate) fn infos(&self) -> Vec<CertificateInfo> {
+        self.set().infos.clone()
+    }
+
+    /// Whether a hello with this server name (`None` = without one) gets a certificate.
+    pub(crate) fn answers(&self, server_name: Option<&str>) -> bool {
+        self.find(server_name).is_some()
+    }
+
+    fn find(&self, server_name: Option<&str>) -> Option<Arc<CertifiedKey>> {
+        let set = self.set();
+        match server_name {
+            Some(name) => set.find(name),
+            None => set.default.clone(),
+        }
+    }
+
+    fn set(&self) -> Arc<Set> {
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl ResolvesServerCert for Certificates {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        self.find(hello.server_name())
+    }
+}
+
+impl fmt::Debug for Certificates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.infos().iter().map(|info| &info.domains)).finish()
+    }
+}
+
+impl CertificateInfo {
+    /// Whole days until the leaf expires; negative once it has.
+    pub(crate) fn days_left(&self, now_unix: i64) -> i64 {
+        self.presented.not_after.saturating_sub(now_unix).div_euclid(86_400)
+    }
+
+    /// What clients will complain about, each with what to do; empty if nothing.
+    pub(crate) fn warnings(&self, now_unix: i64) -> Vec<String> {
+        let mut warnings = Vec::new();
+        let days = self.days_left(now_unix);
+        if self.presented.not_after < now_unix {
+            warnings.push(format!("the certificate for {:?} has expired: renew it", self.domains));
+        } else if days < WARN_DAYS {
+            warnings.push(format!("the certificate for {:?} expires in {days} days: renew it", self.domains));
+        }
+        if self.presented.not_before > now_unix {
+            warnings.push(format!("the certificate for {:?} is not valid yet: look at the clock", self.domains));
+        }
+        let uncovered = self.domains.iter().filter(|domain| !self.is_covered(domain));
+        warnings.extend(uncovered.map(|domain| {
+            format!("the certificate does not name {domain:?}: clients will refuse it there; have one issued that does")
+        }));
+        if self.chain == 1 && !self.presented.is_self_issued {
+            warnings.push(format!(
+                "the certificate for {:?} comes without its intermediate certificates: append that of {:?}",
+                self.domains, self.presented.issuer
+            ));
+        }
+        warnings
+    }
+
+    /// Browsers look at subjectAltName alone. A wildcard domain must stand there as it is.
+    fn is_covered(&self, domain: &str) -> bool {
+        self.presented.is_valid_for(domain, NameRule::San)
+    }
+}
+
+/// Certificates by the names they answer to.
+#[derive(Default)]
+struct Set {
+    exact: HashMap<Box<str>, Arc<CertifiedKey>>,
+    /// By suffix, without `*.`.
+    wildcards: HashMap<Box<str>, Arc<CertifiedKey>>,
+    default: Option<Arc<CertifiedKey>>,
+    infos: Vec<CertificateInfo>,
+}
+
+impl Set {
+    fn insert(&mut self, domain: &str, key: &Arc<CertifiedKey>) {
+        let domain = normal(domain);
+        let (map, name) = match domain.strip_prefix("*.") {
+            Some(suffix) => (&mut self.wildcards, suffix),
+            None => (&mut self.exact, domain.as_str()),
+        };
+        map.entry(name.into()).or_insert_with(|| Arc::clone(key));
+    }
+
+    /// The exact name, else the longest suffix of a wildcard, at least one label below it: the order of the router.
+    fn find(&self, name: &str) -> Option<Arc<CertifiedKey>> {
+        let name = normal(name);
+        if let Some(key) = self.exact.get(name.as_str()) {
+            return Some(Arc::clone(key));
+        }
+        let suffixes = name.match_indices('.').filter_map(|(dot, _)| name.get(dot.saturating_add(1)..));
+        suffixes.filter_map(|suffix| self.wildcards.get(suffix)).next().map(Arc::clone)
+    }
+}
+
+fn normal(name: &str) -> String {
+    name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
+}
+
+fn read_chain(chain_pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, CertificateProblem> {
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(chain_pem).collect();
+    let chain = chain.map_err(|error| CertificateProblem::of(ProblemKind::BrokenPem, error))?;
+    if chain.is_empty() { Err(CertificateProblem::of(ProblemKind::NoCertificate, "")) } else { Ok(chain) }
+}
+
+/// Joins chain and key, which must belong together (their public keys are compared).
+fn certified_key(chain: Vec<CertificateDer<'static>>, key_pem: &[u8]) -> Result<CertifiedKey, CertificateProblem> {
+    let key = PrivateKeyDer::from_pem_slice(key_pem).map_err(|error| match error {
+        pem::Error::NoItemsFound => key_problem(key_pem),
+        error => CertificateProblem::of(ProblemKind::BrokenPem, error),
+    })?;
+    let provider = provider();
+    let key = provider.key_provider.load_private_key(key);
+    let key = key.map_err(|error| CertificateProblem::of(ProblemKind::UnusableKey, error))?;
+    let mut pair = CertifiedKey::new(chain, key);
+    match pair.keys_match() {
+        Ok(()) | Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::Unknown)) => Ok(pair),
+        Err(rustls::Error::InconsistentKeys(_)) => Err(CertificateProblem::of(mismatch(&mut pair), "")),
+        Err(error) => Err(CertificateProblem::of(ProblemKind::UnreadableCertificate, error)),
+    }
+}
+
+/// Whether the key belongs to nothing in the chain, or to a certificate that should stand first.
+fn mismatch(pair: &mut CertifiedKey) -> ProblemKind {
+    while !pair.cert.is_empty() {
+        pair.cert.remove(0);
+        if !pair.cert.is_empty() && pair.keys_match().is_ok() {
+            return ProblemKind::LeafNotFirst;
+        }
+    }
+    ProblemKind::MismatchedKey
+}
+
+/// What rustls says when a resolver returns nothing; a test holds on to it.
+const NO_CERTIFICATE: &str = "no server certificate chain resolved";
+/// Sessions kept for clients that resume without tickets.
+const MAX_SESSIONS: usize = 1024;
+/// Renewal is due when fewer days are left; public certificates live 47 to 90 days.
+const WARN_DAYS: i64 = 14;

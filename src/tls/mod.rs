@@ -1,0 +1,30 @@
+//! Who we are and who they are: the certificates that Millpond shows to clients, and the check of those that origins
+//! show to it.
+//!
+//! The only room that builds rustls configurations; ring is the only crypto provider. It opens no socket and no
+//! configuration file (a CA file named by `trust` is the one exception), and it knows no site: callers hand in PEM
+//! bytes, domain names and rules, and get `Arc`s of rustls configurations back.
+
+mod certificate_problem;
+mod certificates;
+mod der;
+mod names;
+mod reject;
+mod trust;
+mod verifier;
+
+pub(crate) use certificate_problem::{CertificateProblem, ProblemKind};
+pub(crate) use certificates::{CertificateInfo, Certificates, CertificatesBuilder, refusal_alert, server_config};
+pub(crate) use names::{NameRule, PresentedNames, covers, is_whitelisted};
+pub(crate) use reject::{CertificateReject, Reason, reject_of};
+pub(crate) use trust::{TrustProblem, TrustSource, trust_roots};
+pub(crate) use verifier::{NameCheck, client_config, fingerprint};
+
+#[cfg(test)]
+mod tests_certificates;
+#[cfg(test)]
+mod tests_names;
+#[cfg(test)]
+mod tests_support;
+#[cfg(test)]
+mod tests_verifier;
