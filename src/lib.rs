@@ -17,6 +17,7 @@ mod pool;
 mod store;
 mod tls;
 // Floor 3, means: parts joined into a way in, a way out, a memory.
+mod cache;
 // Floor 4, the exchange.
 // Roof: the whole, assembled.
 

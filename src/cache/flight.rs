@@ -1,0 +1,295 @@
+//! Coalescing: one fetch a key, everybody else who asks meanwhile waits for it.
+//!
+//! A flight begins when somebody is the first to ask for a key, and lands when its lead knows the answer's head: the
+//! lead gets one value and the followers another. What the values mean is the caller's business. The caller stores
+//! first and lands second, and a new lead looks the store up again, so that no request falls between the two. No two
+//! locks are held at once, and wakes are called with none.
+
+use std::collections::hash_map::RandomState;
+use std::collections::{HashMap, VecDeque};
+use std::hash::BuildHasher;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::time::Now;
+use crate::wake::Wake;
+
+/// The flights under way, by key.
+pub struct Flights<T>(Arc<Inner<T>>);
+
+struct Inner<T> {
+    shards: Box<[Mutex<Shard<T>>]>,
+    random: RandomState,
+}
+
+struct Shard<T> {
+    flights: HashMap<Box<[u8]>, Arc<Flight<T>>>,
+    /// Keys that are not to be coalesced, the oldest mark first. A hash stands for the key: two keys that share one
+    /// would only fetch apart.
+    marks: VecDeque<Mark>,
+}
+
+struct Mark {
+    hash: u64,
+    until: Duration,
+}
+
+/// What a request for a key does.
+pub enum Role<T> {
+    /// Nobody was under way: fetch, and land the ticket. The lead may wait like the others.
+    Lead(Ticket<T>, Waiting<T>),
+    /// Somebody fetches already.
+    Follow(Waiting<T>),
+    /// The key was marked as not to be coalesced: fetch on your own.
+    Apart,
+}
+
+impl<T: Clone> Flights<T> {
+    /// None under way.
+    pub fn new() -> Flights<T> {
+        let shard = || Mutex::new(Shard { flights: HashMap::new(), marks: VecDeque::new() });
+        let shards = std::iter::repeat_with(shard).take(SHARDS).collect();
+        Flights(Arc::new(Inner { shards, random: RandomState::new() }))
+    }
+
+    /// Joins the flight of `key`, or begins it.
+    pub fn join(&self, key: &[u8], now: Now) -> Role<T> {
+        let hash = self.0.hash(key);
+        let mut shard = self.0.shard(hash);
+        shard.forget_marks(now);
+        if shard.marks.iter().any(|mark| mark.hash == hash) {
+            return Role::Apart;
+        }
+        if let Some(flight) = shard.flights.get(key).map(Arc::clone) {
+            drop(shard);
+            return Role::Follow(Waiting::new(flight, false));
+        }
+        let flight = Arc::new(Flight::new());
+        shard.flights.insert(key.into(), Arc::clone(&flight));
+        drop(shard);
+        let waiting = Waiting::new(Arc::clone(&flight), true);
+        let place = Place { inner: Arc::clone(&self.0), key: key.into() };
+        Role::Lead(Ticket { flight, place: Some(place), has_landed: false }, waiting)
+    }
+
+    /// A flight that nobody can join, for what must not be shared.
+    pub fn alone() -> (Ticket<T>, Waiting<T>) {
+        let flight = Arc::new(Flight::new());
+        let waiting = Waiting::new(Arc::clone(&flight), true);
+        (Ticket { flight, place: None, has_landed: false }, waiting)
+    }
+
+    /// Sends requests for `key` apart for ten seconds. Marks are few: where there are too many, the oldest goes.
+    pub fn mark_uncollapsible(&self, key: &[u8], now: Now) {
+        let hash = self.0.hash(key);
+        let mut shard = self.0.shard(hash);
+        shard.forget_marks(now);
+        shard.marks.retain(|mark| mark.hash != hash);
+        if shard.marks.len() >= MOST_MARKS {
+            shard.marks.pop_front();
+        }
+        shard.marks.push_back(Mark { hash, until: now.monotonic.saturating_add(MARK_LIFETIME) });
+    }
+
+    /// Flights under way that can be joined; visits every shard in turn.
+    pub fn len(&self) -> usize {
+        self.0.shards.iter().map(|shard| lock(shard).flights.len()).sum()
+    }
+
+    /// No flight is under way.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl<T: Clone> Default for Flights<T> {
+    fn default() -> Flights<T> {
+        Flights::new()
+    }
+}
+
+impl<T> Inner<T> {
+    fn hash(&self, key: &[u8]) -> u64 {
+        self.random.hash_one(key)
+    }
+
+    #[allow(clippy::indexing_slicing)] // the remainder is below the length
+    fn shard(&self, hash: u64) -> MutexGuard<'_, Shard<T>> {
+        lock(&self.shards[usize::try_from(hash >> 48).unwrap_or(0) % SHARDS])
+    }
+}
+
+impl<T> Shard<T> {
+    /// All marks live equally long, so the expired ones are in front.
+    fn forget_marks(&mut self, now: Now) {
+        while self.marks.front().is_some_and(|mark| mark.until <= now.monotonic) {
+            self.marks.pop_front();
+        }
+    }
+}
+
+/// Where a flight can be joined.
+struct Place<T> {
+    inner: Arc<Inner<T>>,
+    key: Box<[u8]>,
+}
+
+/// The duty to land a flight. Dropped unlanded, everybody who waits finds it lost.
+pub struct Ticket<T> {
+    flight: Arc<Flight<T>>,
+    /// Where the key stands, unless the flight is alone.
+    place: Option<Place<T>>,
+    has_landed: bool,
+}
+
+impl<T> Ticket<T> {
+    /// Ends the flight: `lead` for the waiting of the lead, a clone of `followers` for each other one. The key is free
+    /// before anybody is woken.
+    pub fn land(mut self, lead: T, followers: T) {
+        self.end(Outcome::Landed { lead: Some(lead), followers });
+    }
+
+    /// Those who wait, the lead not counted.
+    pub fn followers(&self) -> usize {
+        self.flight.lock().followers
+    }
+
+    /// Somebody waits for the outcome, the lead counted.
+    pub fn is_awaited(&self) -> bool {
+        let state = self.flight.lock();
+        state.followers > 0 || state.has_lead
+    }
+
+    fn end(&mut self, outcome: Outcome<T>) {
+        self.has_landed = true;
+        if let Some(Place { inner, key }) = self.place.take() {
+            let hash = inner.hash(&key);
+            let freed = inner.shard(hash).flights.remove(&key);
+            drop(freed);
+        }
+        let mut state = self.flight.lock();
+        state.outcome = outcome;
+        let wakes = std::mem::take(&mut state.wakes);
+        drop(state);
+        wakes.into_iter().flatten().for_each(|wake| wake.wake());
+    }
+}
+
+impl<T> Drop for Ticket<T> {
+    fn drop(&mut self) {
+        if !self.has_landed {
+            self.end(Outcome::Lost);
+        }
+    }
+}
+
+struct Flight<T>(Mutex<State<T>>);
+
+struct State<T> {
+    outcome: Outcome<T>,
+    /// One place for each that waits; places of those who left are used anew.
+    wakes: Vec<Option<Wake>>,
+    free: Vec<usize>,
+    followers: usize,
+    has_lead: bool,
+}
+
+enum Outcome<T> {
+    UnderWay,
+    Landed { lead: Option<T>, followers: T },
+    Lost,
+}
+
+impl<T> Flight<T> {
+    fn new() -> Flight<T> {
+        let outcome = Outcome::UnderWay;
+        Flight(Mutex::new(State { outcome, wakes: Vec::new(), free: Vec::new(), followers: 0, has_lead: false }))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
+        lock(&self.0)
+    }
+}
+
+/// A place among those who wait for a flight. Dropping it removes its wake.
+pub struct Waiting<T> {
+    flight: Arc<Flight<T>>,
+    place: usize,
+    is_lead: bool,
+}
+
+/// The answer to [`Waiting::poll`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Poll<T> {
+    /// Still under way; the wake is called when it ends.
+    Pending,
+    /// It landed. The lead gets its value once.
+    Landed(T),
+    /// The ticket was dropped, or the lead has its value already.
+    Lost,
+}
+
+impl<T> Waiting<T> {
+    fn new(flight: Arc<Flight<T>>, is_lead: bool) -> Waiting<T> {
+        let mut state = flight.lock();
+        if is_lead {
+            state.has_lead = true;
+        } else {
+            state.followers = state.followers.saturating_add(1);
+        }
+        let place = state.free.pop().unwrap_or_else(|| {
+            state.wakes.push(None);
+            state.wakes.len().saturating_sub(1)
+        });
+        drop(state);
+        Waiting { flight, place, is_lead }
+    }
+}
+
+impl<T: Clone> Waiting<T> {
+    /// How the flight ended. Where it has not, a clone of `wake` is left under the same lock, so the end is not missed.
+    pub fn poll(&mut self, wake: &Wake) -> Poll<T> {
+        let mut state = self.flight.lock();
+        let (poll, replaced) = match &mut state.outcome {
+            Outcome::Lost => (Poll::Lost, None),
+            Outcome::Landed { lead, .. } if self.is_lead => (lead.take().map_or(Poll::Lost, Poll::Landed), None),
+            Outcome::Landed { followers, .. } => (Poll::Landed(followers.clone()), None),
+            Outcome::UnderWay => {
+                (Poll::Pending, state.wakes.get_mut(self.place).and_then(|place| place.replace(wake.clone())))
+            }
+        };
+        drop(state);
+        drop(replaced);
+        poll
+    }
+}
+
+impl<T> Drop for Waiting<T> {
+    fn drop(&mut self) {
+        let mut state = self.flight.lock();
+        if self.is_lead {
+            state.has_lead = false;
+        } else {
+            state.followers = state.followers.saturating_sub(1);
+        }
+        let wake = state.wakes.get_mut(self.place).and_then(Option::take);
+        state.free.push(self.place);
+        drop(state);
+        drop(wake);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Enough that requests for different keys seldom meet.
+const SHARDS: usize = 32;
+/// Marks in one shard.
+const MOST_MARKS: usize = 128;
+/// After this a key is tried as one that can be shared again.
+const MARK_LIFETIME: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+#[path = "tests_flight.rs"]
+mod tests;

@@ -1,0 +1,69 @@
+//! The cache: what is stored, what policy says of it, and one flight a key for what is not.
+
+mod flight;
+
+use std::sync::Arc;
+
+pub use flight::{Flights, Poll, Role, Ticket, Waiting};
+
+use crate::policy::directives::RequestDirectives;
+use crate::policy::reuse::{self, Reuse};
+use crate::policy::{Fields, Rules, Why};
+use crate::status::Forward;
+use crate::store::{Store, StoredResponse};
+use crate::time::Now;
+
+/// The store and the flights that fill it. `T` is what a flight lands.
+pub struct Cache<T> {
+    /// The stored responses.
+    pub store: Store,
+    /// The fetches under way, by key.
+    pub flights: Flights<T>,
+}
+
+/// What the cache has for a request.
+pub enum Lookup {
+    /// Fresh: serve it.
+    Fresh(Arc<StoredResponse>),
+    /// Stale, and may be served all the same.
+    Stale(Arc<StoredResponse>, Why),
+    /// Stored, but the origin must be asked first.
+    Validate(Arc<StoredResponse>, Forward, Why),
+    /// Stored, but not to be used without asking, and the client wants nobody asked.
+    Unsatisfiable,
+    /// Nothing that fits.
+    Miss(Forward),
+}
+
+impl<T: Clone> Cache<T> {
+    /// A cache with a budget of `memory` bytes, no stored response larger than `max_response`.
+    pub fn new(memory: u64, max_response: u64) -> Cache<T> {
+        Cache { store: Store::new(memory, max_response), flights: Flights::new() }
+    }
+
+    /// What is stored for `key` and may be reused for a request with these fields (RFC 9111 §4).
+    pub fn lookup(
+        &self,
+        key: &[u8],
+        fields: &dyn Fields,
+        directives: Option<&RequestDirectives>,
+        rules: &Rules,
+        now: Now,
+    ) -> Lookup {
+        let is_variant =
+            |stored: &StoredResponse| stored.variant.as_deref().is_none_or(|variant| variant.matches(fields));
+        let Some(stored) = self.store.find(key, is_variant) else {
+            let forward = if self.store.has_key(key) { Forward::VaryMiss } else { Forward::UriMiss };
+            return Lookup::Miss(forward);
+        };
+        match reuse::reuse(directives, &stored.freshness, rules, now) {
+            Reuse::Fresh => Lookup::Fresh(stored),
+            Reuse::Stale(why) => Lookup::Stale(stored, why),
+            Reuse::Unsatisfiable(_) => Lookup::Unsatisfiable,
+            Reuse::Validate(why) => {
+                let forward = if why.is_forced() { Forward::Request } else { Forward::Stale };
+                Lookup::Validate(stored, forward, why)
+            }
+        }
+    }
+}
