@@ -18,6 +18,7 @@ mod store;
 mod tls;
 // Floor 3, means: parts joined into a way in, a way out, a memory.
 mod cache;
+mod origin;
 // Floor 4, the exchange.
 // Roof: the whole, assembled.
 

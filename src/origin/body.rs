@@ -1,0 +1,190 @@
+//! The body of an answer, read from the live connection under our own framing rules.
+//!
+//! Complete means proven complete: the framing ended, or, for a body without length, the stream ended cleanly. Only then,
+//! and only with no byte left over, may the connection serve again.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::connection::{Connection, WireFailure};
+use super::error::{Cause, Failure, FetchError};
+use super::idle::{IdlePool, Key};
+use crate::http1::{BodyError, BodyLength, BodyReader};
+use crate::status::Phase;
+
+/// Reads one body. Dropped before its end, it closes the connection.
+#[derive(Debug)]
+pub struct OriginBody {
+    /// Gone once the body is complete or broken.
+    connection: Option<Connection>,
+    reader: BodyReader,
+    length: BodyLength,
+    limits: BodyLimits,
+    home: Option<Home>,
+    origin: String,
+    /// Why it is broken; every later read says the same.
+    broken: Option<FetchError>,
+}
+
+/// Deadlines of a body.
+#[derive(Clone, Copy, Debug)]
+pub struct BodyLimits {
+    /// Between two reads.
+    pub between_bytes: Duration,
+    /// For the whole body, if limited.
+    pub end: Option<Instant>,
+}
+
+/// Where the connection goes after a complete body.
+#[derive(Debug)]
+pub struct Home {
+    /// The pool.
+    pub pool: Arc<IdlePool>,
+    /// Its key there.
+    pub key: Key,
+    /// How long it may wait there.
+    pub age: Duration,
+}
+
+impl OriginBody {
+    /// The body of that length at the front of `connection`. `home`: none where the connection must not serve again.
+    pub fn new(
+        connection: Connection,
+        length: BodyLength,
+        limits: BodyLimits,
+        home: Option<Home>,
+        origin: &str,
+    ) -> OriginBody {
+        let reader = BodyReader::new(length);
+        let connection = Some(connection);
+        let mut body = OriginBody { connection, reader, length, limits, home, origin: origin.to_owned(), broken: None };
+        if body.reader.is_done() {
+            body.finish();
+        }
+        body
+    }
+
+    /// How the body is delimited.
+    pub fn length(&self) -> BodyLength {
+        self.length
+    }
+
+    /// Reads some of the body into `out`, which must not be empty, waiting for the origin. `Ok(0)` is the proven end.
+    pub fn read(&mut self, out: &mut [u8]) -> Result<usize, FetchError> {
+        if let Some(error) = &self.broken {
+            return Err(error.clone());
+        }
+        match self.advance(out) {
+            Ok(count) => Ok(count),
+            Err(cause) => {
+                let address = self.connection.take().map(|connection| connection.address);
+                let failure = Failure { cause, phase: Phase::Body, address, has_response: true };
+                let error = failure.into_error(&self.origin);
+                self.broken = Some(error.clone());
+                Err(error)
+            }
+        }
+    }
+
+    fn advance(&mut self, out: &mut [u8]) -> Result<usize, Cause> {
+        if out.is_empty() {
+            return Err(Cause::Internal("a body was read into no room".into()));
+        }
+        loop {
+            let Some(connection) = &mut self.connection else { return Ok(0) };
+            let deadline = self.limits.next();
+            let taken = if !connection.input.is_empty() {
+                take_buffered(connection, &mut self.reader, out)?
+            } else if self.length == BodyLength::Chunked {
+                match connection.fill(deadline) {
+                    Ok(0) => Taken::End,
+                    Ok(_) => Taken::Data(0),
+                    Err(failure) => return Err(cut(failure)),
+                }
+            } else {
+                take_direct(connection, &mut self.reader, out, deadline)?
+            };
+            match taken {
+                Taken::End => {
+                    self.reader.at_eof().map_err(Cause::Body)?;
+                    self.connection = None;
+                    return Ok(0);
+                }
+                Taken::Surplus(count) => {
+                    self.connection = None;
+                    return Ok(count);
+                }
+                Taken::Data(count) => {
+                    if self.reader.is_done() {
+                        self.finish();
+                    }
+                    if count > 0 {
+                        return Ok(count);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The body is complete: the connection goes home if nothing lies behind it.
+    fn finish(&mut self) {
+        let Some(mut connection) = self.connection.take() else { return };
+        if let Some(home) = self.home.take().filter(|_| connection.is_at_rest()) {
+            home.pool.put(home.key, connection, home.age);
+        }
+    }
+}
+
+impl BodyLimits {
+    fn next(self) -> Instant {
+        let next = Instant::now() + self.between_bytes;
+        self.end.map_or(next, |end| end.min(next))
+    }
+}
+
+enum Taken {
+    /// So many bytes of data are in `out`; may be none, where only framing came.
+    Data(usize),
+    /// The same, and bytes that belong to no body lie behind them.
+    Surplus(usize),
+    /// The stream ended cleanly.
+    End,
+}
+
+/// Data that was read ahead.
+fn take_buffered(connection: &mut Connection, reader: &mut BodyReader, out: &mut [u8]) -> Result<Taken, Cause> {
+    let input = connection.input.bytes();
+    // No more than fits, since the reader counts as read what it is shown.
+    let shown = input.get(..out.len()).unwrap_or(input);
+    let piece = reader.read(shown).map_err(Cause::Body)?;
+    let data = shown.get(piece.data).unwrap_or_default();
+    if let Some(place) = out.get_mut(..data.len()) {
+        place.copy_from_slice(data);
+    }
+    let count = data.len();
+    connection.input.consume(piece.consumed);
+    Ok(Taken::Data(count))
+}
+
+/// Bodies without chunks go from the socket into `out` without a copy.
+fn take_direct(
+    connection: &mut Connection,
+    reader: &mut BodyReader,
+    out: &mut [u8],
+    deadline: Instant,
+) -> Result<Taken, Cause> {
+    let count = connection.read(out, deadline).map_err(cut)?;
+    if count == 0 {
+        return Ok(Taken::End);
+    }
+    let piece = reader.read(out.get(..count).unwrap_or_default()).map_err(Cause::Body)?;
+    Ok(if piece.consumed < count { Taken::Surplus(piece.data.end) } else { Taken::Data(piece.data.end) })
+}
+
+/// A stream that is cut is an incomplete body, whoever cut it.
+fn cut(failure: WireFailure) -> Cause {
+    match failure {
+        WireFailure::Closed => Cause::Body(BodyError::Incomplete),
+        failure => Cause::Wire(failure),
+    }
+}

@@ -1,0 +1,272 @@
+//! From what broke to what people see: the one table of causes (origin-fetch.md section 3, ureq.md section 4).
+//!
+//! [`Cause`] is what a part of this room met; [`FetchError`] is what leaves it. The same value feeds the status code, the
+//! `Proxy-Status` field, the error page, the log, the ledger and the retry decision, so it is decided here alone.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use super::connection::WireFailure;
+use super::connector::{Refusal, RefusalKind};
+use super::lookup::LookupFailure;
+use crate::http1::{BodyError, ResponseError};
+use crate::status::{Phase, ProxyError};
+use crate::tls::reject_of;
+
+/// Why a fetch failed, for everyone outside this room. Shared with followers, hence `Clone`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FetchError {
+    /// The type of RFC 9209 §2.3; its status is that of the answer.
+    pub error: ProxyError,
+    /// What was being done.
+    pub phase: Phase,
+    /// The server as `name:port`; empty if none was chosen.
+    pub origin: String,
+    /// The address that was in use, if one was.
+    pub address: Option<SocketAddr>,
+    /// One sentence or more with addresses and certificate names, and where we know one the setting that mends it. Only
+    /// for those whom `expose_errors` allows.
+    pub detail: String,
+    /// The alert's number where one was received (RFC 9209 §2.3.15).
+    pub alert: Option<u8>,
+    /// The resolver's answer (RFC 9209 §2.3.2).
+    pub rcode: Option<&'static str>,
+    /// A connection stood, so the origin may have seen the request.
+    pub is_after_request: bool,
+}
+
+impl fmt::Display for FetchError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} in {:?}: {}", self.error, self.phase, self.detail)
+    }
+}
+
+impl std::error::Error for FetchError {}
+
+/// What broke.
+#[derive(Debug)]
+pub enum Cause {
+    /// The site has no server.
+    NoServer,
+    /// The server's addresses are all our own listeners.
+    OwnAddress,
+    /// The name gave no address.
+    Lookup(LookupFailure),
+    /// No address took the connection.
+    Connect(Vec<Refusal>),
+    /// The connection failed.
+    Wire(WireFailure),
+    /// The head is not one that we accept.
+    Head(ResponseError),
+    /// More interim responses than anyone needs.
+    TooManyInterims,
+    /// 101, though we never ask for an upgrade.
+    Upgraded,
+    /// A plain request met a port that speaks TLS.
+    TlsOnPlainPort,
+    /// The body's framing is broken, or the body is cut short.
+    Body(BodyError),
+    /// The request cannot be written as HTTP/1.1; the words say why.
+    Request(String),
+    /// The client's buffered upload cannot be read any more.
+    Upload(String),
+    /// A setting of the site makes the fetch impossible; the words say which.
+    Setting(String),
+    /// A fault of ours.
+    Internal(String),
+}
+
+/// A cause with the circumstances that decide its name.
+#[derive(Debug)]
+pub struct Failure {
+    /// What broke.
+    pub cause: Cause,
+    /// What was being done.
+    pub phase: Phase,
+    /// The address in use.
+    pub address: Option<SocketAddr>,
+    /// Bytes of a response had come.
+    pub has_response: bool,
+}
+
+impl Failure {
+    /// A failure before any connection.
+    pub fn early(cause: Cause, phase: Phase) -> Failure {
+        Failure { cause, phase, address: None, has_response: false }
+    }
+
+    /// The outside form, for the server `origin` (`name:port`, may be empty).
+    pub fn into_error(self, origin: &str) -> FetchError {
+        let place = match self.address {
+            Some(address) if address.to_string() != origin => format!("{origin} ({address}): "),
+            _ if origin.is_empty() => String::new(),
+            _ => format!("{origin}: "),
+        };
+        FetchError {
+            error: self.error(),
+            phase: self.phase,
+            origin: origin.to_owned(),
+            address: self.address,
+            detail: format!("{place}{}", self.sentence()),
+            alert: self.alert(),
+            rcode: if let Cause::Lookup(failure) = &self.cause { failure.rcode() } else { None },
+            is_after_request: matches!(self.phase, Phase::SendRequest | Phase::ResponseHead | Phase::Body),
+        }
+    }
+
+    /// The table.
+    pub fn error(&self) -> ProxyError {
+        match &self.cause {
+            Cause::NoServer => ProxyError::DestinationNotFound,
+            Cause::OwnAddress => ProxyError::ProxyLoopDetected,
+            Cause::Lookup(LookupFailure::Timeout) => ProxyError::DnsTimeout,
+            Cause::Lookup(_) => ProxyError::DnsError,
+            Cause::Connect(refusals) => match worst(refusals) {
+                RefusalKind::Refused => ProxyError::ConnectionRefused,
+                RefusalKind::Reset => ProxyError::ConnectionTerminated,
+                RefusalKind::Timeout => ProxyError::ConnectionTimeout,
+                RefusalKind::Unroutable => ProxyError::DestinationIpUnroutable,
+                RefusalKind::Own => ProxyError::ProxyInternalError,
+            },
+            Cause::Wire(failure) => self.wire_error(failure),
+            Cause::Head(ResponseError::Malformed(_)) => ProxyError::HttpProtocolError,
+            Cause::Head(ResponseError::TooLarge | ResponseError::TooManyFields) => {
+                ProxyError::HttpResponseHeaderSectionSize
+            }
+            Cause::Head(ResponseError::TransferCoding(_)) => ProxyError::HttpResponseTransferCoding,
+            Cause::TooManyInterims | Cause::TlsOnPlainPort => ProxyError::HttpProtocolError,
+            Cause::Upgraded => ProxyError::HttpUpgradeFailed,
+            Cause::Body(BodyError::Chunk(_)) => ProxyError::HttpResponseTransferCoding,
+            Cause::Body(BodyError::Trailer(_)) => ProxyError::HttpProtocolError,
+            Cause::Body(BodyError::TrailersTooLarge) => ProxyError::HttpResponseTrailerSectionSize,
+            Cause::Body(BodyError::Incomplete) => ProxyError::HttpResponseIncomplete,
+            Cause::Request(_) => ProxyError::HttpRequestError,
+            Cause::Setting(_) => ProxyError::ProxyConfigurationError,
+            Cause::Upload(_) | Cause::Internal(_) => ProxyError::ProxyInternalError,
+        }
+    }
+
+    fn wire_error(&self, failure: &WireFailure) -> ProxyError {
+        match failure {
+            WireFailure::Timeout => match self.phase {
+                Phase::Resolve => ProxyError::DnsTimeout,
+                Phase::Queue | Phase::Connect | Phase::TlsHandshake => ProxyError::ConnectionTimeout,
+                Phase::SendRequest => ProxyError::ConnectionWriteTimeout,
+                Phase::ResponseHead => ProxyError::HttpResponseTimeout,
+                Phase::Body => ProxyError::ConnectionReadTimeout,
+            },
+            WireFailure::Closed | WireFailure::Reset | WireFailure::Truncated => match self.phase {
+                Phase::Body => ProxyError::HttpResponseIncomplete,
+                _ if self.has_response => ProxyError::HttpResponseIncomplete,
+                _ => ProxyError::ConnectionTerminated,
+            },
+            WireFailure::Tls(error) if reject_of(error).is_some() => ProxyError::TlsCertificateError,
+            WireFailure::Tls(rustls::Error::InvalidCertificate(_)) => ProxyError::TlsCertificateError,
+            WireFailure::Tls(rustls::Error::AlertReceived(_)) => ProxyError::TlsAlertReceived,
+            WireFailure::Tls(_) | WireFailure::PlainHttp => ProxyError::TlsProtocolError,
+            WireFailure::System(_) => ProxyError::ProxyInternalError,
+        }
+    }
+
+    fn alert(&self) -> Option<u8> {
+        match &self.cause {
+            Cause::Wire(WireFailure::Tls(rustls::Error::AlertReceived(alert))) => Some(u8::from(*alert)),
+            _ => None,
+        }
+    }
+
+    /// What happened, for an operator.
+    fn sentence(&self) -> String {
+        match &self.cause {
+            Cause::NoServer => "the site has no origin server; list one in servers".into(),
+            Cause::OwnAddress => "the origin is this very Millpond; set servers to the origin's own address".into(),
+            Cause::Lookup(LookupFailure::NoName) => "there is no such name; check the spelling in servers".into(),
+            Cause::Lookup(LookupFailure::NoData) => "the name exists but has no address".into(),
+            Cause::Lookup(LookupFailure::Again) => "the name server failed (SERVFAIL or REFUSED)".into(),
+            Cause::Lookup(LookupFailure::Timeout) => "the name server did not answer in time".into(),
+            Cause::Lookup(LookupFailure::System) => "the system's resolver failed".into(),
+            Cause::Connect(refusals) => refusal_list(refusals),
+            Cause::Wire(failure) => self.wire_sentence(failure),
+            Cause::Head(error) => format!("the response head is refused: {}", error.reason()),
+            Cause::TooManyInterims => "the origin sent more than 16 interim responses".into(),
+            Cause::Upgraded => "the origin switched protocols without being asked".into(),
+            Cause::TlsOnPlainPort => "the port speaks TLS and was asked in plain HTTP; set protocol = \"https\"".into(),
+            Cause::Body(error) => format!("the response body is broken: {}", error.reason()),
+            Cause::Request(what) => format!("the request cannot be sent on: {what}"),
+            Cause::Upload(what) => format!("the buffered upload cannot be read: {what}"),
+            Cause::Setting(what) | Cause::Internal(what) => what.clone(),
+        }
+    }
+
+    fn wire_sentence(&self, failure: &WireFailure) -> String {
+        let doing = match self.phase {
+            Phase::Queue | Phase::Resolve | Phase::Connect => "while connecting",
+            Phase::TlsHandshake => "during the TLS handshake",
+            Phase::SendRequest => "while the request was sent",
+            Phase::ResponseHead if self.has_response => "within the response head",
+            Phase::ResponseHead => "before the first byte of a response",
+            Phase::Body => "within the response body",
+        };
+        match failure {
+            WireFailure::Timeout => format!("the origin was silent for too long {doing}"),
+            WireFailure::Closed => format!("the origin closed the connection {doing}"),
+            WireFailure::Reset => format!("the connection was reset {doing}"),
+            WireFailure::Truncated => format!("the connection ended without close_notify {doing}"),
+            WireFailure::PlainHttp => "the port answers plain HTTP, not TLS; set protocol = \"http\"".into(),
+            WireFailure::Tls(error) => tls_sentence(error, doing),
+            WireFailure::System(error) => format!("{error} {doing}"),
+        }
+    }
+}
+
+fn tls_sentence(error: &rustls::Error, doing: &str) -> String {
+    use rustls::{AlertDescription, Error};
+    if let Some(reject) = reject_of(error) {
+        return reject.to_string();
+    }
+    match error {
+        Error::AlertReceived(AlertDescription::UnrecognisedName) => {
+            "the server does not know the name in the handshake; set sni to one that it serves".into()
+        }
+        Error::AlertReceived(AlertDescription::ProtocolVersion | AlertDescription::HandshakeFailure) => format!(
+            "the server refused the handshake ({error}); it may offer only TLS below 1.2 or suites without forward \
+             secrecy, which Millpond does not speak"
+        ),
+        Error::AlertReceived(AlertDescription::NoApplicationProtocol) => {
+            "the server speaks no HTTP/1.1 on this port (no_application_protocol)".into()
+        }
+        Error::InvalidMessage(_) => format!("the answer {doing} is not TLS ({error}); the port may speak plain HTTP"),
+        error => format!("{error} {doing}"),
+    }
+}
+
+/// Of several addresses, the failure that says most.
+fn worst(refusals: &[Refusal]) -> RefusalKind {
+    refusals.iter().map(|refusal| refusal.kind).max().unwrap_or(RefusalKind::Unroutable)
+}
+
+fn refusal_list(refusals: &[Refusal]) -> String {
+    let mut text = String::new();
+    for refusal in refusals.iter().take(MAX_LISTED) {
+        let what = match refusal.kind {
+            RefusalKind::Refused => "refused the connection",
+            RefusalKind::Reset => "reset the connection",
+            RefusalKind::Timeout => "did not answer in time",
+            RefusalKind::Unroutable => "cannot be reached from here",
+            RefusalKind::Own => "was not tried: this machine is out of sockets or memory",
+        };
+        let comma = if text.is_empty() { "" } else { ", " };
+        text.push_str(&format!("{comma}{} {what}", refusal.address));
+    }
+    match refusals.len().saturating_sub(MAX_LISTED) {
+        _ if refusals.is_empty() => "there is no address to connect to".into(),
+        0 => text,
+        more => format!("{text} and {more} more"),
+    }
+}
+
+const MAX_LISTED: usize = 4;
+
+#[cfg(test)]
+#[path = "tests_error.rs"]
+mod tests;
