@@ -19,6 +19,7 @@ mod tls;
 // Floor 3, means: parts joined into a way in, a way out, a memory.
 mod cache;
 mod origin;
+mod server;
 // Floor 4, the exchange.
 // Roof: the whole, assembled.
 

@@ -1,0 +1,359 @@
+//! The last stage: an answer goes out, head and body, as fast as the socket takes it and the body grows.
+//!
+//! Framing towards the client is decided here (RFC 9112 §6): a known length, chunks, or the end of the connection. A body
+//! that breaks ends the connection without its last chunk or byte, so that a cut answer never looks whole.
+
+use std::io::{self, IoSlice, Write};
+use std::time::Duration;
+
+use super::session::{Connection, Next, Reply, Stage, TURN_BYTES};
+use super::socket::Fill;
+use super::worker::Turn;
+use super::{Answer, Delivery, Event, Handler, Payload};
+use crate::http1::{self, Version};
+use crate::store::{Chunk, Next as Part, Reader};
+use crate::wake::Wake;
+
+/// An answer on its way.
+pub struct Deliver<H: Handler> {
+    /// Bytes to send before the chunk: the head, later chunk sizes.
+    before: Vec<u8>,
+    before_sent: usize,
+    chunk: Option<Chunk>,
+    source: Option<Source>,
+    is_chunked: bool,
+    has_chunk_before: bool,
+    sent: u64,
+    closing: Closing,
+    note: Option<H::Note>,
+}
+
+/// Where the body comes from.
+struct Source {
+    reader: Reader,
+    skip: u64,
+    left: Option<u64>,
+}
+
+/// What happens to the connection afterwards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Closing {
+    /// The next request may come.
+    Keep,
+    /// Close.
+    Close,
+    /// Close, and the end of the connection is the end of the body.
+    EndsBody,
+    /// All is sent; what the client still sends is read and dropped until then, so that a reset does not take the
+    /// answer away (RFC 9112 §9.6).
+    Draining { until: Duration, left: usize },
+}
+
+/// How far a push came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pushed {
+    /// All is handed to the socket.
+    Done,
+    /// The socket takes no more now.
+    Blocked,
+    /// The body has no more yet.
+    Waiting,
+    /// The turn is spent.
+    Spent,
+    /// The body broke off, or the client is gone.
+    Cut,
+}
+
+impl<H: Handler> Deliver<H> {
+    /// Completes the head in `turn.out` with framing and connection fields, and takes the buffer.
+    pub fn new(answer: Answer<H>, reply: Reply, turn: &mut Turn<H>) -> Deliver<H> {
+        let mut before = std::mem::take(&mut turn.out);
+        let payload = match answer.payload {
+            Payload::Stream { length, .. } if reply.is_head => Payload::Head(length),
+            payload => payload,
+        };
+        let mut closing = Closing::Keep;
+        if answer.close || !reply.keep_alive || reply.has_unread_body || turn.is_stopping {
+            closing = Closing::Close;
+        }
+        let mut is_chunked = false;
+        let mut source = None;
+        match payload {
+            Payload::Absent | Payload::Head(None) => {}
+            Payload::Empty => before.extend_from_slice(b"Content-Length: 0\r\n"),
+            Payload::Head(Some(length)) => write_length(&mut before, length),
+            Payload::Stream { reader, skip, length } => {
+                match length {
+                    Some(length) => write_length(&mut before, length),
+                    None if reply.version == Version::Http11 => {
+                        is_chunked = true;
+                        before.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
+                    }
+                    None => closing = Closing::EndsBody,
+                }
+                source = (length != Some(0)).then_some(Source { reader, skip, left: length });
+            }
+        }
+        match (closing, reply.version) {
+            (Closing::Keep, Version::Http11) => {}
+            (Closing::Keep, Version::Http10) => before.extend_from_slice(b"Connection: keep-alive\r\n"),
+            _ => before.extend_from_slice(b"Connection: close\r\n"),
+        }
+        before.extend_from_slice(b"\r\n");
+        Deliver {
+            before,
+            before_sent: 0,
+            chunk: None,
+            source,
+            is_chunked,
+            has_chunk_before: false,
+            sent: 0,
+            closing,
+            note: Some(answer.note),
+        }
+    }
+
+    /// The connection ends after this answer.
+    pub fn closes(&self) -> bool {
+        self.closing != Closing::Keep
+    }
+
+    /// Gives the head's buffer back to the worker.
+    pub fn into_buffer(mut self) -> Vec<u8> {
+        std::mem::take(&mut self.before)
+    }
+
+    /// Sends on until done or parked.
+    pub fn step(mut self: Box<Self>, connection: &mut Connection, turn: &mut Turn<H>) -> Next<H> {
+        if let Closing::Draining { until, left } = self.closing {
+            return self.drain(until, left, connection, turn);
+        }
+        let now = turn.now.monotonic;
+        match self.push(connection, turn) {
+            Pushed::Done => {
+                self.finish(true, turn);
+                self.end(connection, turn)
+            }
+            Pushed::Spent => Next::Yield(Stage::Deliver(self)),
+            Pushed::Blocked => {
+                connection.deadline = now + turn.limits.write_stall;
+                Next::Park(Stage::Deliver(self))
+            }
+            Pushed::Waiting => {
+                connection.deadline = now + BODY_WAIT;
+                Next::Park(Stage::Deliver(self))
+            }
+            Pushed::Cut => {
+                self.finish(false, turn);
+                if self.closing == Closing::EndsBody && !connection.is_gone {
+                    connection.socket.reset();
+                }
+                Next::Close
+            }
+        }
+    }
+
+    /// Tells the handler, once, how the delivery ended.
+    pub fn finish(&mut self, is_whole: bool, turn: &mut Turn<H>) {
+        if let Some(note) = self.note.take() {
+            let delivery = Delivery { bytes: self.sent, is_whole };
+            turn.handler.finish(&mut turn.local, turn.now, note, delivery);
+        }
+    }
+
+    /// Hands to the socket what it takes.
+    pub fn push(&mut self, connection: &mut Connection, turn: &mut Turn<H>) -> Pushed {
+        if connection.is_gone {
+            return Pushed::Cut;
+        }
+        loop {
+            if self.chunk.is_none() && self.source.is_some() {
+                match self.next_chunk(connection, turn) {
+                    Part::Broken(_) => return Pushed::Cut,
+                    Part::NotYet if self.before_sent == self.before.len() => return Pushed::Waiting,
+                    Part::Chunk(chunk) => self.chunk = Some(chunk),
+                    Part::NotYet | Part::Complete => {}
+                }
+            }
+            if self.chunk.is_none() && self.source.is_none() && self.before_sent == self.before.len() {
+                return match connection.socket.flush() {
+                    Ok(true) => Pushed::Done,
+                    Ok(false) => Pushed::Blocked,
+                    Err(_) => Pushed::Cut,
+                };
+            }
+            if connection.budget == 0 {
+                return Pushed::Spent;
+            }
+            match self.write(connection, turn) {
+                Ok(Some(n)) => connection.budget = connection.budget.saturating_sub(n),
+                Ok(None) => return Pushed::Blocked,
+                Err(_) => {
+                    connection.is_gone = true;
+                    return Pushed::Cut;
+                }
+            }
+        }
+    }
+
+    /// The next bytes of the body, framed; `Complete` also ends the source.
+    fn next_chunk(&mut self, connection: &mut Connection, turn: &mut Turn<H>) -> Part {
+        let Some(source) = self.source.as_mut() else { return Part::Complete };
+        let part = source.next(|| connection.wake(&turn.mailbox).clone());
+        match &part {
+            Part::Chunk(chunk) if self.is_chunked => {
+                if self.before_sent == self.before.len() {
+                    self.before.clear();
+                    self.before_sent = 0;
+                }
+                if std::mem::replace(&mut self.has_chunk_before, true) {
+                    self.before.extend_from_slice(b"\r\n");
+                }
+                http1::write_chunk_size(&mut self.before, chunk.len());
+            }
+            Part::Complete => {
+                self.source = None;
+                if self.is_chunked {
+                    let end: &[u8] = if self.has_chunk_before { b"\r\n0\r\n\r\n" } else { http1::LAST_CHUNK };
+                    self.before.extend_from_slice(end);
+                }
+            }
+            _ => {}
+        }
+        if self.source.as_ref().is_some_and(|source| source.left == Some(0)) {
+            self.source = None;
+        }
+        part
+    }
+
+    /// One write: what stands before the chunk, and the chunk.
+    fn write(&mut self, connection: &mut Connection, turn: &mut Turn<H>) -> io::Result<Option<usize>> {
+        let before = self.before.get(self.before_sent..).unwrap_or_default();
+        let socket = &mut connection.socket;
+        let taken = match &self.chunk {
+            Some(Chunk::File { file, offset, len }) if before.is_empty() => {
+                socket.pace();
+                let most = (*len).min(TURN_BYTES as u64);
+                socket.send_file(file, *offset, most, &mut turn.file)?
+            }
+            Some(chunk) => {
+                let bytes = chunk.bytes().unwrap_or_default();
+                let most = bytes.len().min(TURN_BYTES);
+                let bytes = bytes.get(..most).unwrap_or_default();
+                if before.is_empty() {
+                    socket.write(&[IoSlice::new(bytes)])?
+                } else {
+                    socket.write(&[IoSlice::new(before), IoSlice::new(bytes)])?
+                }
+            }
+            None => socket.write(&[IoSlice::new(before)])?,
+        };
+        let Some(taken) = taken else { return Ok(None) };
+        let of_before = taken.min(before.len());
+        self.before_sent += of_before;
+        let of_body = (taken - of_before) as u64;
+        self.sent += of_body;
+        if let Some(chunk) = self.chunk.as_mut() {
+            chunk.advance(of_body);
+            if chunk.len() == 0 {
+                self.chunk = None;
+            }
+        }
+        Ok(Some(taken))
+    }
+
+    /// The answer is out: the next request, or the end.
+    fn end(mut self: Box<Self>, connection: &mut Connection, turn: &mut Turn<H>) -> Next<H> {
+        if self.closing == Closing::Keep {
+            turn.out = std::mem::take(&mut self.before);
+            connection.deadline = turn.now.monotonic + turn.limits.idle_timeout;
+            return Next::Go(Stage::Head(super::head::Head::default()));
+        }
+        if connection.input.is_empty() && !connection.is_readable && !connection.is_read_closed {
+            connection.socket.notify_close();
+            return Next::Close;
+        }
+        connection.input = Vec::new();
+        connection.socket.end();
+        let until = turn.now.monotonic + DRAIN_TIME;
+        self.drain(until, DRAIN_BYTES, connection, turn)
+    }
+
+    fn drain(
+        mut self: Box<Self>,
+        until: Duration,
+        mut left: usize,
+        connection: &mut Connection,
+        turn: &mut Turn<H>,
+    ) -> Next<H> {
+        while left > 0 && turn.now.monotonic < until && !connection.is_gone {
+            match connection.fill(&mut turn.input) {
+                Ok(Fill::Bytes(n, _)) => left = left.saturating_sub(n),
+                Ok(Fill::WouldBlock) => {
+                    connection.deadline = until;
+                    self.closing = Closing::Draining { until, left };
+                    return Next::Park(Stage::Deliver(self));
+                }
+                Ok(Fill::End) | Err(_) => return Next::Close,
+            }
+        }
+        Next::Close
+    }
+
+    /// The deadline has passed: reading was too slow, or the drain has lasted long enough.
+    pub fn late(mut self: Box<Self>, turn: &mut Turn<H>) {
+        if !matches!(self.closing, Closing::Draining { .. }) {
+            turn.handler.count(&mut turn.local, Event::TimedOut);
+        }
+        self.finish(false, turn);
+    }
+}
+
+impl Source {
+    /// The next part that is to be sent: without what is skipped, and no more than is left.
+    fn next(&mut self, wake: impl FnOnce() -> Wake) -> Part {
+        let mut wake = Some(wake);
+        loop {
+            let part = match self.reader.next(None) {
+                // Only a body still being filled needs the wake, so a hit never makes one.
+                Part::NotYet => match wake.take() {
+                    Some(wake) => self.reader.next(Some(&wake())),
+                    None => Part::NotYet,
+                },
+                part => part,
+            };
+            let Part::Chunk(mut chunk) = part else {
+                return match (part, self.left) {
+                    (Part::Complete, Some(left)) if left > 0 => {
+                        Part::Broken(crate::status::ProxyError::HttpResponseIncomplete)
+                    }
+                    (part, _) => part,
+                };
+            };
+            let skipped = self.skip.min(chunk.len());
+            chunk.advance(skipped);
+            self.skip -= skipped;
+            if let Some(left) = self.left.as_mut() {
+                chunk.truncate(*left);
+                *left -= chunk.len();
+            }
+            if chunk.len() > 0 {
+                return Part::Chunk(chunk);
+            }
+            if self.left == Some(0) {
+                return Part::Complete;
+            }
+        }
+    }
+}
+
+fn write_length(out: &mut Vec<u8>, length: u64) {
+    out.extend_from_slice(b"Content-Length: ");
+    // Writing to a Vec cannot fail.
+    let _ = write!(out, "{length}\r\n");
+}
+
+/// A body that grows wakes its readers; this only bounds what a fault of ours could hold.
+const BODY_WAIT: Duration = Duration::from_secs(600);
+const DRAIN_TIME: Duration = Duration::from_secs(2);
+const DRAIN_BYTES: usize = 1 << 20;

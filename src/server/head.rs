@@ -1,0 +1,191 @@
+//! The stage between exchanges: a request head arrives, is parsed where it lies, and is answered at once if it can be.
+//!
+//! A hit never leaves this file: read, parse, `begin`, one vectored write, and on to the next request.
+
+use std::time::Duration;
+
+use super::deliver::{Deliver, Pushed};
+use super::session::{Connection, Next, Reply, Stage, follow, refuse, restore};
+use super::socket::Fill;
+use super::upload::Upload;
+use super::worker::Turn;
+use super::{Call, Handler, Refusal, Step};
+use crate::http1::{BodyLength, HeadLimits, HeadScan, Parsed, RequestHead, Slots};
+
+/// Waiting for a request head, or in the middle of one.
+#[derive(Default)]
+pub struct Head {
+    /// When the first byte of the head came.
+    since: Option<Duration>,
+    /// How far the end of the head has been searched for.
+    scan: HeadScan,
+}
+
+/// A request head, looked at.
+enum Begun<H: Handler> {
+    /// More bytes are needed.
+    Partial,
+    /// The handler has decided; the head took so many bytes.
+    Step(Step<H>, Reply, BodyLength, bool, usize),
+    Refused(Refusal),
+}
+
+impl Head {
+    /// Serves requests until the socket has no more, the turn is spent, or an exchange must wait.
+    pub fn step<H: Handler>(mut self, connection: &mut Connection, turn: &mut Turn<H>) -> Next<H> {
+        let mut filled = restore(connection, &mut turn.input);
+        let mut start = 0;
+        let mut requests = 0;
+        loop {
+            while start < filled {
+                if requests == TURN_REQUESTS {
+                    keep(connection, turn, start, filled);
+                    return Next::Yield(Stage::Head(self));
+                }
+                match self.begin(connection, turn, start, filled) {
+                    Begun::Partial => break,
+                    Begun::Refused(refusal) => {
+                        return Next::Go(refuse(connection, turn, None, Reply::LAST, refusal));
+                    }
+                    Begun::Step(step, reply, body, expects_continue, len) => {
+                        start += len;
+                        requests += 1;
+                        self = Head::default();
+                        let rest = Rest { start, filled };
+                        match advance(step, reply, (body, expects_continue), rest, connection, turn) {
+                            None => {}
+                            Some(next) => return next,
+                        }
+                    }
+                }
+            }
+            match self.fill(connection, turn, &mut start, &mut filled) {
+                Ok(true) => {}
+                Ok(false) => return self.park(connection, turn, start, filled),
+                Err(()) => return Next::Close,
+            }
+        }
+    }
+
+    /// Reads more behind what is there; `Ok(false)` when there is nothing to read now.
+    fn fill<H: Handler>(
+        &mut self,
+        connection: &mut Connection,
+        turn: &mut Turn<H>,
+        start: &mut usize,
+        filled: &mut usize,
+    ) -> Result<bool, ()> {
+        if *start > 0 {
+            turn.input.copy_within(*start..*filled, 0);
+            *filled -= *start;
+            *start = 0;
+        }
+        match connection.fill(turn.input.get_mut(*filled..).unwrap_or_default()) {
+            Ok(Fill::Bytes(n, _)) => {
+                *filled += n;
+                Ok(true)
+            }
+            Ok(Fill::WouldBlock) if !connection.is_gone => Ok(false),
+            Ok(_) | Err(_) => Err(()),
+        }
+    }
+
+    fn park<H: Handler>(
+        mut self,
+        connection: &mut Connection,
+        turn: &mut Turn<H>,
+        start: usize,
+        filled: usize,
+    ) -> Next<H> {
+        let now = turn.now.monotonic;
+        if start < filled {
+            let since = *self.since.get_or_insert(now);
+            connection.deadline = since + turn.limits.head_timeout;
+            keep(connection, turn, start, filled);
+        } else if turn.is_stopping {
+            connection.socket.notify_close();
+            return Next::Close;
+        } else if connection.requests > 0 {
+            connection.deadline = now + turn.limits.idle_timeout;
+        }
+        Next::Park(Stage::Head(self))
+    }
+
+    fn begin<H: Handler>(
+        &mut self,
+        connection: &mut Connection,
+        turn: &mut Turn<H>,
+        start: usize,
+        filled: usize,
+    ) -> Begun<H> {
+        let limits = HeadLimits {
+            line: turn.limits.request_line,
+            head: turn.limits.request_head,
+            fields: turn.limits.request_fields,
+        };
+        let mut slots = Slots::new();
+        let bytes = turn.input.get(start..filled).unwrap_or_default();
+        let head = match RequestHead::parse(bytes, &limits, &mut self.scan, &mut slots) {
+            Ok(Parsed::Whole(head)) => head,
+            Ok(Parsed::Partial) => return Begun::Partial,
+            Err(error) => return Begun::Refused(Refusal { status: error.status, reason: error.reason }),
+        };
+        connection.requests += 1;
+        let limit = turn.limits.requests_per_connection;
+        let reply = Reply {
+            version: head.version,
+            is_head: head.method == "HEAD",
+            keep_alive: head.keep_alive && (limit == 0 || connection.requests < limit),
+            has_unread_body: !matches!(head.body, BodyLength::None | BodyLength::Exact(0)),
+        };
+        turn.out.clear();
+        let call = Call { local: &mut turn.local, now: turn.now, peer: &connection.peer, out: &mut turn.out };
+        let step = turn.handler.begin(call, &head);
+        Begun::Step(step, reply, head.body, head.expects_continue, head.len)
+    }
+}
+
+/// Where the unused bytes lie in the worker's buffer.
+struct Rest {
+    start: usize,
+    filled: usize,
+}
+
+/// Follows a step; `None` when the answer is out and the next request may begin.
+fn advance<H: Handler>(
+    step: Step<H>,
+    reply: Reply,
+    (body, expects_continue): (BodyLength, bool),
+    rest: Rest,
+    connection: &mut Connection,
+    turn: &mut Turn<H>,
+) -> Option<Next<H>> {
+    match step {
+        Step::Answer(answer) => {
+            let mut deliver = Deliver::new(answer, reply, turn);
+            if deliver.closes() || deliver.push(connection, turn) != Pushed::Done {
+                keep(connection, turn, rest.start, rest.filled);
+                return Some(Next::Go(Stage::Deliver(Box::new(deliver))));
+            }
+            deliver.finish(true, turn);
+            turn.out = deliver.into_buffer();
+            None
+        }
+        Step::Upload(exchange, limit) => {
+            keep(connection, turn, rest.start, rest.filled);
+            let reply = Reply { has_unread_body: false, ..reply };
+            Some(Next::Go(Upload::begin(exchange, reply, (body, expects_continue), limit, connection, turn)))
+        }
+        step => {
+            keep(connection, turn, rest.start, rest.filled);
+            Some(Next::Go(follow(step, reply, connection, turn)))
+        }
+    }
+}
+
+/// Keeps unused bytes with the session; the worker's buffer belongs to the next one.
+fn keep<H: Handler>(connection: &mut Connection, turn: &Turn<H>, start: usize, filled: usize) {
+    connection.input.extend_from_slice(turn.input.get(start..filled).unwrap_or_default());
+}
+
+const TURN_REQUESTS: usize = 16;

@@ -1,0 +1,288 @@
+//! Sockets to exchanges: HTTP/1.1 towards clients, without a runtime.
+//!
+//! Acceptors block on their listeners and hand each connection to one worker, which owns it to its end: one epoll a
+//! worker, sessions in a table, deadlines in a wheel. What a request *means* is the [`Handler`]'s business; this room
+//! knows bytes, framing, time and when to stop.
+
+mod clock;
+mod deadline;
+mod deliver;
+mod head;
+mod listener;
+mod session;
+mod socket;
+mod upload;
+mod worker;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+pub use clock::Clock;
+pub use listener::Bound;
+pub use upload::Uploaded;
+
+use crate::config::Limits;
+use crate::error::Error;
+use crate::http1::RequestHead;
+use crate::store::Reader;
+use crate::time::Now;
+use crate::wake::Wake;
+
+/// What requests mean. One value serves all workers; what one worker alone needs lies in its `Local`.
+pub trait Handler: Send + Sync + 'static {
+    /// What one worker keeps for the handler: scratch space, counters, the log buffer.
+    type Local: Send;
+    /// An exchange that waits for its request body or for a response.
+    type Exchange: Send;
+    /// What is to be remembered of an exchange until its answer is delivered.
+    type Note: Send;
+
+    /// The state for worker number `worker`.
+    fn local(&self, worker: usize) -> Self::Local;
+    /// Decides on a request whose head has arrived; nothing of its body has been read.
+    fn begin(&self, call: Call<'_, Self::Local>, head: &RequestHead<'_, '_>) -> Step<Self>;
+    /// The request body has arrived whole.
+    fn uploaded(&self, call: Call<'_, Self::Local>, exchange: Self::Exchange, body: Uploaded) -> Step<Self>;
+    /// Looks whether what the exchange waits for has come; if not, leaves `wake` with it.
+    fn resume(&self, call: Call<'_, Self::Local>, exchange: Self::Exchange, wake: &Wake) -> Step<Self>;
+    /// Answers what cannot be served: a malformed or late request (no exchange), a bad body, a wait past its end.
+    fn refuse(&self, call: Call<'_, Self::Local>, exchange: Option<Self::Exchange>, refusal: Refusal) -> Answer<Self>;
+    /// The answer has been delivered, or the client is gone.
+    fn finish(&self, local: &mut Self::Local, now: Now, note: Self::Note, delivery: Delivery);
+    /// The client left while the exchange waited.
+    fn abandoned(&self, local: &mut Self::Local, now: Now, exchange: Self::Exchange);
+    /// Something happened at a connection that no exchange tells.
+    fn count(&self, local: &mut Self::Local, event: Event);
+    /// Called now and then (at least once a second while there is anything to do).
+    fn tick(&self, local: &mut Self::Local, now: Now);
+}
+
+/// What a handler is given with every call.
+pub struct Call<'a, L> {
+    /// The worker's own state.
+    pub local: &'a mut L,
+    /// The clocks, read once a loop turn.
+    pub now: Now,
+    /// Who asks.
+    pub peer: &'a Peer,
+    /// Where the handler writes the status line and fields of its answer, without framing fields and blank line.
+    pub out: &'a mut Vec<u8>,
+}
+
+/// The other end of a connection.
+#[derive(Debug)]
+pub struct Peer {
+    /// The client's address.
+    pub address: SocketAddr,
+    /// The connection is TLS.
+    pub is_https: bool,
+    /// The server name that the client's TLS hello named, lower-case.
+    pub sni: Option<Box<str>>,
+}
+
+/// What comes next for an exchange.
+pub enum Step<H: Handler + ?Sized> {
+    /// The answer is known; its head is in `Call::out`.
+    Answer(Answer<H>),
+    /// Read the request body, at most so many bytes, then call `uploaded`.
+    Upload(H::Exchange, u64),
+    /// Call `resume` now, and again at each wake; at this monotonic time call `refuse` with status 504.
+    Await(H::Exchange, Duration),
+}
+
+/// An answer whose status line and end-to-end fields are in `Call::out`.
+pub struct Answer<H: Handler + ?Sized> {
+    /// The body, or why there is none.
+    pub payload: Payload,
+    /// The connection ends after this answer.
+    pub close: bool,
+    /// Comes back with `finish`.
+    pub note: H::Note,
+}
+
+/// The body of an answer. The server writes the framing fields that fit.
+pub enum Payload {
+    /// No content: `Content-Length: 0`.
+    Empty,
+    /// The status has no body by definition (204, 304): no framing field.
+    Absent,
+    /// The answer to HEAD: the length that GET would show, where known.
+    Head(Option<u64>),
+    /// Bytes as they arrive.
+    Stream {
+        /// Where they come from.
+        reader: Reader,
+        /// Bytes to leave out at the start.
+        skip: u64,
+        /// How many are to be sent, where known; otherwise all to the end of the body.
+        length: Option<u64>,
+    },
+}
+
+/// Why the server itself wants an answer made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The status to answer.
+    pub status: u16,
+    /// One sentence for the page.
+    pub reason: &'static str,
+}
+
+/// How a delivery ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// Body bytes handed to the socket.
+    pub bytes: u64,
+    /// All of the answer was handed over.
+    pub is_whole: bool,
+}
+
+/// What a connection lives through beside its exchanges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Accepted and handed to this worker.
+    Opened,
+    /// Gone.
+    Closed,
+    /// A TLS handshake is complete.
+    Handshake,
+    /// A TLS handshake failed.
+    HandshakeFailed,
+    /// Closed for being too slow: handshake, head, upload or reading.
+    TimedOut,
+    /// A panic was contained.
+    Panicked,
+    /// A request body went to a temporary file.
+    Spilled,
+}
+
+/// How the server is to run.
+#[derive(Clone)]
+pub struct Settings {
+    /// Worker threads.
+    pub workers: usize,
+    /// Limits towards clients.
+    pub limits: Limits,
+    /// Where request bodies beyond the memory limit go, unlinked.
+    pub temp_dir: std::path::PathBuf,
+    /// TLS towards clients; needed where a listener is HTTPS.
+    pub tls: Option<Arc<rustls::ServerConfig>>,
+}
+
+/// What acceptors and workers share.
+struct Shared {
+    /// Connections open, all workers together.
+    connections: AtomicUsize,
+    /// Errors of accept, for the metrics.
+    accept_errors: AtomicU64,
+    /// No new connections, answers say `Connection: close`.
+    is_stopping: AtomicBool,
+    /// Drop what is left.
+    is_over: AtomicBool,
+}
+
+/// Listeners and workers at work. Dropping it without `shutdown` ends them at once.
+pub struct Server {
+    shared: Arc<Shared>,
+    acceptors: Vec<listener::Acceptor>,
+    workers: Vec<(worker::Remote, JoinHandle<()>)>,
+    spiller: Option<upload::Spiller>,
+    addresses: Vec<SocketAddr>,
+    shutdown_timeout: Duration,
+}
+
+impl Server {
+    /// Starts workers for `handler` and an acceptor for each listener already bound.
+    pub fn start<H: Handler>(
+        handler: &Arc<H>,
+        clock: Clock,
+        settings: &Settings,
+        listeners: Vec<Bound>,
+    ) -> Result<Server, Error> {
+        let shared = Arc::new(Shared {
+            connections: AtomicUsize::new(0),
+            accept_errors: AtomicU64::new(0),
+            is_stopping: AtomicBool::new(false),
+            is_over: AtomicBool::new(false),
+        });
+        let spiller = upload::Spiller::start(settings.temp_dir.clone())?;
+        let addresses = listeners.iter().map(Bound::address).collect();
+        let mut server = Server {
+            shared,
+            acceptors: Vec::new(),
+            workers: Vec::new(),
+            spiller: Some(spiller),
+            addresses,
+            shutdown_timeout: settings.limits.shutdown_timeout,
+        };
+        let spill = server.spiller.as_ref().map(upload::Spiller::remote).expect("the spiller was just started");
+        for number in 0..settings.workers.max(1) {
+            let started = worker::start(number, handler, clock, settings, &server.shared, spill.clone())?;
+            server.workers.push(started);
+        }
+        for bound in listeners {
+            let remotes = server.workers.iter().map(|(remote, _)| remote.clone()).collect();
+            let limit = settings.limits.connections;
+            server.acceptors.push(listener::Acceptor::start(bound, remotes, server.shared.clone(), limit)?);
+        }
+        Ok(server)
+    }
+
+    /// The addresses that the listeners are bound to, in the order given.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Connections open now.
+    pub fn connections(&self) -> usize {
+        self.shared.connections.load(Ordering::Relaxed)
+    }
+
+    /// Errors of accept so far.
+    pub fn accept_errors(&self) -> u64 {
+        self.shared.accept_errors.load(Ordering::Relaxed)
+    }
+
+    /// Stops accepting, lets what runs finish within `shutdown_timeout`, then ends.
+    pub fn shutdown(mut self) {
+        self.stop(self.shutdown_timeout);
+    }
+
+    fn stop(&mut self, timeout: Duration) {
+        for acceptor in self.acceptors.drain(..) {
+            acceptor.stop();
+        }
+        self.shared.is_stopping.store(true, Ordering::SeqCst);
+        let (done, finished) = crossbeam_channel::bounded::<()>(0);
+        let workers = std::mem::take(&mut self.workers);
+        for (remote, _) in &workers {
+            remote.notify();
+        }
+        let (remotes, threads): (Vec<_>, Vec<_>) = workers.into_iter().unzip();
+        let joiner = std::thread::spawn(move || {
+            for thread in threads {
+                let _ = thread.join();
+            }
+            drop(done);
+        });
+        if finished.recv_timeout(timeout) == Err(crossbeam_channel::RecvTimeoutError::Timeout) {
+            self.shared.is_over.store(true, Ordering::SeqCst);
+            for remote in &remotes {
+                remote.notify();
+            }
+        }
+        let _ = joiner.join();
+        self.spiller = None;
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if !self.workers.is_empty() {
+            self.stop(Duration::ZERO);
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! One client's socket, plain or TLS: reads, vectored writes and file ranges that never block.
+
+use std::fs::File;
+use std::io::{self, IoSlice, Read, Write};
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+use mio::net::TcpStream;
+use rustls::ServerConnection;
+
+use crate::tls::refusal_alert;
+
+/// A non-blocking connection to a client.
+pub struct Socket {
+    stream: TcpStream,
+    tls: Option<Box<ServerConnection>>,
+    is_paced: bool,
+}
+
+/// What a read brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fill {
+    /// So many bytes; `true` where the socket is drained, so that another read would only find nothing.
+    Bytes(usize, bool),
+    /// Nothing now.
+    WouldBlock,
+    /// The client has closed its side.
+    End,
+}
+
+impl Socket {
+    /// A socket that speaks TLS first where `tls` is given.
+    pub fn new(stream: TcpStream, tls: Option<Arc<rustls::ServerConfig>>) -> Result<Socket, rustls::Error> {
+        let tls = match tls {
+            Some(config) => Some(Box::new(ServerConnection::new(config)?)),
+            None => None,
+        };
+        Ok(Socket { stream, tls, is_paced: false })
+    }
+
+    /// One step of the TLS handshake: `Ok(true)` when it is complete, `Ok(false)` to be called again when readable or
+    /// writable (`WouldBlock` says which by the socket itself).
+    ///
+    /// # Errors
+    /// A TLS or socket error; the alert has been tried to be sent.
+    pub fn handshake(&mut self) -> io::Result<Fill> {
+        let Some(tls) = self.tls.as_mut() else { return Ok(Fill::Bytes(0, false)) };
+        let mut fill = Fill::WouldBlock;
+        match tls.read_tls(&mut self.stream) {
+            Ok(0) => return Ok(Fill::End),
+            Ok(n) => fill = Fill::Bytes(n, false),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+        if let Err(error) = tls.process_new_packets() {
+            match refusal_alert(&error) {
+                // rustls would say access_denied for a name that nobody here bears.
+                Some(alert) => drop(self.stream.write(&alert)),
+                None => drop(tls.write_tls(&mut self.stream)),
+            }
+            return Err(io::Error::new(io::ErrorKind::InvalidData, error));
+        }
+        self.flush()?;
+        Ok(fill)
+    }
+
+    /// True while the handshake goes on.
+    pub fn is_handshaking(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.is_handshaking())
+    }
+
+    /// The name in the client's hello.
+    pub fn server_name(&self) -> Option<&str> {
+        self.tls.as_ref().and_then(|tls| tls.server_name())
+    }
+
+    /// Reads application bytes.
+    pub fn read(&mut self, buffer: &mut [u8]) -> io::Result<Fill> {
+        let Some(tls) = self.tls.as_mut() else {
+            return match self.stream.read(buffer) {
+                Ok(0) => Ok(Fill::End),
+                Ok(n) => Ok(Fill::Bytes(n, n < buffer.len())),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Fill::WouldBlock),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(Fill::Bytes(0, false)),
+                Err(error) => Err(error),
+            };
+        };
+        loop {
+            match tls.reader().read(buffer) {
+                Ok(0) => return Ok(Fill::End),
+                Ok(n) => return Ok(Fill::Bytes(n, false)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(Fill::End),
+                Err(error) => return Err(error),
+            }
+            match tls.read_tls(&mut self.stream) {
+                Ok(0) => return Ok(Fill::End),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Fill::WouldBlock),
+                Err(error) => return Err(error),
+            }
+            if let Err(error) = tls.process_new_packets() {
+                let _ = tls.write_tls(&mut self.stream);
+                return Err(io::Error::new(io::ErrorKind::InvalidData, error));
+            }
+        }
+    }
+
+    /// Takes as much of `parts` as fits; `Ok(None)` when nothing fits now.
+    pub fn write(&mut self, parts: &[IoSlice<'_>]) -> io::Result<Option<usize>> {
+        let Some(tls) = self.tls.as_mut() else {
+            return would_block(self.stream.write_vectored(parts));
+        };
+        let taken = tls.writer().write_vectored(parts)?;
+        self.flush()?;
+        Ok((taken > 0).then_some(taken))
+    }
+
+    /// Sends a part of a file, through `scratch` where it must be encrypted; `Ok(None)` when nothing fits now.
+    pub fn send_file(&mut self, file: &File, offset: u64, len: u64, scratch: &mut [u8]) -> io::Result<Option<usize>> {
+        if self.tls.is_none() {
+            let count = usize::try_from(len).unwrap_or(usize::MAX).min(SEND_FILE);
+            let mut from = offset;
+            let sent = rustix::io::retry_on_intr(|| rustix::fs::sendfile(&self.stream, file, Some(&mut from), count));
+            return no_end(would_block(sent.map_err(io::Error::from))?);
+        }
+        if !self.flush()? {
+            return Ok(None);
+        }
+        let count = usize::try_from(len).unwrap_or(usize::MAX).min(scratch.len());
+        let read = file.read_at(scratch.get_mut(..count).unwrap_or_default(), offset)?;
+        let read = no_end(Some(read))?.unwrap_or(0);
+        self.write(&[IoSlice::new(scratch.get(..read).unwrap_or_default())])
+    }
+
+    /// Hands what TLS still holds to the socket; true when nothing is left.
+    pub fn flush(&mut self) -> io::Result<bool> {
+        let Some(tls) = self.tls.as_mut() else { return Ok(true) };
+        while tls.wants_write() {
+            match tls.write_tls(&mut self.stream) {
+                Ok(0) => return Err(io::Error::from(io::ErrorKind::WriteZero)),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Keeps the kernel from queueing more than a little of a large body: slow readers then cost little memory, and
+    /// `sendfile` runs at its best.
+    pub fn pace(&mut self) {
+        if !std::mem::replace(&mut self.is_paced, true) {
+            let _ = socket2::SockRef::from(&self.stream).set_tcp_notsent_lowat(NOT_SENT);
+        }
+    }
+
+    /// Says that nothing more will be sent: close_notify where TLS, then FIN.
+    pub fn end(&mut self) {
+        if let Some(tls) = self.tls.as_mut() {
+            tls.send_close_notify();
+            let _ = self.flush();
+        }
+        let _ = self.stream.shutdown(std::net::Shutdown::Write);
+    }
+
+    /// Sends close_notify without closing: for a plain close right after.
+    pub fn notify_close(&mut self) {
+        if let Some(tls) = self.tls.as_mut() {
+            tls.send_close_notify();
+            let _ = self.flush();
+        }
+    }
+
+    /// Has the close that follows reset the connection, so that a cut body cannot look whole.
+    pub fn reset(&mut self) {
+        let _ = socket2::SockRef::from(&self.stream).set_linger(Some(std::time::Duration::ZERO));
+    }
+}
+
+fn would_block(result: io::Result<usize>) -> io::Result<Option<usize>> {
+    match result {
+        Ok(n) => Ok(Some(n)),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(Some(0)),
+        Err(error) => Err(error),
+    }
+}
+
+/// A file that ends before its range is a fault of ours: better a cut answer than a loop.
+fn no_end(sent: Option<usize>) -> io::Result<Option<usize>> {
+    match sent {
+        Some(0) => Err(io::Error::from(io::ErrorKind::UnexpectedEof)),
+        other => Ok(other),
+    }
+}
+
+const SEND_FILE: usize = 256 << 10;
+const NOT_SENT: u32 = 32 << 10;

@@ -1,0 +1,349 @@
+//! One worker: an epoll over its own sessions, and a loop that runs each until it would wait.
+//!
+//! A worker waits for nothing but its epoll. Sessions that are ready stand in a list; one that has spent its turn goes to
+//! the end of it. Wakes from flights and bodies, and new connections, arrive through channels whose senders never block.
+
+use std::collections::VecDeque;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use mio::net::TcpStream;
+use mio::{Events, Poll, Registry, Token, Waker};
+
+use super::deadline::Wheel;
+use super::listener::worker_slot;
+use super::session::{Outcome, Session};
+use super::upload::SpillerRemote;
+use super::{Clock, Event, Handler, Settings, Shared};
+use crate::config::Limits;
+use crate::error::Error;
+use crate::time::Now;
+use crate::wake::{Address, Mailbox};
+
+/// How others reach a worker.
+#[derive(Clone)]
+pub struct Remote {
+    /// Sessions it owns or is about to.
+    pub sessions: Arc<AtomicUsize>,
+    /// Its epoll, for the acceptor to register sockets in.
+    pub registry: Arc<Registry>,
+    incoming: Sender<Incoming>,
+    post: Arc<Post>,
+}
+
+/// A connection on its way to its worker. The channel is bounded by the limit on connections.
+pub struct Incoming {
+    pub stream: TcpStream,
+    pub peer: std::net::SocketAddr,
+    pub is_https: bool,
+}
+
+impl Remote {
+    /// Gives the worker a connection whose socket is already in its epoll.
+    pub fn hand_over(&self, incoming: Incoming) {
+        if self.incoming.send(incoming).is_ok() && self.post.has_stray_event.swap(false, Ordering::SeqCst) {
+            // The socket's first event came before the socket itself: the worker must look again.
+            self.post.notify();
+        }
+    }
+
+    /// Wakes the worker to look at the shared flags.
+    pub fn notify(&self) {
+        self.post.notify();
+    }
+}
+
+/// The worker's mailbox: at most one post a session waits in it, one write to the waker a batch.
+struct Post {
+    wakes: Sender<Address>,
+    waker: Waker,
+    is_notified: AtomicBool,
+    has_stray_event: AtomicBool,
+}
+
+impl Post {
+    fn notify(&self) {
+        if !self.is_notified.swap(true, Ordering::AcqRel) {
+            // Fails only when the eventfd is full, and then the worker is awake anyway.
+            let _ = self.waker.wake();
+        }
+    }
+}
+
+impl Mailbox for Post {
+    fn post(&self, address: Address) {
+        if self.wakes.send(address).is_ok() {
+            self.notify();
+        }
+    }
+}
+
+/// What every session of a worker may use while it runs: one set of buffers for all of them.
+pub struct Turn<H: Handler> {
+    pub handler: Arc<H>,
+    pub local: H::Local,
+    pub now: Now,
+    pub limits: Limits,
+    pub mailbox: Arc<dyn Mailbox>,
+    pub spiller: SpillerRemote,
+    pub tls: Option<Arc<rustls::ServerConfig>>,
+    /// Bytes read from the session's socket, and where a memory file is read into for TLS.
+    pub input: Box<[u8]>,
+    pub file: Box<[u8]>,
+    /// The head of the answer being written.
+    pub out: Vec<u8>,
+    pub is_stopping: bool,
+}
+
+struct Worker<H: Handler> {
+    turn: Turn<H>,
+    clock: Clock,
+    poll: Poll,
+    shared: Arc<Shared>,
+    post: Arc<Post>,
+    wakes: Receiver<Address>,
+    incoming: Receiver<Incoming>,
+    open: Arc<AtomicUsize>,
+    sessions: Vec<Option<Box<Session<H>>>>,
+    ready: VecDeque<Address>,
+    wheel: Wheel,
+    due: Vec<Address>,
+    generation: u64,
+    ticked: Duration,
+}
+
+/// Starts worker `number`.
+pub fn start<H: Handler>(
+    number: usize,
+    handler: &Arc<H>,
+    clock: Clock,
+    settings: &Settings,
+    shared: &Arc<Shared>,
+    spiller: SpillerRemote,
+) -> Result<(Remote, JoinHandle<()>), Error> {
+    let failed = |source: io::Error| Error::Io { what: format!("start worker {number}"), source };
+    let poll = Poll::new().map_err(failed)?;
+    let waker = Waker::new(poll.registry(), WAKER).map_err(failed)?;
+    let registry = Arc::new(poll.registry().try_clone().map_err(failed)?);
+    let (wake_sender, wakes) = unbounded();
+    let (incoming_sender, incoming) = unbounded();
+    let post = Arc::new(Post {
+        wakes: wake_sender,
+        waker,
+        is_notified: AtomicBool::new(false),
+        has_stray_event: AtomicBool::new(false),
+    });
+    let now = clock.now();
+    let open = Arc::new(AtomicUsize::new(0));
+    let limits = settings.limits.clone();
+    let input_size = INPUT.max(limits.request_head.saturating_add(limits.request_line).saturating_add(4096));
+    let turn = Turn {
+        local: handler.local(number),
+        handler: handler.clone(),
+        now,
+        limits,
+        mailbox: post.clone(),
+        spiller,
+        tls: settings.tls.clone(),
+        input: vec![0; input_size].into_boxed_slice(),
+        file: vec![0; FILE_PART].into_boxed_slice(),
+        out: Vec::with_capacity(OUT),
+        is_stopping: false,
+    };
+    let worker = Worker {
+        turn,
+        clock,
+        poll,
+        shared: shared.clone(),
+        post: post.clone(),
+        wakes,
+        incoming,
+        open: open.clone(),
+        sessions: Vec::new(),
+        ready: VecDeque::with_capacity(1024),
+        wheel: Wheel::new(now.monotonic),
+        due: Vec::new(),
+        generation: 0,
+        ticked: now.monotonic,
+    };
+    let thread =
+        std::thread::Builder::new().name(format!("worker-{number}")).spawn(move || worker.run()).map_err(failed)?;
+    Ok((Remote { sessions: open, registry, incoming: incoming_sender, post }, thread))
+}
+
+impl<H: Handler> Worker<H> {
+    fn run(mut self) {
+        let mut events = Events::with_capacity(1024);
+        while !self.is_finished() {
+            if self
+                .poll
+                .poll(&mut events, self.patience())
+                .is_err_and(|error| error.kind() != io::ErrorKind::Interrupted)
+            {
+                // Nothing but a bug makes epoll itself fail; a pause keeps it from spinning.
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            self.turn.now = self.clock.now();
+            self.note(&events);
+            for _ in 0..self.ready.len() {
+                if let Some(address) = self.ready.pop_front() {
+                    self.run_session(address);
+                }
+            }
+            self.expire();
+            if self.turn.now.monotonic.saturating_sub(self.ticked) >= TICK {
+                self.ticked = self.turn.now.monotonic;
+                self.turn.handler.tick(&mut self.turn.local, self.turn.now);
+            }
+        }
+        for slot in 0..self.sessions.len() {
+            self.close(slot);
+        }
+        self.turn.handler.tick(&mut self.turn.local, self.turn.now);
+    }
+
+    fn is_finished(&mut self) -> bool {
+        if !self.turn.is_stopping && self.shared.is_stopping.load(Ordering::SeqCst) {
+            self.turn.is_stopping = true;
+            // Idle sessions end now; one that has a request in its socket is given a last turn to answer it.
+            let addresses: Vec<Address> = self.sessions.iter().flatten().map(|session| session.address()).collect();
+            addresses.into_iter().for_each(|address| self.make_ready(address));
+        }
+        let is_empty = self.ready.is_empty() && self.incoming.is_empty() && self.open.load(Ordering::SeqCst) == 0;
+        self.shared.is_over.load(Ordering::SeqCst) || (self.turn.is_stopping && is_empty)
+    }
+
+    fn patience(&self) -> Option<Duration> {
+        if !self.ready.is_empty() || !self.incoming.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        let deadline = self.wheel.next(self.turn.now.monotonic);
+        let tick = if self.open.load(Ordering::Relaxed) > 0 { Some(TICK) } else { Some(IDLE_TICK) };
+        deadline.min(tick).or(tick)
+    }
+
+    fn note(&mut self, events: &Events) {
+        for event in events {
+            if event.token() == WAKER {
+                self.post.is_notified.store(false, Ordering::Release);
+                continue;
+            }
+            let slot = event.token().0;
+            if self.session(slot).is_none() {
+                self.post.has_stray_event.store(true, Ordering::SeqCst);
+                self.take_in();
+            }
+            let Some(session) = self.session(slot) else { continue };
+            session.note(event);
+            let address = session.address();
+            self.make_ready(address);
+        }
+        self.take_in();
+        while let Ok(address) = self.wakes.try_recv() {
+            if let Some(session) = self.session(address.slot).filter(|session| session.address() == address) {
+                session.woken();
+                self.make_ready(address);
+            }
+        }
+    }
+
+    fn session(&mut self, slot: usize) -> Option<&mut Box<Session<H>>> {
+        self.sessions.get_mut(slot)?.as_mut()
+    }
+
+    fn take_in(&mut self) {
+        while let Ok(incoming) = self.incoming.try_recv() {
+            let slot = worker_slot(&incoming.stream);
+            self.generation += 1;
+            let address = Address { slot, generation: self.generation };
+            let Some(session) = Session::new(incoming, address, &mut self.turn) else {
+                self.open.fetch_sub(1, Ordering::SeqCst);
+                self.shared.connections.fetch_sub(1, Ordering::Relaxed);
+                continue;
+            };
+            if slot >= self.sessions.len() {
+                self.sessions.resize_with((slot + 1).next_power_of_two(), || None);
+            }
+            if let Some(place) = self.sessions.get_mut(slot) {
+                *place = Some(Box::new(session));
+            }
+            self.turn.handler.count(&mut self.turn.local, Event::Opened);
+            self.make_ready(address);
+        }
+    }
+
+    fn make_ready(&mut self, address: Address) {
+        if let Some(session) = self.session(address.slot)
+            && !std::mem::replace(&mut session.is_queued, true)
+        {
+            self.ready.push_back(address);
+        }
+    }
+
+    fn run_session(&mut self, address: Address) {
+        let Some(session) = self.sessions.get_mut(address.slot).and_then(Option::as_mut) else { return };
+        if session.address() != address {
+            return;
+        }
+        session.is_queued = false;
+        let turn = &mut self.turn;
+        let outcome = catch_unwind(AssertUnwindSafe(|| session.run(turn))).unwrap_or_else(|_| {
+            turn.handler.count(&mut turn.local, Event::Panicked);
+            Outcome::Close
+        });
+        match outcome {
+            Outcome::Park => {
+                if session.deadline < session.armed {
+                    session.armed = session.deadline;
+                    self.wheel.arm(address, session.deadline);
+                }
+            }
+            Outcome::Yield => self.make_ready(address),
+            Outcome::Close => self.close(address.slot),
+        }
+    }
+
+    fn expire(&mut self) {
+        let now = self.turn.now.monotonic;
+        let mut due = std::mem::take(&mut self.due);
+        self.wheel.expire(now, &mut due);
+        for address in due.drain(..) {
+            let Some(session) = self.sessions.get_mut(address.slot).and_then(Option::as_mut) else { continue };
+            if session.address() != address {
+                continue;
+            }
+            if session.deadline <= now {
+                session.is_late = true;
+                session.armed = Duration::MAX;
+                self.make_ready(address);
+            } else {
+                session.armed = session.deadline;
+                let at = session.deadline;
+                self.wheel.arm(address, at);
+            }
+        }
+        self.due = due;
+    }
+
+    fn close(&mut self, slot: usize) {
+        let Some(mut session) = self.sessions.get_mut(slot).and_then(Option::take) else { return };
+        session.leave(&mut self.turn);
+        drop(session);
+        self.turn.handler.count(&mut self.turn.local, Event::Closed);
+        self.open.fetch_sub(1, Ordering::SeqCst);
+        self.shared.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Descriptors start at 0, so a token no descriptor can have marks the waker.
+const WAKER: Token = Token(usize::MAX >> 1);
+const INPUT: usize = 64 << 10;
+const FILE_PART: usize = 64 << 10;
+const OUT: usize = 4 << 10;
+const TICK: Duration = Duration::from_secs(1);
+const IDLE_TICK: Duration = Duration::from_secs(5);
