@@ -21,6 +21,7 @@ mod cache;
 mod origin;
 mod server;
 // Floor 4, the exchange.
+mod proxy;
 // Roof: the whole, assembled.
 
 pub use error::Error;

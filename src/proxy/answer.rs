@@ -1,0 +1,214 @@
+//! Writing the head of an answer: from a stored response, for a client's conditions and ranges, or of our own making.
+
+use std::io::Write;
+
+use super::error_page::{Form, Page, reason};
+use super::request::Request;
+use crate::http1::{Present, RequestHead};
+use crate::policy::Fields;
+use crate::policy::range::Ranges;
+use crate::policy::validator::{self, Precondition};
+use crate::server::Payload;
+use crate::status::{CacheStatus, ProxyStatus};
+use crate::store::{Body, Reader, StoredResponse};
+use crate::time::Now;
+
+/// What an answer depends on in the request, whether it still lies in its buffer or was copied.
+pub struct Ask<'a> {
+    /// The method token.
+    pub method: &'a str,
+    /// Path and query.
+    pub target: &'a str,
+    /// Which fields are there at all, so that a plain hit reads none.
+    pub present: Present,
+    /// The fields.
+    pub fields: &'a dyn Fields,
+}
+
+impl<'a> Ask<'a> {
+    /// Of a request in its buffer.
+    pub fn of_head(head: &'a RequestHead<'_, '_>) -> Ask<'a> {
+        Ask { method: head.method, target: head.target, present: head.present, fields: head }
+    }
+
+    /// Of a copied request.
+    pub fn of_request(request: &'a Request) -> Ask<'a> {
+        Ask { method: request.method(), target: request.target(), present: request.present, fields: request }
+    }
+
+    /// The value of the first field of that name.
+    pub fn field(&self, name: &str) -> Option<Vec<u8>> {
+        let mut found = None;
+        self.fields.for_each(&mut |known, value| {
+            if found.is_none() && known.eq_ignore_ascii_case(name.as_bytes()) {
+                found = Some(value.to_vec());
+            }
+        });
+        found
+    }
+}
+
+/// Writes the head for a stored (or passing) response; returns the status and what follows as its body.
+///
+/// `reader` is given where the body has one already; otherwise a new one reads from the start.
+pub fn from_response(
+    out: &mut Vec<u8>,
+    ask: &Ask<'_>,
+    response: &StoredResponse,
+    reader: Option<Reader>,
+    cache: &CacheStatus,
+    now: Now,
+) -> (u16, Payload) {
+    let status = response.head.status();
+    let age = response.freshness.age(now);
+    let has_conditions = status == 200 && ask.present.has_any(conditions());
+    if has_conditions {
+        match validator::evaluate(ask.fields, ask.method, status, &response.validators, now) {
+            Precondition::Proceed => {}
+            Precondition::NotModified => {
+                not_modified(out, response);
+                finish_head(out, age, cache);
+                return (304, Payload::Absent);
+            }
+            Precondition::Failed => {
+                write_status(out, 412);
+                copy_fields(out, response, |name| is_kept_by_304(name));
+                finish_head(out, age, cache);
+                return (412, Payload::Empty);
+            }
+        }
+    }
+    if has_conditions && ask.present.has_any(Present::RANGE) && ask.method == "GET" {
+        if let Some(ranged) = ranged(out, ask, response, cache, now) {
+            return ranged;
+        }
+    }
+    out.extend_from_slice(response.head.bytes());
+    finish_head(out, age, cache);
+    let length = response.body.length();
+    if ask.method == "HEAD" {
+        // With a reader of its own it is the origin's answer to this very HEAD: the head says the length, if any does.
+        return (status, Payload::Head(length.filter(|_| reader.is_none())));
+    }
+    if matches!(status, 204 | 304) {
+        return (status, Payload::Absent);
+    }
+    let reader = reader.unwrap_or_else(|| Reader::new(&response.body));
+    (status, Payload::Stream { reader, skip: 0, length })
+}
+
+/// The answer to a range request, where the range can be served (RFC 9110 §14).
+fn ranged(
+    out: &mut Vec<u8>,
+    ask: &Ask<'_>,
+    response: &StoredResponse,
+    cache: &CacheStatus,
+    now: Now,
+) -> Option<(u16, Payload)> {
+    let length = response.body.length()?;
+    let age = response.freshness.age(now);
+    if ask.present.has_any(Present::IF_RANGE)
+        && !response.validators.allow_range(&ask.field("if-range").unwrap_or_default(), now)
+    {
+        return None;
+    }
+    match Ranges::parse(&ask.field("range").unwrap_or_default(), length) {
+        Ranges::Whole | Ranges::Many(_) => None,
+        Ranges::One(part) => {
+            write_status(out, 206);
+            copy_fields(out, response, |_| true);
+            out.extend_from_slice(b"Content-Range: ");
+            part.write_content_range(length, out);
+            out.extend_from_slice(b"\r\n");
+            finish_head(out, age, cache);
+            let reader = Reader::new(&response.body);
+            Some((206, Payload::Stream { reader, skip: part.start, length: Some(part.length()) }))
+        }
+        Ranges::Unsatisfiable => {
+            write_status(out, 416);
+            copy_fields(out, response, |name| is_kept_by_304(name));
+            let _ = write!(out, "Content-Range: bytes */{length}\r\n");
+            finish_head(out, age, cache);
+            Some((416, Payload::Empty))
+        }
+    }
+}
+
+fn not_modified(out: &mut Vec<u8>, response: &StoredResponse) {
+    write_status(out, 304);
+    copy_fields(out, response, |name| is_kept_by_304(name));
+}
+
+/// The fields that a 304 repeats (RFC 9110 §15.4.5), and those that tell the way it took.
+fn is_kept_by_304(name: &str) -> bool {
+    KEPT_BY_304.iter().any(|known| known.eq_ignore_ascii_case(name))
+}
+
+fn copy_fields(out: &mut Vec<u8>, response: &StoredResponse, keep: impl Fn(&str) -> bool) {
+    for (name, value) in response.head.fields().filter(|(name, _)| keep(name)) {
+        write_field(out, name, value);
+    }
+}
+
+fn finish_head(out: &mut Vec<u8>, age: u32, cache: &CacheStatus) {
+    // RFC 9111 §5.1: every response from the store says its age; a first answer only where it is not new.
+    if cache.hit || age > 0 {
+        let _ = write!(out, "Age: {age}\r\n");
+    }
+    cache.write_field(out);
+}
+
+/// `HTTP/1.1 404 Not Found`
+pub fn write_status(out: &mut Vec<u8>, status: u16) {
+    let _ = write!(out, "HTTP/1.1 {status} {}\r\n", reason(status));
+}
+
+/// One field line.
+pub fn write_field(out: &mut Vec<u8>, name: &str, value: &[u8]) {
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Writes head and body of an answer that we make ourselves.
+pub fn own(
+    out: &mut Vec<u8>,
+    page: &Page<'_>,
+    form: Form,
+    cache: Option<&CacheStatus>,
+    proxy: Option<&ProxyStatus<'_>>,
+) -> Payload {
+    write_status(out, page.status);
+    write_field(out, "Date", &crate::time::HttpDate(page.now.unix()).format());
+    write_field(out, "Content-Type", form.media_type().as_bytes());
+    write_field(out, "Cache-Control", b"no-store");
+    write_field(out, "X-Content-Type-Options", b"nosniff");
+    let _ = write!(out, "X-Request-Id: {}\r\n", page.id);
+    if page.status == 405 {
+        write_field(out, "Allow", ALLOWED);
+    }
+    if let Some(cache) = cache {
+        cache.write_field(out);
+    }
+    if let Some(proxy) = proxy {
+        proxy.write_field(out);
+    }
+    let body = Body::whole(page.render(form));
+    let length = body.length();
+    Payload::Stream { reader: Reader::new(&body), skip: 0, length }
+}
+
+/// The fields that can make the answer to a GET anything but the whole stored response.
+fn conditions() -> Present {
+    Present::IF_NONE_MATCH
+        | Present::IF_MODIFIED_SINCE
+        | Present::IF_MATCH
+        | Present::IF_UNMODIFIED_SINCE
+        | Present::RANGE
+}
+
+/// The methods that we name where we are asked; any other token but CONNECT and TRACE is passed on too.
+pub const ALLOWED: &[u8] = b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+const KEPT_BY_304: [&str; 8] =
+    ["cache-control", "cdn-cache-control", "content-location", "date", "etag", "expires", "vary", "via"];

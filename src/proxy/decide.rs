@@ -1,0 +1,67 @@
+//! What to do for a request, given what is stored: the policy's answer put into the proxy's words.
+
+use std::sync::Arc;
+
+use super::Core;
+use super::answer::Ask;
+use super::fetch::Goal;
+use crate::cache::Lookup;
+use crate::config::Site;
+use crate::http1::Present;
+use crate::observe::CacheResult;
+use crate::policy::Why;
+use crate::policy::directives::RequestDirectives;
+use crate::status::{CacheStatus, Forward};
+use crate::store::StoredResponse;
+use crate::time::Now;
+
+/// What the store has for a request, decided.
+pub enum Decision {
+    /// Answer from it now.
+    Serve(Arc<StoredResponse>, CacheStatus, CacheResult),
+    /// The same, and have it validated meanwhile (RFC 5861 §3).
+    ServeAndRefresh(Arc<StoredResponse>, CacheStatus),
+    /// Ask the origin, perhaps whether the stored response still holds.
+    Fetch(Goal, Forward, &'static str),
+    /// `only-if-cached`, and it is not (RFC 9111 §5.2.1.7).
+    NotCached,
+}
+
+/// Decides; `key` only where the answer may be shared at all.
+pub fn decide(core: &Core, ask: &Ask<'_>, key: Option<impl AsRef<[u8]>>, site: &Site, now: Now) -> Decision {
+    let Some(key) = key else {
+        return Decision::Fetch(Goal::Pass, Forward::Method, "method");
+    };
+    let has_directives =
+        !site.rules.ignore_client_cache_control && ask.present.has_any(Present::CACHE_CONTROL | Present::PRAGMA);
+    let directives = has_directives.then(|| RequestDirectives::parse(ask.fields));
+    let is_only_cached = directives.as_ref().is_some_and(|directives| directives.only_if_cached);
+    let (goal, forward, reason) =
+        match core.cache.lookup(key.as_ref(), ask.fields, directives.as_ref(), &site.rules, now) {
+            Lookup::Fresh(stored) => {
+                let status = CacheStatus { hit: true, ttl: Some(stored.freshness.ttl(now)), ..CacheStatus::default() };
+                return Decision::Serve(stored, status, CacheResult::Hit);
+            }
+            Lookup::Stale(stored, why) => {
+                let is_refreshed = why == Why::StaleWhileRevalidate;
+                let ttl = Some(stored.freshness.ttl(now));
+                let status = CacheStatus { hit: true, ttl, detail: Some(why.word()), ..CacheStatus::default() };
+                return match is_refreshed {
+                    true => Decision::ServeAndRefresh(stored, status),
+                    false => Decision::Serve(stored, status, CacheResult::Stale),
+                };
+            }
+            Lookup::Validate(stored, forward, why) => (Goal::Validate(stored), forward, why.word()),
+            Lookup::Unsatisfiable => return Decision::NotCached,
+            Lookup::Miss(forward) => (Goal::Store, forward, ""),
+        };
+    if is_only_cached {
+        return Decision::NotCached;
+    }
+    match (ask.method, goal) {
+        // A HEAD brings no body to store, and a range only a part of one: both are passed (range_fetch = "pass").
+        ("HEAD", _) => Decision::Fetch(Goal::Pass, forward, reason),
+        (_, Goal::Store) if ask.present.has_any(Present::RANGE) => Decision::Fetch(Goal::Pass, forward, "range"),
+        (_, goal) => Decision::Fetch(goal, forward, reason),
+    }
+}

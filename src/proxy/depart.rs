@@ -1,0 +1,152 @@
+//! Off to the origin: joining or leading a flight, coming back from one empty-handed, and refreshing behind an answer.
+
+use std::sync::Arc;
+
+use super::Proxy;
+use super::answer::Ask;
+use super::decide::{Decision, decide};
+use super::error_page::Form;
+use super::exchange::{Desk, Exchange};
+use super::fetch::{Fetch, Goal};
+use super::landing::{Arrived, Landing, Trip, own_failure};
+use super::request::Request;
+use super::route::{NOT_CACHED, own};
+use crate::cache::{Flights, Role, Ticket};
+use crate::config::Site;
+use crate::observe::Counter;
+use crate::server::Step;
+use crate::status::{CacheStatus, Forward, Phase, ProxyError};
+use crate::store::StoredResponse;
+
+/// Joins or leads a flight, and has a fetcher take off where one is needed.
+pub fn depart(desk: &mut Desk<'_>, mut exchange: Exchange, goal: Goal) -> Step<Proxy> {
+    let role = match (&exchange.key, &goal) {
+        (Some(key), Goal::Store | Goal::Validate(_)) => desk.core.cache.flights.join(key, desk.now),
+        _ => alone(),
+    };
+    match role {
+        Role::Follow(waiting) => {
+            exchange.waiting = Some(waiting);
+            exchange.is_lead = false;
+            let until = exchange.until;
+            Step::Await(exchange, until)
+        }
+        Role::Lead(ticket, waiting) => {
+            exchange.waiting = Some(waiting);
+            exchange.is_lead = true;
+            lead(desk, exchange, goal, ticket)
+        }
+        Role::Apart => {
+            let Role::Lead(ticket, waiting) = alone() else { return depart(desk, exchange, Goal::Apart) };
+            exchange.waiting = Some(waiting);
+            exchange.is_lead = true;
+            let goal = if let Goal::Store = goal { Goal::Apart } else { goal };
+            take_off(desk, exchange, goal, ticket)
+        }
+    }
+}
+
+fn alone() -> Role<Landing> {
+    let (ticket, waiting) = Flights::alone();
+    Role::Lead(ticket, waiting)
+}
+
+/// A new lead looks once more: the flight before may have landed between its own look and now (decisions 14).
+fn lead(desk: &mut Desk<'_>, exchange: Exchange, goal: Goal, ticket: Ticket<Landing>) -> Step<Proxy> {
+    let goal = match (&exchange.key, goal) {
+        (Some(_), Goal::Store | Goal::Validate(_)) => {
+            match decide(
+                desk.core,
+                &Ask::of_request(&exchange.request),
+                exchange.key.as_deref(),
+                &exchange.site,
+                desk.now,
+            ) {
+                Decision::Serve(response, status, _) | Decision::ServeAndRefresh(response, status) => {
+                    ticket.land(Landing::Again, Landing::Again);
+                    return serve(desk, exchange, response, status);
+                }
+                Decision::Fetch(goal, ..) => goal,
+                Decision::NotCached => Goal::Store,
+            }
+        }
+        (_, goal) => goal,
+    };
+    take_off(desk, exchange, goal, ticket)
+}
+
+fn take_off(desk: &mut Desk<'_>, exchange: Exchange, goal: Goal, ticket: Ticket<Landing>) -> Step<Proxy> {
+    let fetch = Fetch {
+        core: desk.core.clone(),
+        site: exchange.site.clone(),
+        request: exchange.request.clone(),
+        key: exchange.key.clone(),
+        goal,
+        forward: exchange.forward,
+        ticket: Some(ticket),
+        is_background: false,
+    };
+    let Err(stale) = fetch.submit() else {
+        let until = exchange.until;
+        return Step::Await(exchange, until);
+    };
+    desk.local.metrics.block(desk.local.worker).add(Counter::QueueFull, 1);
+    match stale {
+        Some(arrived) => Step::Answer(exchange.answer(desk, arrived)),
+        None => {
+            let error = own_failure(ProxyError::ConnectionLimitReached, Phase::Queue, QUEUE_FULL);
+            Step::Answer(exchange.fail(desk, &error, &Trip::default()))
+        }
+    }
+}
+
+/// The flight brought nothing for this one: back to the store.
+pub fn again(desk: &mut Desk<'_>, mut exchange: Exchange) -> Step<Proxy> {
+    exchange.returns += 1;
+    if exchange.returns > MOST_RETURNS {
+        exchange.key = None;
+        return depart(desk, exchange, Goal::Apart);
+    }
+    let request = exchange.request.clone();
+    match decide(desk.core, &Ask::of_request(&request), exchange.key.as_deref(), &exchange.site, desk.now) {
+        Decision::Serve(response, status, _) | Decision::ServeAndRefresh(response, status) => {
+            serve(desk, exchange, response, CacheStatus { collapsed: true, ..status })
+        }
+        Decision::NotCached => {
+            let note = exchange.into_note(desk.local);
+            Step::Answer(own(desk.out, note, Form::of(request.field("accept")), NOT_CACHED, desk.now))
+        }
+        Decision::Fetch(goal, forward, reason) => {
+            exchange.forward = forward;
+            exchange.reason = reason;
+            depart(desk, exchange, goal)
+        }
+    }
+}
+
+fn serve(desk: &mut Desk<'_>, exchange: Exchange, response: Arc<StoredResponse>, status: CacheStatus) -> Step<Proxy> {
+    let arrived = Arrived { response, reader: None, status, fault: None, trip: Trip::default() };
+    Step::Answer(exchange.answer(desk, arrived))
+}
+
+/// Has a stale response validated while it is served (RFC 5861 §3); one fetch a key. The key is in `local.key`.
+pub fn refresh(desk: &Desk<'_>, site: &Arc<Site>, request: Arc<Request>, stored: &Arc<StoredResponse>) {
+    let key = desk.local.key.as_slice();
+    if let Role::Lead(ticket, _) = desk.core.cache.flights.join(key, desk.now) {
+        let fetch = Fetch {
+            core: desk.core.clone(),
+            site: site.clone(),
+            request,
+            key: Some(key.into()),
+            goal: Goal::Validate(stored.clone()),
+            forward: Forward::Stale,
+            ticket: Some(ticket),
+            is_background: true,
+        };
+        // A queue without room only means that the response stays stale a little longer.
+        let _ = fetch.submit();
+    }
+}
+
+const MOST_RETURNS: u8 = 3;
+const QUEUE_FULL: &str = "the site has as many fetches running and waiting as it may (max_fetches, fetch_queue)";

@@ -1,0 +1,372 @@
+//! One fetch, top to bottom, on a fetcher's thread: ask the origin, land the flight, fill the body.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Core;
+use super::fields::{self, Purpose};
+use super::landing::{Arrived, Landing, Trip};
+use super::request::Request;
+use crate::cache::Ticket;
+use crate::config::Site;
+use crate::http1::{BodyLength, Present};
+use crate::observe::Counter;
+use crate::origin::{FetchError, Fetched, OriginBody, OriginRequest, Upload};
+use crate::policy::directives::{RequestDirectives, ResponseDirectives};
+use crate::policy::freshen::Freshened;
+use crate::policy::freshness::{Freshness, Times};
+use crate::policy::reuse;
+use crate::policy::storable::{RequestFacts, Storable, storable};
+use crate::policy::validator::Validators;
+use crate::policy::variant::{Variant, Vary};
+use crate::policy::{Fields, Why};
+use crate::pool::{Full, Job, Share};
+use crate::status::{CacheStatus, Forward, Phase, ProxyError};
+use crate::store::{Body, Plan, Reader, StoredResponse, Writer};
+use crate::time::{HttpDate, Now};
+
+/// What a fetch is for.
+#[derive(Clone)]
+pub enum Goal {
+    /// A response to store, if it may be.
+    Store,
+    /// To learn whether this stored response still holds.
+    Validate(Arc<StoredResponse>),
+    /// A response for one request alone, whatever it is.
+    Pass,
+    /// The same, of a request whose key is not coalesced for now; the answer is stored if it may be.
+    Apart,
+}
+
+/// A fetch, waiting for its fetcher or under way.
+pub struct Fetch {
+    pub core: Arc<Core>,
+    pub site: Arc<Site>,
+    pub request: Arc<Request>,
+    pub key: Option<Box<[u8]>>,
+    pub goal: Goal,
+    pub forward: Forward,
+    pub ticket: Option<Ticket<Landing>>,
+    /// Nobody waits for it: a stale response was served meanwhile.
+    pub is_background: bool,
+}
+
+impl Job for Fetch {
+    fn run(mut self, waited: Duration) {
+        self.core.metrics.add(Counter::FetchesStarted, 1);
+        self.go(waited);
+    }
+
+    fn is_wanted(&self) -> bool {
+        self.is_background || self.ticket.as_ref().is_some_and(Ticket::is_awaited)
+    }
+}
+
+impl Fetch {
+    /// Queues the fetch. Where the queue is full, what may be served stale comes back instead, else nothing.
+    pub fn submit(self) -> Result<(), Option<Arrived>> {
+        let workers = &self.core.live().config.workers;
+        let max_running = self.site.max_fetches.unwrap_or(workers.max_fetches);
+        let share = Share { max_running, max_queued: workers.fetch_queue };
+        let core = self.core.clone();
+        core.pool.submit(self.site.number, share, self).map_err(|Full { job, .. }| {
+            let stale = job.servable_stale(core.clock.now());
+            stale.map(|response| stale_arrival(response, None, Trip::default(), Forward::Stale, "queue-full"))
+        })
+    }
+
+    fn go(&mut self, waited: Duration) {
+        let asked = self.core.clock.now();
+        let core = self.core.clone();
+        let request = self.request.clone();
+        let site = self.site.clone();
+        let purpose = if matches!(self.goal, Goal::Pass) { Purpose::Pass } else { Purpose::Store };
+        let mut list = fields::to_origin(&request, purpose, &core.identity);
+        if let Goal::Validate(stored) = &self.goal {
+            let conditions = &stored.validators;
+            list.extend(conditions.if_none_match().map(|tag| ("If-None-Match", tag.to_vec().into())));
+            list.extend(conditions.if_modified_since().map(|date| ("If-Modified-Since", date.to_vec().into())));
+        }
+        let list: Vec<(&str, &[u8])> = list.iter().map(|(name, value)| (*name, value.as_ref())).collect();
+        let upload = request.body.as_ref().map(|body| {
+            let body = body.clone();
+            Upload { length: body.length(), open: Box::new(move || Ok(Box::new(body.reader()))) }
+        });
+        let origin_request = OriginRequest {
+            method: request.method(),
+            target: request.target(),
+            host: request.host(),
+            client_is_https: request.is_https,
+            fields: &list,
+            body: upload,
+        };
+        let result = core.origins.send(&site, &origin_request, None);
+        core.pool.mark(site.number, !result.as_ref().is_err_and(is_silence));
+        match result {
+            Ok(fetched) => self.arrived(fetched, asked, waited),
+            Err(error) => self.failed(error, waited),
+        }
+    }
+
+    /// No usable response: stale if it may be, else the cause for all who wait.
+    fn failed(&mut self, error: FetchError, waited: Duration) {
+        self.core.metrics.add(Counter::FetchesFailed, 1);
+        let now = self.core.clock.now();
+        let mut trip = Trip { origin: error.address, ..Trip::default() };
+        trip.times.queue = Some(waited);
+        let is_early = matches!(error.phase, Phase::Queue | Phase::Resolve | Phase::Connect | Phase::TlsHandshake);
+        let error = Arc::new(error);
+        if let Some(stored) = self.servable_stale(now) {
+            let arrived = stale_arrival(stored, Some(error), trip, self.forward, "origin-failed");
+            return self.land(Landing::Response(arrived.clone()), Landing::Response(arrived));
+        }
+        let lead = Landing::Failed(error, trip);
+        // A sick origin is not asked once more for everybody who waits; a broken answer may be this request's alone.
+        let followers = if is_early { lead.clone() } else { Landing::Again };
+        self.land(lead, followers);
+    }
+
+    fn arrived(&mut self, fetched: Fetched, asked: Now, waited: Duration) {
+        let now = self.core.clock.now();
+        let trip = Trip::of(&fetched.report, waited);
+        let status = fetched.head.status;
+        if let Goal::Validate(stored) = &self.goal {
+            let stored = stored.clone();
+            let update = Validators::of(&fetched.head, HttpDate(now.unix()));
+            if status == 304 && stored.validators.is_freshened_by(&update) {
+                return self.freshened(&stored, fetched, asked, now, trip);
+            }
+            if status >= 500
+                && let Some(stale) = self.servable_on_5xx(now)
+            {
+                let arrived = stale_arrival(stale, None, trip, self.forward, "origin-5xx");
+                return self.land(Landing::Response(arrived.clone()), Landing::Response(arrived));
+            }
+        }
+        self.invalidate(status);
+        let times = Times { request: asked, response: now };
+        let verdict = match (&self.goal, &self.key) {
+            (Goal::Pass, _) | (_, None) => None,
+            _ => Some(storable(&self.facts(), status, &fetched.head, &self.site.rules, times)),
+        };
+        let too_large =
+            fetched.head.declared_length().is_some_and(|length| length > self.core.cache.store.max_response());
+        match verdict {
+            Some(Storable::Yes(freshness)) if !too_large => self.store(fetched, freshness, now, trip),
+            Some(Storable::Yes(_)) => self.pass(fetched, times, trip, Some(Why::TooLarge)),
+            Some(Storable::No(why)) => self.pass(fetched, times, trip, Some(why)),
+            None => self.pass(fetched, times, trip, None),
+        }
+    }
+
+    /// The response enters the store with its body still open; whoever comes later simply finds it.
+    fn store(&mut self, fetched: Fetched, freshness: Freshness, now: Now, trip: Trip) {
+        let Fetched { head, body, .. } = fetched;
+        let plan = Plan { kept: true, length: length_of(&body), spill: self.core.spill.clone() };
+        let (writer, shared) = Body::open(plan, Some(self.core.cache.store.budget()));
+        let reader = Reader::new(&shared);
+        let response = Arc::new(StoredResponse {
+            variant: self.variant(&head),
+            validators: Validators::of(&head, HttpDate(now.unix())),
+            head: fields::kept_head(&head, now),
+            freshness,
+            body: shared,
+        });
+        let Some(key) = self.key.clone() else { return };
+        self.core.cache.store.insert(&key, response.clone());
+        let status = CacheStatus {
+            forward: Some(self.forward),
+            stored: true,
+            ttl: Some(freshness.ttl(now)),
+            ..CacheStatus::default()
+        };
+        let arrived = Arrived { response: response.clone(), reader: Some(reader), status, fault: None, trip };
+        self.land(Landing::Response(arrived.clone()), Landing::Response(arrived));
+        let is_whole = self.fill(writer, body, Some(&response));
+        if !is_whole {
+            self.core.cache.store.remove_response(&key, &response);
+        }
+    }
+
+    /// The response is for those who asked now, and for nobody later.
+    fn pass(&mut self, fetched: Fetched, times: Times, trip: Trip, why: Option<Why>) {
+        let now = times.response;
+        let Fetched { head, body, .. } = fetched;
+        let plan = Plan { kept: false, length: length_of(&body), spill: self.core.spill.clone() };
+        let (writer, shared) = Body::open(plan, None);
+        let reader = Reader::new(&shared);
+        let response = Arc::new(StoredResponse {
+            variant: None,
+            validators: Validators::of(&head, HttpDate(now.unix())),
+            head: match self.request.method() {
+                "HEAD" => fields::head_of_head(&head, now),
+                _ => fields::kept_head(&head, now),
+            },
+            freshness: Freshness::of(head.status, &ResponseDirectives::parse(&head), &head, times),
+            body: shared,
+        });
+        let detail = why.map(Why::word);
+        let status = CacheStatus { forward: Some(self.forward), detail, ..CacheStatus::default() };
+        let arrived = Arrived { response, reader: Some(reader), status, fault: None, trip };
+        let lead = Landing::Response(arrived);
+        if is_shared_error(head.status, why) {
+            let followers = lead.clone();
+            self.land(lead, followers);
+        } else {
+            if let Some(key) = self.key.as_deref().filter(|_| matches!(self.goal, Goal::Store)) {
+                self.core.cache.flights.mark_uncollapsible(key, now);
+            }
+            self.land(lead, Landing::Apart);
+        }
+        self.fill(writer, body, None);
+    }
+
+    /// 304: a new head over the same body takes the old one's place (RFC 9111 §4.3.4).
+    fn freshened(&mut self, stored: &Arc<StoredResponse>, fetched: Fetched, asked: Now, now: Now, trip: Trip) {
+        let Fetched { head, mut body, .. } = fetched;
+        // Nothing follows a 304, but reading to the end is what gives the connection back.
+        let _ = body.read(&mut [0; 16]);
+        let update = fields::kept_head(&head, now);
+        let merged = Freshened { stored: &stored.head, update: &update };
+        let times = Times { request: asked, response: now };
+        let verdict = storable(&self.facts(), stored.head.status(), &merged, &self.site.rules, times);
+        let mut freshness = match verdict {
+            Storable::Yes(freshness) => freshness,
+            // It may not stay, but whoever waits may have it.
+            Storable::No(_) => stored.freshness,
+        };
+        if self.forward == Forward::Request {
+            freshness = freshness.after_forced_validation();
+        }
+        let response = Arc::new(StoredResponse {
+            variant: self.variant(&merged).or_else(|| stored.variant.clone()),
+            validators: Validators::of(&merged, HttpDate(now.unix())),
+            head: fields::merged_head(stored.head.status(), &merged),
+            freshness,
+            body: stored.body.clone(),
+        });
+        let is_kept = self.key.as_deref().is_some_and(|key| match verdict {
+            Storable::Yes(_) => self.core.cache.store.replace(key, stored, response.clone()),
+            Storable::No(_) => {
+                self.core.cache.store.remove_response(key, stored);
+                false
+            }
+        });
+        let status = CacheStatus {
+            forward: Some(self.forward),
+            forward_status: Some(304),
+            stored: is_kept,
+            ttl: Some(freshness.ttl(now)),
+            ..CacheStatus::default()
+        };
+        let arrived = Arrived { response, reader: None, status, fault: None, trip };
+        self.land(Landing::Response(arrived.clone()), Landing::Response(arrived));
+    }
+
+    /// Moves the body over, as it comes; true when it is whole and still kept as planned.
+    fn fill(&self, mut writer: Writer, mut body: OriginBody, stored: Option<&Arc<StoredResponse>>) -> bool {
+        let mut buffer = vec![0; READ];
+        let mut is_stored = stored.is_some();
+        loop {
+            let n = match body.read(&mut buffer) {
+                Ok(0) => {
+                    writer.finish();
+                    return is_stored || stored.is_none();
+                }
+                Ok(n) => n,
+                Err(error) => {
+                    self.core.metrics.shared().failed(error.error);
+                    writer.fail(error.error);
+                    return false;
+                }
+            };
+            if writer.push(buffer.get(..n).unwrap_or_default()).is_err() {
+                writer.fail(ProxyError::ProxyInternalError);
+                return false;
+            }
+            if let (true, Some(response), Some(key)) = (is_stored, stored, &self.key)
+                && !response.body.is_kept()
+            {
+                // It outgrew the store: those who read it have it to the end, nobody else finds it.
+                self.core.cache.store.remove_response(key, response);
+                is_stored = false;
+            }
+        }
+    }
+
+    /// An unsafe method that succeeded makes what is stored for its target invalid (RFC 9111 §4.4).
+    fn invalidate(&self, status: u16) {
+        let is_safe = matches!(self.request.method(), "GET" | "HEAD" | "OPTIONS");
+        if is_safe || !(200..400).contains(&status) {
+            return;
+        }
+        let mut key = Vec::new();
+        super::route::key_of(&mut key, &self.site, self.request.host(), self.request.target(), self.request.is_https);
+        self.core.cache.store.remove(&key);
+    }
+
+    fn facts(&self) -> RequestFacts<'_> {
+        RequestFacts {
+            method: self.request.method(),
+            has_authorization: self.request.present.has_any(Present::AUTHORIZATION),
+            directives: RequestDirectives::parse(&*self.request),
+        }
+    }
+
+    fn variant(&self, response: &dyn Fields) -> Option<Box<Variant>> {
+        Variant::of(&Vary::parse(response), &*self.request).map(Box::new)
+    }
+
+    fn servable_stale(&self, now: Now) -> Option<Arc<StoredResponse>> {
+        match &self.goal {
+            Goal::Validate(stored) if reuse::may_serve_stale_on_error(&stored.freshness, now, STALE_LIMIT) => {
+                Some(stored.clone())
+            }
+            _ => None,
+        }
+    }
+
+    fn servable_on_5xx(&self, now: Now) -> Option<Arc<StoredResponse>> {
+        self.servable_stale(now).filter(|stored| stored.freshness.stale_if_error().is_some())
+    }
+
+    fn land(&mut self, lead: Landing, followers: Landing) {
+        if let Some(ticket) = self.ticket.take() {
+            ticket.land(lead, followers);
+        }
+    }
+}
+
+fn stale_arrival(
+    response: Arc<StoredResponse>,
+    fault: Option<Arc<FetchError>>,
+    trip: Trip,
+    forward: Forward,
+    why: &'static str,
+) -> Arrived {
+    let status = CacheStatus { hit: true, forward: Some(forward), detail: Some(why), ..CacheStatus::default() };
+    Arrived { response, reader: None, status, fault, trip }
+}
+
+fn length_of(body: &OriginBody) -> Option<u64> {
+    match body.length() {
+        BodyLength::None => Some(0),
+        BodyLength::Exact(length) => Some(length),
+        BodyLength::Chunked | BodyLength::UntilClose => None,
+    }
+}
+
+/// An error of the origin that is nobody's own goes to all who wait, and leaves no mark (decisions 15).
+fn is_shared_error(status: u16, why: Option<Why>) -> bool {
+    use Why::{Authorization, NoStore, Private, RequestNoStore, SetCookie, VaryStar};
+    let is_own = matches!(why, None | Some(Authorization | NoStore | Private | RequestNoStore | SetCookie | VaryStar));
+    status >= 500 && !is_own
+}
+
+/// Did the origin not answer at all? Such a site does not get the last fetchers (decisions 9).
+fn is_silence(error: &FetchError) -> bool {
+    !matches!(error.phase, Phase::ResponseHead | Phase::Body) || error.error == ProxyError::HttpResponseTimeout
+}
+
+const READ: usize = 64 << 10;
+const STALE_LIMIT: Duration = Duration::from_secs(86_400);

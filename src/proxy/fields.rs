@@ -1,0 +1,260 @@
+//! Which fields go on to the origin, which come back to the client, and what we add (RFC 9110 §7.6, reliability 8, 10).
+
+use std::borrow::Cow;
+use std::net::{IpAddr, SocketAddr};
+
+use super::request::Request;
+use crate::http1::{ConnectionOptions, ResponseHead};
+use crate::store::StoredHead;
+use crate::time::{HttpDate, Now};
+
+/// One field for the wire.
+pub type Field<'a> = (&'a str, Cow<'a, [u8]>);
+
+/// Who we are in Via and CDN-Loop.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// The member that we add to CDN-Loop: our name and a number of this very instance.
+    loop_member: String,
+}
+
+impl Identity {
+    /// `number` tells this instance from others of the same name, so that one Millpond may fetch from another.
+    pub fn new(number: u64) -> Identity {
+        Identity { loop_member: format!("{NAME}; id={number:016x}") }
+    }
+
+    /// Has the request been here before (RFC 8586 §2)? True for our own member, for our bare name, which nobody else may
+    /// use, and for more Millponds in a row than any sane set-up has.
+    pub fn is_loop<'a>(&self, values: impl Iterator<Item = &'a [u8]>) -> bool {
+        let mut others = 0;
+        for member in values.flat_map(|value| value.split(|byte| *byte == b',')).map(<[u8]>::trim_ascii) {
+            if member.eq_ignore_ascii_case(self.loop_member.as_bytes()) || member.eq_ignore_ascii_case(NAME.as_bytes())
+            {
+                return true;
+            }
+            let name = member.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+            others += usize::from(name.eq_ignore_ascii_case(NAME.as_bytes()));
+        }
+        others >= MOST_OTHERS
+    }
+}
+
+/// What a fetch is for, as far as its request fields go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// The answer may be stored: the client's own conditions and ranges stay behind.
+    Store,
+    /// The answer is for this client alone.
+    Pass,
+}
+
+/// The fields of the origin request, but for Host and the framing fields, which `origin` writes.
+pub fn to_origin<'a>(request: &'a Request, purpose: Purpose, identity: &'a Identity) -> Vec<Field<'a>> {
+    let options = ConnectionOptions::of(request.fields());
+    let mut fields: Vec<Field<'a>> = Vec::with_capacity(16);
+    let mut via = Vec::new();
+    let mut cdn_loop = Vec::new();
+    for (name, value) in request.fields() {
+        if name.eq_ignore_ascii_case("via") {
+            join(&mut via, value);
+        } else if name.eq_ignore_ascii_case("cdn-loop") {
+            join(&mut cdn_loop, value);
+        } else if !options.drops(name) && !is_ours(name) && !(purpose == Purpose::Store && is_conditional(name)) {
+            fields.push((name, Cow::Borrowed(value)));
+        }
+    }
+    join(&mut via, via_member(request.version));
+    join(&mut cdn_loop, identity.loop_member.as_bytes());
+    fields.push(("Via", Cow::Owned(via)));
+    fields.push(("CDN-Loop", Cow::Owned(cdn_loop)));
+    let scheme = if request.is_https { "https" } else { "http" };
+    let client = canonical(request.client);
+    fields.push(("X-Forwarded-For", Cow::Owned(client.to_string().into_bytes())));
+    fields.push(("X-Forwarded-Proto", Cow::Borrowed(scheme.as_bytes())));
+    fields.push(("X-Forwarded-Host", Cow::Borrowed(request.authority().as_bytes())));
+    fields.push(("Forwarded", Cow::Owned(forwarded(client, request.authority(), scheme))));
+    fields
+}
+
+/// The head that is passed on of the answer to a HEAD: as [`kept_head`], with the length that the origin told of the body
+/// it left out (RFC 9110 §8.6), because no body is there to tell it later.
+pub fn head_of_head(response: &ResponseHead, now: Now) -> StoredHead {
+    let length = response.declared_length().filter(|_| !matches!(response.status, 204 | 304));
+    let head = kept(response, now);
+    match length {
+        Some(length) => head.field("Content-Length", length.to_string().as_bytes()).build(),
+        None => head.build(),
+    }
+}
+
+/// The head that is kept of a response: end-to-end fields, a Date (RFC 9110 §6.6.1) and our Via.
+pub fn kept_head(response: &ResponseHead, now: Now) -> StoredHead {
+    kept(response, now).build()
+}
+
+fn kept(response: &ResponseHead, now: Now) -> crate::store::Builder {
+    let mut head = StoredHead::builder(response.status, super::error_page::reason(response.status));
+    let options = ConnectionOptions::of(response.fields());
+    let mut has_date = false;
+    for (name, value) in response.fields() {
+        if options.drops(name) || is_framing(name) {
+            continue;
+        }
+        has_date |= name.eq_ignore_ascii_case("date");
+        head = head.field(name, value);
+    }
+    if !has_date {
+        head = head.field("Date", &HttpDate(now.unix()).format());
+    }
+    head.field("Via", VIA)
+}
+
+/// The head of a stored response with a 304 laid over it.
+pub fn merged_head(status: u16, merged: &dyn crate::policy::Fields) -> StoredHead {
+    let mut head = Some(StoredHead::builder(status, super::error_page::reason(status)));
+    merged.for_each(&mut |name, value| {
+        // Names are tokens; an empty one would be left out by the builder.
+        let name = std::str::from_utf8(name).unwrap_or_default();
+        head = head.take().map(|builder| builder.field(name, value));
+    });
+    head.unwrap_or_else(|| StoredHead::builder(status, "")).build()
+}
+
+/// Is the field about this message's framing, or one that a cache writes itself?
+pub fn is_framing(name: &str) -> bool {
+    ["content-length", "transfer-encoding", "age", "trailer"].iter().any(|known| known.eq_ignore_ascii_case(name))
+}
+
+/// Fields that we write ourselves, or that let a client speak in our name.
+fn is_ours(name: &str) -> bool {
+    let is = |known: &&str| same_name(known, name);
+    OURS.iter().any(is) || same_start("x-forwarded-", name)
+}
+
+/// Some programs read `_` in a field name as `-`, so both spellings are the same to us here.
+fn same_name(known: &str, name: &str) -> bool {
+    known.len() == name.len() && same_start(known, name)
+}
+
+fn same_start(known: &str, name: &str) -> bool {
+    let plain = |byte: u8| if byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
+    name.len() >= known.len() && known.bytes().zip(name.bytes()).all(|(a, b)| a == plain(b))
+}
+
+fn is_conditional(name: &str) -> bool {
+    CONDITIONAL.iter().any(|known| known.eq_ignore_ascii_case(name))
+}
+
+fn join(list: &mut Vec<u8>, value: &[u8]) {
+    if !list.is_empty() {
+        list.extend_from_slice(b", ");
+    }
+    list.extend_from_slice(value);
+}
+
+fn via_member(version: crate::http1::Version) -> &'static [u8] {
+    match version {
+        crate::http1::Version::Http10 => b"1.0 millpond",
+        crate::http1::Version::Http11 => VIA,
+    }
+}
+
+/// RFC 7239 §4 and §6: IPv6 addresses in brackets and quotes, hosts quoted.
+fn forwarded(client: IpAddr, host: &str, scheme: &str) -> Vec<u8> {
+    let node = match client {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => format!("\"[{address}]\""),
+    };
+    format!("for={node};host=\"{host}\";proto={scheme}").into_bytes()
+}
+
+fn canonical(client: SocketAddr) -> IpAddr {
+    client.ip().to_canonical()
+}
+
+const NAME: &str = "millpond";
+const VIA: &[u8] = b"1.1 millpond";
+const MOST_OTHERS: usize = 8;
+const CONDITIONAL: [&str; 6] =
+    ["range", "if-range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since"];
+const OURS: [&str; 26] = [
+    "host",
+    "content-length",
+    "transfer-encoding",
+    "connection",
+    "proxy-connection",
+    "proxy-authorization",
+    "keep-alive",
+    "trailer",
+    "expect",
+    "te",
+    "upgrade",
+    "http2-settings",
+    "forwarded",
+    "x-real-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "true-client-ip",
+    "x-host",
+    "x-original-host",
+    "x-original-url",
+    "x-rewrite-url",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "proxy",
+    "max-forwards",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_loop_is_our_own_member_our_bare_name_or_too_many_of_us() {
+        let identity = Identity::new(7);
+        let rows: [(&[&[u8]], bool); 6] = [
+            (&[b"other"], false),
+            (&[b"millpond"], true),
+            (&[b"a, Millpond; id=0000000000000007"], true),
+            (&[b"millpond; id=0000000000000008"], false),
+            (&[b"x", b"millpond"], true),
+            (
+                &[
+                    b"millpond;id=1, millpond;id=2, millpond;id=3, millpond;id=4",
+                    b"millpond;id=5,millpond;id=6,millpond;id=7,millpond;id=8",
+                ],
+                true,
+            ),
+        ];
+        for (values, expected) in rows {
+            assert_eq!(identity.is_loop(values.iter().copied()), expected, "{values:?}");
+        }
+    }
+
+    #[test]
+    fn names_that_speak_for_us_are_ours_in_every_spelling() {
+        for name in [
+            "X-Forwarded-For",
+            "x_forwarded_for",
+            "X-Forwarded-Anything",
+            "Forwarded",
+            "X-HTTP-Method-Override",
+            "PROXY",
+        ] {
+            assert!(is_ours(name), "{name}");
+        }
+        for name in ["X-Forwarder", "Accept", "Proxy-Status", "X-Real-IPs"] {
+            assert!(!is_ours(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn forwarded_quotes_what_must_be_quoted() {
+        let text =
+            |client: &str| String::from_utf8(forwarded(client.parse().unwrap(), "a.example:81", "https")).unwrap();
+        assert_eq!(text("192.0.2.1"), "for=192.0.2.1;host=\"a.example:81\";proto=https");
+        assert_eq!(text("2001:db8::1"), "for=\"[2001:db8::1]\";host=\"a.example:81\";proto=https");
+    }
+}

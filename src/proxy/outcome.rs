@@ -1,0 +1,101 @@
+//! How an exchange that waited ends: answered from what arrived, or with the page of its failure.
+
+use super::answer::{self, Ask};
+use super::error_page::{Form, Page};
+use super::exchange::{Desk, Exchange};
+use super::landing::{Arrived, Trip};
+use super::note::{FetchNote, Line, Note};
+use super::{Local, Proxy};
+use crate::observe::CacheResult;
+use crate::origin::FetchError;
+use crate::server::Answer;
+use crate::status::{CacheStatus, ProxyStatus};
+use crate::store::StoredResponse;
+use crate::time::Now;
+
+impl Exchange {
+    /// A response that was fetched for another may differ by a field that Vary names.
+    pub fn fits(&self, response: &StoredResponse) -> bool {
+        self.is_lead || response.variant.as_deref().is_none_or(|variant| variant.matches(&*self.request))
+    }
+
+    /// The answer from a response that arrived.
+    pub fn answer(self, desk: &mut Desk<'_>, mut arrived: Arrived) -> Answer<Proxy> {
+        let request = self.request.clone();
+        let status = CacheStatus { collapsed: arrived.status.collapsed || !self.is_lead, ..arrived.status };
+        let reader = arrived.reader.take();
+        let ask = Ask::of_request(&request);
+        let (code, payload) = answer::from_response(desk.out, &ask, &arrived.response, reader, &status, desk.now);
+        let mut note = self.into_note(desk.local);
+        if let Some(fault) = &arrived.fault {
+            proxy_status(fault, None).write_field(desk.out);
+        }
+        note.status = code;
+        note.cache = result_of(&status, arrived.fault.is_some());
+        note.reason = status.detail.unwrap_or(note.reason);
+        let cause = arrived.fault.as_ref().map(|fault| (fault.error, fault.phase));
+        note.fetch = Some(Box::new(FetchNote { times: arrived.trip.times, origin: arrived.trip.origin, cause }));
+        Answer { payload, close: false, note }
+    }
+
+    /// The page of a failure, with its cause; details only for those who may see them.
+    pub fn fail(self, desk: &mut Desk<'_>, error: &FetchError, trip: &Trip) -> Answer<Proxy> {
+        let is_exposed = self.site.expose_errors || desk.peer.address.ip().to_canonical().is_loopback();
+        let form = Form::of(self.request.field("accept"));
+        let cache = CacheStatus { forward: Some(self.forward), collapsed: !self.is_lead, ..CacheStatus::default() };
+        let mut note = self.into_note(desk.local);
+        let detail = Some(error.detail.as_str()).filter(|detail| is_exposed && !detail.is_empty());
+        let page = Page {
+            status: error.error.status(),
+            sentence: error.error.sentence(),
+            error: Some(error.error.token()),
+            phase: Some(error.phase.token()),
+            detail,
+            id: note.id,
+            now: desk.now,
+        };
+        let payload = answer::own(desk.out, &page, form, Some(&cache), Some(&proxy_status(error, detail)));
+        note.status = page.status;
+        note.cache = CacheResult::Error;
+        let cause = Some((error.error, error.phase));
+        let origin = error.address.or(trip.origin);
+        note.fetch = Some(Box::new(FetchNote { times: trip.times, origin, cause }));
+        Answer { payload, close: false, note }
+    }
+
+    /// What the log says of the exchange, should it end here.
+    pub fn into_note(self, local: &mut Local) -> Note {
+        Note {
+            line: Line::of_request(local, &self.request),
+            site: Some(self.site),
+            id: self.request.id,
+            began: self.request.began,
+            status: 0,
+            cache: CacheResult::Error,
+            reason: self.reason,
+            fetch: None,
+            client: self.request.client,
+            is_https: self.request.is_https,
+        }
+    }
+}
+
+fn proxy_status<'a>(error: &'a FetchError, details: Option<&'a str>) -> ProxyStatus<'a> {
+    ProxyStatus { error: error.error, phase: error.phase, alert: error.alert, rcode: error.rcode, details }
+}
+
+fn result_of(status: &CacheStatus, has_fault: bool) -> CacheResult {
+    if has_fault {
+        CacheResult::Stale
+    } else if status.forward_status == Some(304) {
+        CacheResult::Revalidated
+    } else if status.collapsed {
+        CacheResult::Collapsed
+    } else if status.stored {
+        CacheResult::Miss
+    } else if status.hit {
+        CacheResult::Hit
+    } else {
+        CacheResult::Pass
+    }
+}
