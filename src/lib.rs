@@ -23,6 +23,8 @@ mod server;
 // Floor 4, the exchange.
 mod proxy;
 // Roof: the whole, assembled.
+mod edge;
 
+pub use edge::{Addresses, Edge, Stats};
 pub use error::Error;
 pub use time::{HttpDate, Now};
