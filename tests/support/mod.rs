@@ -1,0 +1,37 @@
+//! What scenes share: certificates made on the fly, a scripted origin, a raw client, gates to hold either at a chosen byte.
+//! Only `pop` knows Millpond; both ends speak bytes. Every wait is bounded by [`LIMIT`], so no scene hangs.
+#![allow(dead_code, unused_imports, clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+
+pub mod certificates;
+pub mod client;
+pub mod gate;
+pub mod origin;
+pub mod origin_tls;
+pub mod pop;
+pub mod reply;
+pub mod temp_dir;
+pub mod wire;
+
+use std::time::{Duration, Instant};
+
+pub use certificates::{Certificates, Identity, Leaf};
+pub use client::{Client, Response};
+pub use gate::Gate;
+pub use origin::{Origin, Request};
+pub use origin_tls::OriginTls;
+pub use pop::Pop;
+pub use reply::Reply;
+pub use temp_dir::TempDir;
+
+/// The longest that anything here waits.
+pub const LIMIT: Duration = Duration::from_secs(10);
+
+/// Waits for a condition that has no event to wait for, yielding the processor between looks.
+#[track_caller]
+pub fn wait_until(mut is_so: impl FnMut() -> bool) {
+    let end = Instant::now() + LIMIT;
+    while !is_so() {
+        assert!(Instant::now() < end, "the condition did not come true within {LIMIT:?}");
+        std::thread::yield_now();
+    }
+}
