@@ -24,6 +24,8 @@ mod server;
 mod proxy;
 // Roof: the whole, assembled.
 mod edge;
+#[doc(hidden)]
+pub mod measured;
 
 pub use edge::{Addresses, Edge, Stats};
 pub use error::Error;

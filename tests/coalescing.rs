@@ -213,10 +213,16 @@ fn a_body_cut_short_never_looks_whole_and_is_never_stored() {
     ];
     for (name, rest_of_head, end) in rows {
         for version in ["1.1", "1.0"] {
-            cut_short(&format!("{name}, to HTTP/{version}"), version, |script| Origin::plain(script), "", |gate| {
-                let head = format!("HTTP/1.1 200 OK\r\n{FRESH}\r\n{rest_of_head}");
-                end(Reply::bytes(head).wait(gate))
-            });
+            cut_short(
+                &format!("{name}, to HTTP/{version}"),
+                version,
+                |script| Origin::plain(script),
+                "",
+                |gate| {
+                    let head = format!("HTTP/1.1 200 OK\r\n{FRESH}\r\n{rest_of_head}");
+                    end(Reply::bytes(head).wait(gate))
+                },
+            );
         }
     }
 }

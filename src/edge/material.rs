@@ -6,28 +6,41 @@ use std::sync::Arc;
 use crate::config::{Config, Problem, Site, Trust};
 use crate::tls::{Certificates, CertificatesBuilder, ProblemKind, TrustSource, trust_roots};
 
-/// Reads it all; the certificates that clients see, `None` where no listener is HTTPS.
-pub fn read(config: &Config) -> Result<Option<Arc<Certificates>>, Vec<Problem>> {
-    let mut builder = CertificatesBuilder::default();
-    let mut problems = Vec::new();
-    let mut has_certificate = false;
-    for site in &config.sites {
-        let troubles = [add_certificate(&mut builder, site, &mut has_certificate), check_trust(site)];
-        for Trouble { key, what, hint } in troubles.into_iter().filter_map(Result::err) {
-            problems.push(config.problem_at(key, what, hint));
+/// What was read, and what is wrong or doubtful with it.
+pub struct Material {
+    /// The certificates that clients see; `None` where no listener is HTTPS.
+    pub certificates: Option<Arc<Certificates>>,
+    /// Problems, warnings among them.
+    pub problems: Vec<Problem>,
+}
+
+impl Material {
+    /// Reads it all. `unix` is the time by which certificates are judged, in seconds since the epoch.
+    pub fn read(config: &Config, unix: i64) -> Material {
+        let mut builder = CertificatesBuilder::default();
+        let mut problems = Vec::new();
+        let mut note = |key: String, what: String, hint: String, is_warning: bool| {
+            problems.push(Problem { is_warning, ..config.problem_at(key, what, hint) });
+        };
+        for site in &config.sites {
+            match add_certificate(&mut builder, site, unix) {
+                Ok(warnings) => warnings.into_iter().for_each(|warning| {
+                    note(path_of(site, "https.certificate"), warning, String::new(), true);
+                }),
+                Err(Trouble { key, what, hint }) => note(key, what, hint, false),
+            }
+            if let Err(Trouble { key, what, hint }) = check_trust(site) {
+                note(key, what, hint, false);
+            }
         }
+        let has_listener = !config.listen.https.is_empty();
+        if has_listener && config.sites.iter().all(|site| site.https.is_none()) {
+            let hint = "give a site [site.https] with certificate and key, or take https out of [listen]";
+            note("listen.https".into(), "no site has a certificate".into(), hint.into(), false);
+        }
+        let certificates = (has_listener && problems.iter().all(|problem| problem.is_warning)).then(|| builder.build());
+        Material { certificates, problems }
     }
-    if !config.listen.https.is_empty() && !has_certificate && problems.is_empty() {
-        problems.push(config.problem_at(
-            "listen.https".into(),
-            "no site has a certificate".into(),
-            "give a site [site.https] with certificate and key, or take https out of [listen]".into(),
-        ));
-    }
-    if !problems.is_empty() {
-        return Err(problems);
-    }
-    Ok((!config.listen.https.is_empty()).then(|| builder.build()))
 }
 
 /// Something wrong with the file that a key names.
@@ -37,15 +50,18 @@ struct Trouble {
     hint: String,
 }
 
-fn add_certificate(builder: &mut CertificatesBuilder, site: &Site, has_any: &mut bool) -> Result<(), Trouble> {
-    let Some(https) = &site.https else { return Ok(()) };
-    *has_any = true;
+/// Adds a site's certificate; what clients will complain about comes back.
+fn add_certificate(builder: &mut CertificatesBuilder, site: &Site, unix: i64) -> Result<Vec<String>, Trouble> {
+    let Some(https) = &site.https else { return Ok(Vec::new()) };
     let chain = read_file(&https.certificate, site, "https.certificate")?;
     let private = read_file(&https.key, site, "https.key")?;
-    builder.add(&site.domains, &chain, &private).map(|_| ()).map_err(|problem| {
-        let name = if is_about_key(problem.kind) { "https.key" } else { "https.certificate" };
-        Trouble { key: path_of(site, name), what: problem.what, hint: problem.hint.to_owned() }
-    })
+    match builder.add(&site.domains, &chain, &private) {
+        Ok(info) => Ok(info.warnings(unix)),
+        Err(problem) => {
+            let name = if is_about_key(problem.kind) { "https.key" } else { "https.certificate" };
+            Err(Trouble { key: path_of(site, name), what: problem.what, hint: problem.hint.to_owned() })
+        }
+    }
 }
 
 fn check_trust(site: &Site) -> Result<(), Trouble> {

@@ -1,16 +1,22 @@
 //! The whole, assembled: listeners, workers, fetchers, store and log, started and stopped together.
 
+mod keeper;
 mod material;
+mod stats;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use keeper::Keeper;
+use material::Material;
+pub use stats::Stats;
+
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::config::{Config, LogFormat, Problem};
 use crate::error::Error;
-use crate::observe::{AccessLog, CacheResult, Counter, Format, Metrics};
+use crate::observe::{AccessLog, Format, Metrics};
 use crate::origin::{Origins, Resolver};
 use crate::pool::{self, Pool};
 use crate::proxy::{Parts, Proxy};
@@ -22,6 +28,7 @@ use crate::tls::server_config;
 /// Dropping it stops at once; [`Edge::shutdown`] lets what runs finish.
 pub struct Edge {
     server: Option<Server>,
+    keeper: Option<Keeper>,
     proxy: Option<Arc<Proxy>>,
     addresses: Addresses,
 }
@@ -35,29 +42,6 @@ pub struct Addresses {
     pub https: Vec<SocketAddr>,
 }
 
-/// What has happened since the start, in plain numbers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Stats {
-    /// Exchanges ended.
-    pub requests: u64,
-    /// Answers from the store, fresh ones.
-    pub hits: u64,
-    /// Fetches begun.
-    pub fetches: u64,
-    /// Fetches that brought no response.
-    pub failures: u64,
-    /// Client connections open.
-    pub connections: usize,
-    /// Responses stored.
-    pub stored: u64,
-    /// Bytes that they and what is being filled take of the budget.
-    pub stored_bytes: u64,
-    /// Panics that were contained.
-    pub panics: u64,
-    /// Lines of the access log that were not written.
-    pub log_drops: u64,
-}
-
 impl Edge {
     /// Binds all listeners and begins to serve. Raises the process's limit on open files to what is allowed.
     ///
@@ -66,11 +50,17 @@ impl Edge {
     /// bound or the access log not be opened.
     pub fn start(config: Config) -> Result<Edge, Error> {
         raise_file_limit();
-        let certificates = material::read(&config).map_err(refused)?;
+        let clock = Clock::start();
+        let material = Material::read(&config, clock.now().unix());
+        let (doubts, problems): (Vec<_>, Vec<_>) =
+            material.problems.into_iter().partition(|problem| problem.is_warning);
+        if !problems.is_empty() {
+            return Err(Error::Configuration(problems.iter().map(ToString::to_string).collect()));
+        }
+        doubts.iter().for_each(|doubt| log::warn!("{doubt}"));
         let listeners = bind(&config)?;
         let addresses: Vec<SocketAddr> = listeners.iter().map(Bound::address).collect();
         let (http, https) = addresses.split_at_checked(config.listen.http.len()).unwrap_or_default();
-        let clock = Clock::start();
         let metrics = Arc::new(Metrics::new(config.workers.count));
         let access_log = open_log(&config, &metrics)?;
         let limits = pool::Limits { threads: config.workers.fetchers, ..pool::Limits::default() };
@@ -85,17 +75,19 @@ impl Edge {
             workers: config.workers.count,
             limits: config.limits.clone(),
             temp_dir: config.cache.temp_dir.clone(),
-            tls: certificates.map(server_config),
+            tls: material.certificates.map(server_config),
         };
         let edge_addresses = Addresses { http: http.to_vec(), https: https.to_vec() };
         let proxy = Arc::new(Proxy::new(config, parts));
         let server = Server::start(&proxy, clock, &settings, listeners)?;
-        Ok(Edge { server: Some(server), proxy: Some(proxy), addresses: edge_addresses })
+        let keeper = Keeper::start(proxy.clone())?;
+        Ok(Edge { server: Some(server), keeper: Some(keeper), proxy: Some(proxy), addresses: edge_addresses })
     }
 
-    /// Everything about a configuration that can be checked without opening a connection: certificates, keys, CA files.
+    /// Everything that a configuration names on disk, checked without opening a connection: certificates, keys, CA files.
+    /// Among the problems may be warnings, such as a certificate that ends soon.
     pub fn check(config: &Config) -> Vec<Problem> {
-        material::read(config).err().unwrap_or_default()
+        Material::read(config, Clock::start().now().unix()).problems
     }
 
     /// Where it listens.
@@ -103,21 +95,21 @@ impl Edge {
         &self.addresses
     }
 
-    /// What has happened since the start.
+    /// What has happened since the start, and what is held now.
     pub fn stats(&self) -> Stats {
-        let Some(proxy) = &self.proxy else { return Stats::default() };
-        let counts = proxy.metrics().snapshot();
-        let store = proxy.store().stats();
+        let (Some(proxy), Some(server)) = (&self.proxy, &self.server) else { return Stats::default() };
         Stats {
-            requests: counts.value(Counter::Requests),
-            hits: counts.cache(CacheResult::Hit),
-            fetches: counts.value(Counter::FetchesStarted),
-            failures: counts.value(Counter::FetchesFailed),
-            connections: self.server.as_ref().map_or(0, Server::connections),
-            stored: store.responses,
-            stored_bytes: store.bytes,
-            panics: counts.value(Counter::Panics),
-            log_drops: counts.value(Counter::LogLinesDropped),
+            connections: server.connections(),
+            accept_errors: server.accept_errors(),
+            idle_origin_connections: proxy.idle_origin_connections(),
+            ..Stats::of(&proxy.metrics().snapshot(), &proxy.store().stats(), &proxy.fetchers())
+        }
+    }
+
+    /// Opens the access log anew under its path, so that it can be rotated: rename the file, then call this.
+    pub fn reopen_log(&self) {
+        if let Some(proxy) = &self.proxy {
+            proxy.reopen_log();
         }
     }
 
@@ -131,6 +123,7 @@ impl Edge {
 
     fn end(&mut self, limit: Duration) {
         self.server = None;
+        self.keeper = None;
         if let Some(proxy) = self.proxy.take().and_then(Arc::into_inner) {
             proxy.shutdown(limit);
         }
@@ -156,10 +149,6 @@ fn open_log(config: &Config, metrics: &Arc<Metrics>) -> Result<Option<AccessLog>
         LogFormat::Json => Format::Json,
     };
     AccessLog::open(format, path, metrics.clone()).map(Some)
-}
-
-fn refused(problems: Vec<Problem>) -> Error {
-    Error::Configuration(problems.iter().map(ToString::to_string).collect())
 }
 
 /// A proxy needs many descriptors; the soft limit is only a default for programs that do not (decisions 7).

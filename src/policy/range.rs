@@ -28,26 +28,32 @@ pub enum Ranges {
 }
 
 impl Ranges {
-    /// Resolves the value of a Range field against `length` bytes.
+    /// Resolves the value of a Range field against `length` bytes; allocates only for [`Ranges::Many`].
     pub fn parse(value: &[u8], length: u64) -> Ranges {
         let Some(set) = value.split_at_checked(6).filter(|(unit, _)| unit.eq_ignore_ascii_case(b"bytes=")) else {
             return Ranges::Whole;
         };
-        let mut ranges = Vec::new();
+        let mut ranges = [ByteRange { start: 0, end: 0 }; MAX_RANGES];
         let mut count = 0_usize;
+        let mut satisfiable = 0_usize;
         for spec in members(set.1) {
             count += 1;
             match resolve(spec, length) {
                 _ if count > MAX_RANGES => return Ranges::Whole,
                 None => return Ranges::Whole,
-                Some(range) => ranges.extend(range),
+                Some(range) => {
+                    for (place, range) in ranges.iter_mut().skip(satisfiable).zip(range) {
+                        *place = range;
+                        satisfiable += 1;
+                    }
+                }
             }
         }
-        match ranges[..] {
-            _ if count == 0 || length == 0 || has_overlap(&ranges) => Ranges::Whole,
+        match ranges.get(..satisfiable).unwrap_or_default() {
+            ranges if count == 0 || length == 0 || has_overlap(ranges) => Ranges::Whole,
             [] => Ranges::Unsatisfiable,
-            [range] => Ranges::One(range),
-            _ => Ranges::Many(ranges),
+            [range] => Ranges::One(*range),
+            ranges => Ranges::Many(ranges.to_vec()),
         }
     }
 }

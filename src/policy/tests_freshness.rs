@@ -1,5 +1,5 @@
-use crate::policy::tests::{Line, Lines, at, date};
 use super::*;
+use crate::policy::tests::{Line, Lines, at, date};
 use proptest::prelude::*;
 
 /// A response that arrived at [`at`] 0, its request sent at once.

@@ -1,5 +1,5 @@
-use crate::policy::tests::{Line, Lines, at, date};
 use super::*;
+use crate::policy::tests::{Line, Lines, at, date};
 use proptest::prelude::*;
 
 fn validators(lines: &[(&str, &str)]) -> Validators {

@@ -17,8 +17,6 @@ use crate::time::Now;
 pub struct Ask<'a> {
     /// The method token.
     pub method: &'a str,
-    /// Path and query.
-    pub target: &'a str,
     /// Which fields are there at all, so that a plain hit reads none.
     pub present: Present,
     /// The fields.
@@ -28,23 +26,23 @@ pub struct Ask<'a> {
 impl<'a> Ask<'a> {
     /// Of a request in its buffer.
     pub fn of_head(head: &'a RequestHead<'_, '_>) -> Ask<'a> {
-        Ask { method: head.method, target: head.target, present: head.present, fields: head }
+        Ask { method: head.method, present: head.present, fields: head }
     }
 
     /// Of a copied request.
     pub fn of_request(request: &'a Request) -> Ask<'a> {
-        Ask { method: request.method(), target: request.target(), present: request.present, fields: request }
+        Ask { method: request.method(), present: request.present, fields: request }
     }
 
-    /// The value of the first field of that name.
-    pub fn field(&self, name: &str) -> Option<Vec<u8>> {
+    /// What `read` makes of the first field of that name, or of an empty value where there is none. Nothing is copied.
+    pub fn read_field<T>(&self, name: &str, read: impl Fn(&[u8]) -> T) -> T {
         let mut found = None;
         self.fields.for_each(&mut |known, value| {
             if found.is_none() && known.eq_ignore_ascii_case(name.as_bytes()) {
-                found = Some(value.to_vec());
+                found = Some(read(value));
             }
         });
-        found
+        found.unwrap_or_else(|| read(b""))
     }
 }
 
@@ -72,16 +70,18 @@ pub fn from_response(
             }
             Precondition::Failed => {
                 write_status(out, 412);
-                copy_fields(out, response, |name| is_kept_by_304(name));
+                copy_fields(out, response, is_kept_by_304);
                 finish_head(out, age, cache);
                 return (412, Payload::Empty);
             }
         }
     }
-    if has_conditions && ask.present.has_any(Present::RANGE) && ask.method == "GET" {
-        if let Some(ranged) = ranged(out, ask, response, cache, now) {
-            return ranged;
-        }
+    if has_conditions
+        && ask.present.has_any(Present::RANGE)
+        && ask.method == "GET"
+        && let Some(ranged) = ranged(out, ask, response, cache, now)
+    {
+        return ranged;
     }
     out.extend_from_slice(response.head.bytes());
     finish_head(out, age, cache);
@@ -108,11 +108,11 @@ fn ranged(
     let length = response.body.length()?;
     let age = response.freshness.age(now);
     if ask.present.has_any(Present::IF_RANGE)
-        && !response.validators.allow_range(&ask.field("if-range").unwrap_or_default(), now)
+        && !ask.read_field("if-range", |value| response.validators.allow_range(value, now))
     {
         return None;
     }
-    match Ranges::parse(&ask.field("range").unwrap_or_default(), length) {
+    match ask.read_field("range", |value| Ranges::parse(value, length)) {
         Ranges::Whole | Ranges::Many(_) => None,
         Ranges::One(part) => {
             write_status(out, 206);
@@ -126,7 +126,7 @@ fn ranged(
         }
         Ranges::Unsatisfiable => {
             write_status(out, 416);
-            copy_fields(out, response, |name| is_kept_by_304(name));
+            copy_fields(out, response, is_kept_by_304);
             let _ = write!(out, "Content-Range: bytes */{length}\r\n");
             finish_head(out, age, cache);
             Some((416, Payload::Empty))
@@ -136,7 +136,7 @@ fn ranged(
 
 fn not_modified(out: &mut Vec<u8>, response: &StoredResponse) {
     write_status(out, 304);
-    copy_fields(out, response, |name| is_kept_by_304(name));
+    copy_fields(out, response, is_kept_by_304);
 }
 
 /// The fields that a 304 repeats (RFC 9110 §15.4.5), and those that tell the way it took.

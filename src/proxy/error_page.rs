@@ -71,7 +71,7 @@ impl Page<'_> {
     }
 
     fn text(&self) -> String {
-        let mut out = format!("{} {}\n\n{}.\n\n", self.status, reason(self.status), self.sentence);
+        let mut out = format!("{} {}\n\n{}.\n\n", self.status, reason(self.status), self.sentence());
         for (name, value) in self.facts() {
             let _ = writeln!(out, "{name}: {value}");
         }
@@ -83,7 +83,7 @@ impl Page<'_> {
 
     fn json(&self) -> String {
         let mut out = format!("{{\"status\":{},\"title\":\"{}\",", self.status, reason(self.status));
-        let _ = write!(out, "\"sentence\":\"{}\"", json_text(self.sentence));
+        let _ = write!(out, "\"sentence\":\"{}\"", json_text(self.sentence()));
         for (name, value) in self.facts() {
             let _ = write!(out, ",\"{}\":\"{}\"", name.replace(' ', "_"), json_text(&value));
         }
@@ -107,8 +107,13 @@ impl Page<'_> {
             "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" \
              content=\"width=device-width\"><title>{title}</title>\n<style>{STYLE}</style>\n<main><h1>{title}</h1>\
              <p>{}.</p><dl>{rows}</dl></main></html>\n",
-            html_text(self.sentence)
+            html_text(self.sentence())
         )
+    }
+
+    /// Without its full stop, which some sentences bring along and others do not.
+    fn sentence(&self) -> &str {
+        self.sentence.trim_end_matches('.')
     }
 
     fn facts(&self) -> Vec<(&'static str, String)> {

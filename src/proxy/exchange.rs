@@ -15,7 +15,7 @@ use super::route::{LOOP, NOT_CACHED, key_of, options, own, refused_method, route
 use super::{Core, Local, Proxy};
 use crate::cache::{Poll, Waiting};
 use crate::config::Site;
-use crate::http1::{BodyLength, Present, RequestHead};
+use crate::http1::{Present, RequestHead};
 use crate::observe::CacheResult;
 use crate::server::{Answer, Call, Peer, Refusal, Step, Uploaded};
 use crate::status::{Forward, Phase, ProxyError};

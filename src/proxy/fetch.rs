@@ -196,7 +196,7 @@ impl Fetch {
         let (writer, shared) = Body::open(plan, None);
         let reader = Reader::new(&shared);
         let response = Arc::new(StoredResponse {
-            variant: None,
+            variant: self.variant(&head),
             validators: Validators::of(&head, HttpDate(now.unix())),
             head: match self.request.method() {
                 "HEAD" => fields::head_of_head(&head, now),
@@ -358,9 +358,7 @@ fn length_of(body: &OriginBody) -> Option<u64> {
 
 /// An error of the origin that is nobody's own goes to all who wait, and leaves no mark (decisions 15).
 fn is_shared_error(status: u16, why: Option<Why>) -> bool {
-    use Why::{Authorization, NoStore, Private, RequestNoStore, SetCookie, VaryStar};
-    let is_own = matches!(why, None | Some(Authorization | NoStore | Private | RequestNoStore | SetCookie | VaryStar));
-    status >= 500 && !is_own
+    status >= 500 && matches!(why, Some(Why::NoFreshness | Why::NoCache | Why::TooLarge))
 }
 
 /// Did the origin not answer at all? Such a site does not get the last fetchers (decisions 9).

@@ -60,7 +60,9 @@ pub fn to_origin<'a>(request: &'a Request, purpose: Purpose, identity: &'a Ident
             join(&mut via, value);
         } else if name.eq_ignore_ascii_case("cdn-loop") {
             join(&mut cdn_loop, value);
-        } else if !options.drops(name) && !is_ours(name) && !(purpose == Purpose::Store && is_conditional(name)) {
+        } else if options.drops(name) || is_ours(name) || (purpose == Purpose::Store && is_conditional(name)) {
+            // It ends here.
+        } else {
             fields.push((name, Cow::Borrowed(value)));
         }
     }

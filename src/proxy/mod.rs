@@ -124,6 +124,28 @@ impl Proxy {
         &self.core.metrics
     }
 
+    /// The fetchers.
+    pub fn fetchers(&self) -> crate::pool::Stats {
+        self.core.pool.stats()
+    }
+
+    /// Connections to origins that wait for their next request.
+    pub fn idle_origin_connections(&self) -> usize {
+        self.core.origins.idle_connections()
+    }
+
+    /// Upkeep, about once a second: idle connections that have waited long enough are closed.
+    pub fn keep(&self) {
+        self.core.origins.reap();
+    }
+
+    /// Opens the access log anew under its path.
+    pub fn reopen_log(&self) {
+        if let Some(log) = &self.access_log {
+            log.reopen();
+        }
+    }
+
     /// Ends fetchers and log, each within `limit`.
     pub fn shutdown(self, limit: std::time::Duration) {
         self.core.pool.shutdown(limit);

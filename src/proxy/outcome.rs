@@ -11,7 +11,6 @@ use crate::origin::FetchError;
 use crate::server::Answer;
 use crate::status::{CacheStatus, ProxyStatus};
 use crate::store::StoredResponse;
-use crate::time::Now;
 
 impl Exchange {
     /// A response that was fetched for another may differ by a field that Vary names.

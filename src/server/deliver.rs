@@ -25,6 +25,8 @@ pub struct Deliver<H: Handler> {
     has_chunk_before: bool,
     sent: u64,
     closing: Closing,
+    /// The client may still be sending what nobody reads.
+    has_unread_body: bool,
     note: Option<H::Note>,
 }
 
@@ -73,7 +75,7 @@ impl<H: Handler> Deliver<H> {
             payload => payload,
         };
         let mut closing = Closing::Keep;
-        if answer.close || !reply.keep_alive || reply.has_unread_body || turn.is_stopping {
+        if answer.close || !reply.keep_alive || reply.has_unread_body || turn.is_stopping() {
             closing = Closing::Close;
         }
         let mut is_chunked = false;
@@ -109,6 +111,7 @@ impl<H: Handler> Deliver<H> {
             has_chunk_before: false,
             sent: 0,
             closing,
+            has_unread_body: reply.has_unread_body,
             note: Some(answer.note),
         }
     }
@@ -170,17 +173,15 @@ impl<H: Handler> Deliver<H> {
             if self.chunk.is_none() && self.source.is_some() {
                 match self.next_chunk(connection, turn) {
                     Part::Broken(_) => return Pushed::Cut,
-                    Part::NotYet if self.before_sent == self.before.len() => return Pushed::Waiting,
+                    Part::NotYet if self.before_sent == self.before.len() => {
+                        return self.flushed(connection, Pushed::Waiting);
+                    }
                     Part::Chunk(chunk) => self.chunk = Some(chunk),
                     Part::NotYet | Part::Complete => {}
                 }
             }
             if self.chunk.is_none() && self.source.is_none() && self.before_sent == self.before.len() {
-                return match connection.socket.flush() {
-                    Ok(true) => Pushed::Done,
-                    Ok(false) => Pushed::Blocked,
-                    Err(_) => Pushed::Cut,
-                };
+                return self.flushed(connection, Pushed::Done);
             }
             if connection.budget == 0 {
                 return Pushed::Spent;
@@ -193,6 +194,15 @@ impl<H: Handler> Deliver<H> {
                     return Pushed::Cut;
                 }
             }
+        }
+    }
+
+    /// `then`, once TLS holds nothing back any more.
+    fn flushed(&self, connection: &mut Connection, then: Pushed) -> Pushed {
+        match connection.socket.flush() {
+            Ok(true) => then,
+            Ok(false) => Pushed::Blocked,
+            Err(_) => Pushed::Cut,
         }
     }
 
@@ -255,7 +265,7 @@ impl<H: Handler> Deliver<H> {
         self.sent += of_body;
         if let Some(chunk) = self.chunk.as_mut() {
             chunk.advance(of_body);
-            if chunk.len() == 0 {
+            if chunk.is_empty() {
                 self.chunk = None;
             }
         }
@@ -269,7 +279,8 @@ impl<H: Handler> Deliver<H> {
             connection.deadline = turn.now.monotonic + turn.limits.idle_timeout;
             return Next::Go(Stage::Head(super::head::Head::default()));
         }
-        if connection.input.is_empty() && !connection.is_readable && !connection.is_read_closed {
+        let is_drained = connection.input.is_empty() && !connection.is_readable && !connection.is_read_closed;
+        if is_drained && !self.has_unread_body {
             connection.socket.notify_close();
             return Next::Close;
         }
@@ -337,7 +348,7 @@ impl Source {
                 chunk.truncate(*left);
                 *left -= chunk.len();
             }
-            if chunk.len() > 0 {
+            if !chunk.is_empty() {
                 return Part::Chunk(chunk);
             }
             if self.left == Some(0) {

@@ -102,7 +102,7 @@ impl Head {
             let since = *self.since.get_or_insert(now);
             connection.deadline = since + turn.limits.head_timeout;
             keep(connection, turn, start, filled);
-        } else if turn.is_stopping {
+        } else if turn.is_stopping() {
             connection.socket.notify_close();
             return Next::Close;
         } else if connection.requests > 0 {

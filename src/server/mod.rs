@@ -178,8 +178,10 @@ struct Shared {
     connections: AtomicUsize,
     /// Errors of accept, for the metrics.
     accept_errors: AtomicU64,
-    /// No new connections, answers say `Connection: close`.
+    /// Answers say `Connection: close`, idle connections end.
     is_stopping: AtomicBool,
+    /// No connection will come any more.
+    is_closed: AtomicBool,
     /// Drop what is left.
     is_over: AtomicBool,
 }
@@ -190,7 +192,6 @@ pub struct Server {
     acceptors: Vec<listener::Acceptor>,
     workers: Vec<(worker::Remote, JoinHandle<()>)>,
     spiller: Option<upload::Spiller>,
-    addresses: Vec<SocketAddr>,
     shutdown_timeout: Duration,
 }
 
@@ -206,16 +207,15 @@ impl Server {
             connections: AtomicUsize::new(0),
             accept_errors: AtomicU64::new(0),
             is_stopping: AtomicBool::new(false),
+            is_closed: AtomicBool::new(false),
             is_over: AtomicBool::new(false),
         });
         let spiller = upload::Spiller::start(settings.temp_dir.clone())?;
-        let addresses = listeners.iter().map(Bound::address).collect();
         let mut server = Server {
             shared,
             acceptors: Vec::new(),
             workers: Vec::new(),
             spiller: Some(spiller),
-            addresses,
             shutdown_timeout: settings.limits.shutdown_timeout,
         };
         let spill = server.spiller.as_ref().map(upload::Spiller::remote).expect("the spiller was just started");
@@ -229,11 +229,6 @@ impl Server {
             server.acceptors.push(listener::Acceptor::start(bound, remotes, server.shared.clone(), limit)?);
         }
         Ok(server)
-    }
-
-    /// The addresses that the listeners are bound to, in the order given.
-    pub fn addresses(&self) -> &[SocketAddr] {
-        &self.addresses
     }
 
     /// Connections open now.
@@ -252,10 +247,11 @@ impl Server {
     }
 
     fn stop(&mut self, timeout: Duration) {
+        self.shared.is_stopping.store(true, Ordering::SeqCst);
         for acceptor in self.acceptors.drain(..) {
             acceptor.stop();
         }
-        self.shared.is_stopping.store(true, Ordering::SeqCst);
+        self.shared.is_closed.store(true, Ordering::SeqCst);
         let (done, finished) = crossbeam_channel::bounded::<()>(0);
         let workers = std::mem::take(&mut self.workers);
         for (remote, _) in &workers {

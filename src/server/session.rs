@@ -93,12 +93,11 @@ pub struct Reply {
 pub struct Await<H: Handler> {
     exchange: H::Exchange,
     reply: Reply,
-    until: Duration,
 }
 
 impl<H: Handler> Session<H> {
-    /// A session for a socket just accepted; `None` where TLS cannot begin.
-    pub fn new(incoming: Incoming, address: Address, turn: &mut Turn<H>) -> Option<Session<H>> {
+    /// A session for a socket just accepted, whose client `has_ended` its side already; `None` where TLS cannot begin.
+    pub fn new(incoming: Incoming, address: Address, has_ended: bool, turn: &mut Turn<H>) -> Option<Session<H>> {
         let Incoming { stream, peer, is_https } = incoming;
         let limits = &turn.limits;
         let wait = if is_https { limits.handshake_timeout } else { limits.head_timeout };
@@ -108,7 +107,7 @@ impl<H: Handler> Session<H> {
             peer: Peer { address: peer, is_https, sni: None },
             input: Vec::new(),
             is_readable: true,
-            is_read_closed: false,
+            is_read_closed: has_ended,
             is_gone: is_https && turn.tls.is_none(),
             requests: 0,
             deadline,
@@ -256,7 +255,7 @@ impl<H: Handler> Await<H> {
         match turn.handler.resume(call, self.exchange, &wake) {
             Step::Await(exchange, until) => {
                 connection.deadline = until;
-                Next::Park(Stage::Await(Box::new(Await { exchange, reply: self.reply, until })))
+                Next::Park(Stage::Await(Box::new(Await { exchange, reply: self.reply })))
             }
             step => Next::Go(follow(step, self.reply, connection, turn)),
         }
@@ -267,7 +266,7 @@ impl<H: Handler> Await<H> {
 pub fn follow<H: Handler>(step: Step<H>, reply: Reply, connection: &mut Connection, turn: &mut Turn<H>) -> Stage<H> {
     match step {
         Step::Answer(answer) => deliver(answer, reply, turn),
-        Step::Await(exchange, until) => Stage::Await(Box::new(Await { exchange, reply, until })),
+        Step::Await(exchange, _) => Stage::Await(Box::new(Await { exchange, reply })),
         // Only `begin` may ask for the request body; anything else has it already.
         Step::Upload(exchange, _) => refuse(connection, turn, Some(exchange), reply, CONFUSED),
     }

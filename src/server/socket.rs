@@ -85,35 +85,49 @@ impl Socket {
                 Err(error) => Err(error),
             };
         };
+        let mut is_drained = false;
         loop {
             match tls.reader().read(buffer) {
                 Ok(0) => return Ok(Fill::End),
-                Ok(n) => return Ok(Fill::Bytes(n, false)),
+                Ok(n) => return Ok(Fill::Bytes(n, is_drained && n < buffer.len())),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(Fill::End),
                 Err(error) => return Err(error),
             }
-            match tls.read_tls(&mut self.stream) {
+            let mut watched = Watched { stream: &mut self.stream, is_drained: false };
+            match tls.read_tls(&mut watched) {
                 Ok(0) => return Ok(Fill::End),
-                Ok(_) => {}
+                Ok(_) => is_drained = watched.is_drained,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Fill::WouldBlock),
                 Err(error) => return Err(error),
             }
-            if let Err(error) = tls.process_new_packets() {
-                let _ = tls.write_tls(&mut self.stream);
-                return Err(io::Error::new(io::ErrorKind::InvalidData, error));
+            match tls.process_new_packets() {
+                // The end has been said: it is there to be read though the socket has no more.
+                Ok(state) => is_drained &= !state.peer_has_closed(),
+                Err(error) => {
+                    let _ = tls.write_tls(&mut self.stream);
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, error));
+                }
             }
         }
     }
 
     /// Takes as much of `parts` as fits; `Ok(None)` when nothing fits now.
     pub fn write(&mut self, parts: &[IoSlice<'_>]) -> io::Result<Option<usize>> {
-        let Some(tls) = self.tls.as_mut() else {
-            return would_block(self.stream.write_vectored(parts));
-        };
-        let taken = tls.writer().write_vectored(parts)?;
-        self.flush()?;
-        Ok((taken > 0).then_some(taken))
+        loop {
+            let Some(tls) = self.tls.as_mut() else {
+                return would_block(self.stream.write_vectored(parts));
+            };
+            let taken = tls.writer().write_vectored(parts)?;
+            let has_room = self.flush()?;
+            if taken > 0 || parts.iter().all(|part| part.is_empty()) {
+                return Ok(Some(taken));
+            }
+            // TLS was full, and only a socket that is full too will say when there is room again.
+            if !has_room {
+                return Ok(None);
+            }
+        }
     }
 
     /// Sends a part of a file, through `scratch` where it must be encrypted; `Ok(None)` when nothing fits now.
@@ -176,6 +190,20 @@ impl Socket {
     /// Has the close that follows reset the connection, so that a cut body cannot look whole.
     pub fn reset(&mut self) {
         let _ = socket2::SockRef::from(&self.stream).set_linger(Some(std::time::Duration::ZERO));
+    }
+}
+
+/// Sees whether the last read left nothing in the socket.
+struct Watched<'a> {
+    stream: &'a mut TcpStream,
+    is_drained: bool,
+}
+
+impl Read for Watched<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.stream.read(buffer)?;
+        self.is_drained = n < buffer.len();
+        Ok(n)
     }
 }
 

@@ -97,19 +97,29 @@ pub struct Turn<H: Handler> {
     pub file: Box<[u8]>,
     /// The head of the answer being written.
     pub out: Vec<u8>,
-    pub is_stopping: bool,
+    shared: Arc<Shared>,
+}
+
+impl<H: Handler> Turn<H> {
+    /// The server is to end: what runs is finished, nothing new begins.
+    pub fn is_stopping(&self) -> bool {
+        self.shared.is_stopping.load(Ordering::Acquire)
+    }
 }
 
 struct Worker<H: Handler> {
     turn: Turn<H>,
     clock: Clock,
     poll: Poll,
-    shared: Arc<Shared>,
+    /// Idle sessions have been told that the server stops.
+    is_swept: bool,
     post: Arc<Post>,
     wakes: Receiver<Address>,
     incoming: Receiver<Incoming>,
     open: Arc<AtomicUsize>,
     sessions: Vec<Option<Box<Session<H>>>>,
+    /// Slots whose client had ended its side before the socket itself came; no event will tell of it again.
+    early_ends: Vec<usize>,
     ready: VecDeque<Address>,
     wheel: Wheel,
     due: Vec<Address>,
@@ -153,18 +163,19 @@ pub fn start<H: Handler>(
         input: vec![0; input_size].into_boxed_slice(),
         file: vec![0; FILE_PART].into_boxed_slice(),
         out: Vec::with_capacity(OUT),
-        is_stopping: false,
+        shared: shared.clone(),
     };
     let worker = Worker {
         turn,
         clock,
         poll,
-        shared: shared.clone(),
+        is_swept: false,
         post: post.clone(),
         wakes,
         incoming,
         open: open.clone(),
         sessions: Vec::new(),
+        early_ends: Vec::new(),
         ready: VecDeque::with_capacity(1024),
         wheel: Wheel::new(now.monotonic),
         due: Vec::new(),
@@ -208,14 +219,16 @@ impl<H: Handler> Worker<H> {
     }
 
     fn is_finished(&mut self) -> bool {
-        if !self.turn.is_stopping && self.shared.is_stopping.load(Ordering::SeqCst) {
-            self.turn.is_stopping = true;
+        let shared = self.turn.shared.clone();
+        let is_closed = shared.is_closed.load(Ordering::SeqCst);
+        if is_closed && !self.is_swept {
+            self.is_swept = true;
             // Idle sessions end now; one that has a request in its socket is given a last turn to answer it.
             let addresses: Vec<Address> = self.sessions.iter().flatten().map(|session| session.address()).collect();
             addresses.into_iter().for_each(|address| self.make_ready(address));
         }
         let is_empty = self.ready.is_empty() && self.incoming.is_empty() && self.open.load(Ordering::SeqCst) == 0;
-        self.shared.is_over.load(Ordering::SeqCst) || (self.turn.is_stopping && is_empty)
+        shared.is_over.load(Ordering::SeqCst) || (is_closed && is_empty)
     }
 
     fn patience(&self) -> Option<Duration> {
@@ -238,7 +251,13 @@ impl<H: Handler> Worker<H> {
                 self.post.has_stray_event.store(true, Ordering::SeqCst);
                 self.take_in();
             }
-            let Some(session) = self.session(slot) else { continue };
+            let Some(session) = self.session(slot) else {
+                let has_ended = event.is_read_closed() || event.is_error();
+                if has_ended && self.early_ends.len() < MOST_EARLY_ENDS {
+                    self.early_ends.push(slot);
+                }
+                continue;
+            };
             session.note(event);
             let address = session.address();
             self.make_ready(address);
@@ -261,9 +280,11 @@ impl<H: Handler> Worker<H> {
             let slot = worker_slot(&incoming.stream);
             self.generation += 1;
             let address = Address { slot, generation: self.generation };
-            let Some(session) = Session::new(incoming, address, &mut self.turn) else {
+            let place = self.early_ends.iter().position(|early| *early == slot);
+            let has_ended = place.map(|place| self.early_ends.swap_remove(place)).is_some();
+            let Some(session) = Session::new(incoming, address, has_ended, &mut self.turn) else {
                 self.open.fetch_sub(1, Ordering::SeqCst);
-                self.shared.connections.fetch_sub(1, Ordering::Relaxed);
+                self.turn.shared.connections.fetch_sub(1, Ordering::Relaxed);
                 continue;
             };
             if slot >= self.sessions.len() {
@@ -336,12 +357,14 @@ impl<H: Handler> Worker<H> {
         drop(session);
         self.turn.handler.count(&mut self.turn.local, Event::Closed);
         self.open.fetch_sub(1, Ordering::SeqCst);
-        self.shared.connections.fetch_sub(1, Ordering::Relaxed);
+        self.turn.shared.connections.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 /// Descriptors start at 0, so a token no descriptor can have marks the waker.
 const WAKER: Token = Token(usize::MAX >> 1);
+/// Of sockets that are closed already, some may stay; they only cost another read when their slot is used again.
+const MOST_EARLY_ENDS: usize = 4096;
 const INPUT: usize = 64 << 10;
 const FILE_PART: usize = 64 << 10;
 const OUT: usize = 4 << 10;

@@ -161,12 +161,6 @@ impl CertificateInfo {
         warnings.extend(uncovered.map(|domain| {
             format!("the certificate does not name {domain:?}: clients will refuse it there; have one issued that does")
         }));
-        if self.chain == 1 && !self.presented.is_self_issued {
-            warnings.push(format!(
-                "the certificate for {:?} comes without its intermediate certificates: append that of {:?}",
-                self.domains, self.presented.issuer
-            ));
-        }
         warnings
     }
 

@@ -209,15 +209,11 @@ fn warnings_come_before_clients_complain() {
     let names = ["one.example.com", "*.example.com"];
     let good = || params(&[], &names);
     let rows = [
-        (with_years(good(), 2029, 2031), &names[..], vec!["append that of \"Test CA\""]),
-        (with_years(good(), 2020, 2021), &names[..], vec!["has expired", "append"]),
-        (with_years(good(), 2040, 2041), &names[..], vec!["not valid yet", "append"]),
-        (
-            with_years(good(), 2029, 2031),
-            &["one.example.com", "*.example.net"],
-            vec!["name \"*.example.net\"", "append"],
-        ),
-        (with_years(params(&names[..1], &[]), 2029, 2031), &names[..1], vec!["does not name", "append"]),
+        (with_years(good(), 2029, 2031), &names[..], vec![]),
+        (with_years(good(), 2020, 2021), &names[..], vec!["has expired"]),
+        (with_years(good(), 2040, 2041), &names[..], vec!["not valid yet"]),
+        (with_years(good(), 2029, 2031), &["one.example.com", "*.example.net"], vec!["name \"*.example.net\""]),
+        (with_years(params(&names[..1], &[]), 2029, 2031), &names[..1], vec!["does not name"]),
     ];
     for (params, names, expected) in rows {
         let warnings = add(&mut CertificatesBuilder::default(), names, &ca.issue(&params)).warnings(now);

@@ -110,6 +110,15 @@ impl Client {
         self.try_head(method).unwrap_or_else(|error| panic!("no response head to {method}: {error}"))
     }
 
+    /// The next interim (1xx) response, alone.
+    #[track_caller]
+    pub fn interim(&mut self) -> Response {
+        let head = self.wire.head().unwrap().expect("an interim response");
+        let response = Response::parse(head).unwrap();
+        assert!(response.status < 200, "{response:?}");
+        response
+    }
+
     fn try_head(&mut self, method: &str) -> io::Result<Response> {
         assert_eq!(self.framing, Framing::Done, "the body before was not read to its end");
         let mut interim = Vec::new();

@@ -201,7 +201,8 @@ impl Shared {
         while tls.is_handshaking() {
             if let Err(error) = tls.complete_io(&mut socket.clone()) {
                 self.handshake_errors.lock().unwrap().push(error.to_string());
-                // Our alert must not be lost to a reset.
+                // Our alert must go out whole, and must not be lost to a reset.
+                while tls.wants_write() && tls.write_tls(&mut socket.clone()).is_ok() {}
                 Wire::new(Box::new(socket.clone()), socket).close();
                 return None;
             }

@@ -10,8 +10,8 @@ use super::client::{Client, Response};
 use super::origin::Origin;
 use super::{Certificates, Identity};
 
-/// A running POP; stopped at once when dropped.
-pub struct Pop(Edge);
+/// A running POP; stopped at once when dropped. No scene may have made it panic.
+pub struct Pop(Option<Edge>);
 
 impl Pop {
     /// Plain HTTP only; `toml` is all of the file but `[listen]`.
@@ -32,23 +32,24 @@ impl Pop {
         Pop::start(&site("a.test", origin))
     }
 
+    /// With any `[listen]`.
     #[track_caller]
-    fn listening(listen: &str, toml: &str) -> Pop {
+    pub fn listening(listen: &str, toml: &str) -> Pop {
         let text = format!("[listen]\n{listen}\n{toml}");
         let config = Config::parse(&text, Path::new("scene.toml")).unwrap_or_else(|problems| {
             panic!("{text}\n{}", problems.iter().map(|p| format!("{p}\n")).collect::<String>())
         });
-        Pop(Edge::start(config).unwrap_or_else(|error| panic!("{text}\n{error}")))
+        Pop(Some(Edge::start(config).unwrap_or_else(|error| panic!("{text}\n{error}"))))
     }
 
     /// Where it listens for plain HTTP.
     pub fn address(&self) -> SocketAddr {
-        self.0.addresses().http[0]
+        self.edge().addresses().http[0]
     }
 
     /// Where it listens for HTTPS.
     pub fn https(&self) -> SocketAddr {
-        self.0.addresses().https[0]
+        self.edge().addresses().https[0]
     }
 
     /// A new connection for plain HTTP.
@@ -78,12 +79,29 @@ impl Pop {
     }
 
     pub fn stats(&self) -> Stats {
-        self.0.stats()
+        self.edge().stats()
     }
 
     /// Stops in order.
-    pub fn shutdown(self) {
-        self.0.shutdown();
+    pub fn shutdown(mut self) {
+        self.check_panics();
+        self.0.take().expect("it runs until now").shutdown();
+    }
+
+    fn edge(&self) -> &Edge {
+        self.0.as_ref().expect("it runs until it is shut down")
+    }
+
+    #[track_caller]
+    fn check_panics(&self) {
+        let panics = self.0.as_ref().map_or(0, |edge| edge.stats().panics);
+        assert!(panics == 0 || std::thread::panicking(), "{panics} panics were contained");
+    }
+}
+
+impl Drop for Pop {
+    fn drop(&mut self) {
+        self.check_panics();
     }
 }
 

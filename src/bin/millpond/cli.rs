@@ -1,0 +1,384 @@
+//! The command line: arguments to a `Command`, and the help that teaches it.
+//!
+//! Parsed by hand, from one table of commands and options. Opens nothing, prints nothing, knows nothing of the library:
+//! whoever calls it acts on the `Command`, or prints the `Usage` and ends with `Usage::EXIT_STATUS`.
+
+mod help;
+#[cfg(test)]
+mod tests;
+
+use std::ffi::OsString;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// What the operator asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Serve until told to stop.
+    Serve(Source),
+    /// Say what is wrong with a configuration file.
+    Check {
+        /// The file.
+        config: PathBuf,
+    },
+    /// Give a starter configuration.
+    Init {
+        /// The file to write, which must not exist; `None` = print it.
+        file: Option<PathBuf>,
+    },
+    /// Show what Millpond does, on this machine alone.
+    Demo {
+        /// End after the walk instead of serving on.
+        is_once: bool,
+    },
+    /// Explain.
+    Help(Topic),
+    /// Tell the version.
+    Version,
+}
+
+/// What to serve.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A configuration file.
+    File(PathBuf),
+    /// One origin, any Host, no file.
+    Origin {
+        /// `http(s)://host[:port]`, unchecked.
+        url: String,
+        /// Where clients reach us.
+        listen: SocketAddr,
+        /// The origin gets the client's Host instead of its own name.
+        keep_host: bool,
+    },
+}
+
+/// What to explain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Topic {
+    /// The program as a whole.
+    Overview,
+    /// Every key of the configuration file; the text is the library's.
+    Config,
+    /// `serve`
+    Serve,
+    /// `check`
+    Check,
+    /// `init`
+    Init,
+    /// `demo`
+    Demo,
+    /// `help`
+    Help,
+}
+
+impl Topic {
+    /// The explanation; `None` for `Topic::Config`, whose text is the library's `config::reference_text()`.
+    pub fn text(self) -> Option<&'static str> {
+        help::text(self)
+    }
+}
+
+/// Why a command line is refused, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    pub hint: String,
+}
+
+impl fmt::Display for Usage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "millpond: {}\n{}", self.message, self.hint)
+    }
+}
+
+impl std::error::Error for Usage {}
+
+impl Usage {
+    /// The exit status of a refused command line.
+    pub const EXIT_STATUS: u8 = 2;
+
+    fn new(message: impl Into<String>, hint: impl Into<String>) -> Usage {
+        Usage { message: message.into(), hint: hint.into() }
+    }
+}
+
+impl Command {
+    /// Reads the arguments, the program's own name left out. None at all asks for the overview.
+    pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, Usage> {
+        let mut arguments = arguments.into_iter();
+        let Some(first) = arguments.next() else { return Ok(Command::Help(Topic::Overview)) };
+        let first = first.to_string_lossy().into_owned();
+        match first.as_str() {
+            "-h" | "--help" => return Ok(Command::Help(Topic::Overview)),
+            "-V" | "--version" => return Ok(Command::Version),
+            _ => {}
+        }
+        let Some(spec) = COMMANDS.iter().find(|spec| spec.name == first) else {
+            return Err(unknown_command(&first));
+        };
+        match Given::read(spec, arguments)? {
+            Some(given) => given.command(),
+            None => Ok(Command::Help(spec.topic)),
+        }
+    }
+}
+
+/// One command and what may follow it.
+struct CommandSpec {
+    name: &'static str,
+    topic: Topic,
+    options: &'static [OptionSpec],
+    /// It takes one argument without dashes.
+    takes_argument: bool,
+}
+
+/// One option: its name, and what its value is, if it takes one.
+struct OptionSpec {
+    name: &'static str,
+    value: Option<&'static str>,
+}
+
+/// What was given to a command.
+struct Given {
+    spec: &'static CommandSpec,
+    options: Vec<(&'static str, OsString)>,
+    argument: Option<OsString>,
+}
+
+impl Given {
+    /// Sorts the arguments of a command; `None` means that its help was asked for.
+    fn read(spec: &'static CommandSpec, mut arguments: impl Iterator<Item = OsString>) -> Result<Option<Given>, Usage> {
+        let mut given = Given { spec, options: Vec::new(), argument: None };
+        while let Some(argument) = arguments.next() {
+            let text = argument.to_string_lossy().into_owned();
+            if matches!(text.as_str(), "-h" | "--help") {
+                return Ok(None);
+            }
+            if text.starts_with('-') && text.len() > 1 {
+                given.option(&argument, &text, &mut arguments)?;
+            } else {
+                given.plain(argument)?;
+            }
+        }
+        Ok(Some(given))
+    }
+
+    /// `--name`, `--name value` or `--name=value`.
+    fn option(
+        &mut self,
+        argument: &OsString,
+        text: &str,
+        rest: &mut impl Iterator<Item = OsString>,
+    ) -> Result<(), Usage> {
+        let (name, attached) = match text.split_once('=') {
+            Some((name, value)) => (name, Some(value)),
+            None => (text, None),
+        };
+        let Some(option) = self.spec.options.iter().find(|option| option.name == name) else {
+            return Err(self.unknown_option(name));
+        };
+        if self.option_value(option.name).is_some() {
+            return Err(self.usage(format!("{name} is given twice"), "give it once"));
+        }
+        let value = match (option.value, attached) {
+            (None, None) => OsString::new(),
+            (None, Some(_)) => return Err(self.usage(format!("{name} takes no value"), "leave the = out")),
+            (Some(what), None) => match rest.next() {
+                Some(value) if !value.to_string_lossy().starts_with("--") => value,
+                _ => return Err(self.usage(format!("{name} lacks its value"), &format!("write {name} {what}"))),
+            },
+            (Some(_), Some(value)) if argument.to_str().is_some() => value.into(),
+            // Cutting at the = would change a path that is not UTF-8.
+            (Some(what), Some(_)) => {
+                return Err(self.usage(format!("{name}= takes only UTF-8"), &format!("write {name} {what}")));
+            }
+        };
+        if value.is_empty() && option.value.is_some() {
+            return Err(self.usage(format!("{name} has an empty value"), "write one, or leave the option out"));
+        }
+        self.options.push((option.name, value));
+        Ok(())
+    }
+
+    fn plain(&mut self, argument: OsString) -> Result<(), Usage> {
+        let shown = argument.to_string_lossy().into_owned();
+        if !self.spec.takes_argument {
+            let hint = match self.spec.options.iter().find_map(|option| option.value.map(|_| option.name)) {
+                Some(name) => format!("did you mean {name} {shown}?"),
+                None => "leave it out".to_owned(),
+            };
+            return Err(self.usage(format!("{} takes no argument like \"{shown}\"", self.spec.name), &hint));
+        }
+        if self.argument.is_some() {
+            return Err(self.usage(format!("\"{shown}\" is one argument too many"), "give one"));
+        }
+        self.argument = Some(argument);
+        Ok(())
+    }
+
+    fn command(self) -> Result<Command, Usage> {
+        match self.spec.topic {
+            Topic::Serve => self.serve().map(Command::Serve),
+            Topic::Check => match self.option_value("--config") {
+                Some(config) => Ok(Command::Check { config: config.into() }),
+                None => Err(self.usage("check needs a file".to_owned(), "write millpond check --config FILE")),
+            },
+            Topic::Init => Ok(Command::Init { file: self.argument.map(PathBuf::from) }),
+            Topic::Demo => Ok(Command::Demo { is_once: self.option_value("--once").is_some() }),
+            Topic::Help | Topic::Config | Topic::Overview => self.topic().map(Command::Help),
+        }
+    }
+
+    fn serve(&self) -> Result<Source, Usage> {
+        let config = self.option_value("--config");
+        let origin = self.option_value("--origin");
+        match (config, origin) {
+            (Some(_), Some(_)) => {
+                Err(self.usage("--config and --origin exclude each other".to_owned(), "give one of them"))
+            }
+            (None, None) => Err(self.usage(
+                "serve needs something to serve".to_owned(),
+                "write millpond serve --config FILE, or millpond serve --origin https://HOST",
+            )),
+            (Some(config), None) => {
+                if let Some((name, _)) = self.options.iter().find(|(name, _)| *name != "--config") {
+                    let hint = match *name {
+                        "--listen" => "in the file, write http = \"ADDRESS:PORT\" under [listen]",
+                        _ => "in the file, leave host out of [site.origin] to send the client's Host",
+                    };
+                    return Err(self.usage(format!("{name} goes with --origin, not with --config"), hint));
+                }
+                Ok(Source::File(config.into()))
+            }
+            (None, Some(origin)) => Ok(Source::Origin {
+                url: self.text("--origin", origin)?,
+                listen: self.listen()?,
+                keep_host: self.option_value("--keep-host").is_some(),
+            }),
+        }
+    }
+
+    fn listen(&self) -> Result<SocketAddr, Usage> {
+        let Some(value) = self.option_value("--listen") else {
+            return Ok(SocketAddr::from(([127, 0, 0, 1], 8080)));
+        };
+        let text = self.text("--listen", value)?;
+        text.parse().map_err(|_| {
+            let port = text.rsplit(':').next().and_then(|port| port.parse::<u16>().ok()).unwrap_or(8080);
+            let hint =
+                format!("write --listen 127.0.0.1:{port} for this machine alone, --listen 0.0.0.0:{port} for all");
+            self.usage(format!("--listen: \"{text}\" is not an IP address with a port"), &hint)
+        })
+    }
+
+    fn topic(&self) -> Result<Topic, Usage> {
+        let Some(argument) = &self.argument else { return Ok(Topic::Overview) };
+        let name = argument.to_string_lossy();
+        if name == "config" {
+            return Ok(Topic::Config);
+        }
+        match COMMANDS.iter().find(|spec| spec.name == name) {
+            Some(spec) => Ok(spec.topic),
+            None => {
+                let words: Vec<&str> = COMMANDS.iter().map(|spec| spec.name).chain(["config"]).collect();
+                let hint = suggestion(&name, &words, |word| format!("millpond help {word}"))
+                    .unwrap_or_else(|| format!("there is help for {}", words.join(", ")));
+                Err(Usage::new(format!("there is no help for \"{name}\""), hint))
+            }
+        }
+    }
+
+    /// What was given with an option; empty for one without a value.
+    fn option_value(&self, name: &str) -> Option<&OsString> {
+        self.options.iter().find(|(given, _)| *given == name).map(|(_, value)| value)
+    }
+
+    fn text(&self, name: &str, value: &OsString) -> Result<String, Usage> {
+        let text = value.to_str().ok_or_else(|| self.usage(format!("{name} is not UTF-8"), "write plain text"))?;
+        Ok(text.to_owned())
+    }
+
+    fn unknown_option(&self, name: &str) -> Usage {
+        let words: Vec<&str> = self.spec.options.iter().map(|option| option.name).collect();
+        let hint = suggestion(name, &words, str::to_owned).unwrap_or_else(|| match words.as_slice() {
+            [] => format!("{} has no options", self.spec.name),
+            words => format!("{} knows {}", self.spec.name, words.join(", ")),
+        });
+        self.usage(format!("{} has no option {name}", self.spec.name), &hint)
+    }
+
+    fn usage(&self, message: String, hint: &str) -> Usage {
+        Usage::new(message, format!("{hint} (see millpond help {})", self.spec.name))
+    }
+}
+
+fn unknown_command(name: &str) -> Usage {
+    let names: Vec<&str> = COMMANDS.iter().map(|spec| spec.name).collect();
+    if name.starts_with('-') {
+        let owner = COMMANDS.iter().find(|spec| spec.options.iter().any(|option| name.starts_with(option.name)));
+        let hint = match owner {
+            Some(spec) => format!("did you mean millpond {} {name}?", spec.name),
+            None => "a command goes first: see millpond help".to_owned(),
+        };
+        return Usage::new(format!("{name} is not a command"), hint);
+    }
+    let hint = suggestion(name, &names, |word| format!("millpond {word}"))
+        .unwrap_or_else(|| format!("the commands are {}; see millpond help", names.join(", ")));
+    Usage::new(format!("there is no command \"{name}\""), hint)
+}
+
+/// `did you mean …?`, if one of the words is at most two typing errors away, and fewer than half its letters.
+fn suggestion(given: &str, words: &[&str], show: impl Fn(&str) -> String) -> Option<String> {
+    if given.len() > 32 {
+        return None;
+    }
+    let (errors, word) = words.iter().map(|word| (distance(given, word), word)).min_by_key(|(errors, _)| *errors)?;
+    (errors <= 2 && errors * 2 < word.len()).then(|| format!("did you mean {}?", show(word)))
+}
+
+/// Letters missed, added or replaced between two words.
+fn distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
+    for (i, letter) in a.chars().enumerate() {
+        let mut corner = i;
+        let mut left = i + 1;
+        for (above, other) in row.iter_mut().skip(1).zip(b.chars()) {
+            left = (corner + usize::from(letter != other)).min(left + 1).min(*above + 1);
+            corner = std::mem::replace(above, left);
+        }
+        if let Some(first) = row.first_mut() {
+            *first = i + 1;
+        }
+    }
+    row.last().copied().unwrap_or_default()
+}
+
+const CONFIG: OptionSpec = OptionSpec { name: "--config", value: Some("FILE") };
+
+/// Every command, in the order of the help.
+const COMMANDS: &[CommandSpec] = &[
+    CommandSpec {
+        name: "serve",
+        topic: Topic::Serve,
+        options: &[
+            CONFIG,
+            OptionSpec { name: "--origin", value: Some("URL") },
+            OptionSpec { name: "--listen", value: Some("ADDRESS:PORT") },
+            OptionSpec { name: "--keep-host", value: None },
+        ],
+        takes_argument: false,
+    },
+    CommandSpec { name: "check", topic: Topic::Check, options: &[CONFIG], takes_argument: false },
+    CommandSpec { name: "init", topic: Topic::Init, options: &[], takes_argument: true },
+    CommandSpec {
+        name: "demo",
+        topic: Topic::Demo,
+        options: &[OptionSpec { name: "--once", value: None }],
+        takes_argument: false,
+    },
+    CommandSpec { name: "help", topic: Topic::Help, options: &[], takes_argument: true },
+];

@@ -1,0 +1,153 @@
+//! The commands: each does its work through the library's public face and says what came of it.
+
+use std::fs::OpenOptions;
+use std::io::{ErrorKind, Write};
+use std::net::SocketAddr;
+use std::path::Path;
+
+use millpond::Edge;
+use millpond::config::{Config, OriginConfig, OriginProtocol, ServerConfig, Site, reference_text, starter_file};
+
+use crate::cli::{Command, Source, Topic};
+use crate::failure::Failure;
+use crate::messages::{answer, complain};
+use crate::signals::StopSignals;
+
+/// Does what was asked for.
+pub fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Serve(source) => serve(&source),
+        Command::Check { config } => check(&config),
+        Command::Init { file } => init(file.as_deref()),
+        Command::Demo { is_once } => demo(is_once),
+        Command::Help(topic) => help(topic),
+        Command::Version => answer(&format!("millpond {}\n", env!("CARGO_PKG_VERSION"))),
+    }
+}
+
+/// Serves until a signal, then lets what runs finish.
+fn serve(source: &Source) -> Result<(), Failure> {
+    let signals = StopSignals::catch()?;
+    let config = match source {
+        Source::File(path) => Config::load(path)?,
+        Source::Origin { url, listen, keep_host } => {
+            Config::for_origin(url, *listen, *keep_host).map_err(|problem| vec![problem])?
+        }
+    };
+    for warning in config.warnings() {
+        log::warn!("{}", warning.to_string().replacen("warning: ", "", 1));
+    }
+    let sites = config.sites.clone();
+    let edge = Edge::start(config)?;
+    for line in listening(&edge.addresses().http, &edge.addresses().https) {
+        log::info!("listening on {line}");
+    }
+    for site in sites.iter().take(MOST_SITES) {
+        log::info!("serving {}", site_line(site));
+    }
+    if let Some(more @ 1..) = sites.len().checked_sub(MOST_SITES) {
+        log::info!("serving {more} more sites");
+    }
+    let signal = signals.wait();
+    log::info!("{signal}: finishing what runs; send it again to stop at once");
+    let stats = edge.stats();
+    edge.shutdown();
+    log::info!("stopped after {} requests, {} hits, {} fetches", stats.requests, stats.hits, stats.fetches);
+    Ok(())
+}
+
+/// Says all that is wrong with a file, or that nothing is.
+fn check(path: &Path) -> Result<(), Failure> {
+    let config = Config::load(path)?;
+    for warning in config.warnings() {
+        complain(warning);
+    }
+    let (doubts, problems): (Vec<_>, Vec<_>) = Edge::check(&config).into_iter().partition(|problem| problem.is_warning);
+    doubts.iter().for_each(complain);
+    if !problems.is_empty() {
+        return Err(problems.into());
+    }
+    let mut text = format!("{}: ok\n", path.display());
+    for line in listening(&config.listen.http, &config.listen.https) {
+        text += &format!("  listens on {line}\n");
+    }
+    for site in &config.sites {
+        text += &format!("  serves {}\n", site_line(site));
+    }
+    answer(&text)
+}
+
+/// Gives a starter file; never writes over anything.
+fn init(file: Option<&Path>) -> Result<(), Failure> {
+    let Some(path) = file else { return answer(&starter_file()) };
+    let shown = path.display();
+    let created = OpenOptions::new().write(true).create_new(true).open(path);
+    created.and_then(|mut file| file.write_all(starter_file().as_bytes())).map_err(|error| {
+        Failure::Failed(match error.kind() {
+            ErrorKind::AlreadyExists => format!("millpond: {shown} exists already, and nothing is ever overwritten"),
+            _ => format!("millpond: cannot write {shown}: {error}"),
+        })
+    })?;
+    answer(&format!(
+        "{shown} is written. Next:\n  set domains and servers in it\n  millpond check --config {shown}\n  millpond serve \
+         --config {shown}\n"
+    ))
+}
+
+#[cfg(feature = "demo")]
+fn demo(is_once: bool) -> Result<(), Failure> {
+    crate::demo::run(is_once)
+}
+
+#[cfg(not(feature = "demo"))]
+fn demo(_: bool) -> Result<(), Failure> {
+    Err(Failure::Failed("millpond: this program was built without its demo (cargo feature `demo`)".into()))
+}
+
+fn help(topic: Topic) -> Result<(), Failure> {
+    match topic.text() {
+        Some(text) => answer(text),
+        None => answer(&reference_text()),
+    }
+}
+
+/// `http://127.0.0.1:8080` for every address.
+fn listening(http: &[SocketAddr], https: &[SocketAddr]) -> Vec<String> {
+    let http = http.iter().map(|address| format!("http://{address}"));
+    http.chain(https.iter().map(|address| format!("https://{address}"))).collect()
+}
+
+/// A site in a line: which names, and where their content comes from.
+fn site_line(site: &Site) -> String {
+    let mut names: Vec<&str> = site.domains.iter().take(MOST_NAMES).map(String::as_str).collect();
+    let more = match site.domains.len().saturating_sub(MOST_NAMES) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    if site.is_default {
+        names.push(if names.is_empty() { "every name" } else { "every other name" });
+    }
+    let servers: Vec<String> = site.origin.servers.iter().map(|server| server_text(&site.origin, server)).collect();
+    format!("{}{more} from {}", names.join(", "), servers.join(", "))
+}
+
+/// A server as it is spoken to, the protocol policy applied.
+fn server_text(origin: &OriginConfig, server: &ServerConfig) -> String {
+    let text = |client_is_https| {
+        let place = origin.destination(server, client_is_https);
+        let scheme = if place.is_tls { "https" } else { "http" };
+        match place.name.contains(':') {
+            true => format!("{scheme}://[{}]:{}", place.name, place.port),
+            false => format!("{scheme}://{}:{}", place.name, place.port),
+        }
+    };
+    match origin.protocol {
+        Some(OriginProtocol::Follow) => format!("{} or {}, as the client asks", text(false), text(true)),
+        _ => text(false),
+    }
+}
+
+/// Sites named one by one when serving begins.
+const MOST_SITES: usize = 20;
+/// Names of a site in a line.
+const MOST_NAMES: usize = 5;

@@ -1,0 +1,69 @@
+//! What an edge has done and holds, in plain numbers for whoever embeds it.
+
+use crate::observe::{CacheResult, Counter, Snapshot};
+use crate::pool::Stats as PoolStats;
+use crate::status::ProxyError;
+use crate::store::Stats as StoreStats;
+
+/// Counts since the start, and what is held now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Exchanges ended.
+    pub requests: u64,
+    /// Answers from the store, fresh ones.
+    pub hits: u64,
+    /// Body bytes given to clients.
+    pub bytes_sent: u64,
+    /// Answers by class of their status: 1xx to 5xx.
+    pub responses: [u64; 5],
+    /// Requests refused before they were one (malformed, too large, too slow), by status; only those that happened.
+    pub refusals: Vec<(u16, u64)>,
+    /// Fetches begun.
+    pub fetches: u64,
+    /// Fetches that brought no response.
+    pub failures: u64,
+    /// Failed fetches and cut bodies by their type of RFC 9209; only those that happened.
+    pub failures_by_cause: Vec<(&'static str, u64)>,
+    /// Fetches under way, and waiting for a fetcher.
+    pub fetching: (usize, usize),
+    /// Idle connections to origins.
+    pub idle_origin_connections: usize,
+    /// Client connections open.
+    pub connections: usize,
+    /// Times that the system refused to accept a connection.
+    pub accept_errors: u64,
+    /// Responses stored.
+    pub stored: u64,
+    /// Bytes that they, and what is being filled, take of the budget.
+    pub stored_bytes: u64,
+    /// Responses that left the store for room.
+    pub evictions: u64,
+    /// Panics that were contained.
+    pub panics: u64,
+    /// Lines of the access log that were not written.
+    pub log_drops: u64,
+}
+
+impl Stats {
+    /// From what each part counts.
+    pub(super) fn of(counts: &Snapshot, store: &StoreStats, pool: &PoolStats) -> Stats {
+        let causes = ProxyError::ALL.iter().map(|error| (error.token(), counts.failures(*error)));
+        Stats {
+            requests: counts.value(Counter::Requests),
+            hits: counts.cache(CacheResult::Hit),
+            bytes_sent: counts.value(Counter::BytesSent),
+            responses: [100, 200, 300, 400, 500].map(|status| counts.responses(status)),
+            refusals: counts.refusals().filter(|(_, count)| *count > 0).collect(),
+            fetches: counts.value(Counter::FetchesStarted),
+            failures: counts.value(Counter::FetchesFailed),
+            failures_by_cause: causes.filter(|(_, count)| *count > 0).collect(),
+            fetching: (pool.running, pool.queued),
+            stored: store.responses,
+            stored_bytes: store.bytes,
+            evictions: store.evictions,
+            panics: counts.value(Counter::Panics).saturating_add(pool.panics),
+            log_drops: counts.value(Counter::LogLinesDropped),
+            ..Stats::default()
+        }
+    }
+}

@@ -1,0 +1,286 @@
+//! The program as its users meet it: command lines, exit statuses, what it prints, how it starts and how it ends.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+mod support;
+
+use std::io::{BufRead, BufReader};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use support::{Certificates, Client, Gate, LIMIT, Origin, Reply, TempDir, wait_until};
+
+/// What a run of the program left.
+struct Run {
+    status: i32,
+    out: String,
+    err: String,
+}
+
+/// Runs the program to its end, which must come within twice the usual limit.
+#[track_caller]
+fn run(arguments: &[&str]) -> Run {
+    let child = program(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let pid = pid_of(&child);
+    let (sender, ended) = mpsc::channel();
+    thread::spawn(move || sender.send(child.wait_with_output()));
+    let Ok(output) = ended.recv_timeout(LIMIT * 2) else {
+        _ = kill_process(pid, Signal::KILL);
+        panic!("millpond {arguments:?} did not end");
+    };
+    let Output { status, stdout, stderr } = output.unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Run { status: status.code().unwrap_or(-1), out: text(stdout), err: text(stderr) }
+}
+
+fn program(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_millpond"));
+    command.args(arguments).env_remove("MILLPOND_LOG").stdin(Stdio::null());
+    command
+}
+
+fn pid_of(child: &Child) -> Pid {
+    Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap()
+}
+
+/// A program that serves until it is told to stop; killed when dropped.
+struct Serving {
+    child: Child,
+    address: SocketAddr,
+    lines: mpsc::Receiver<String>,
+}
+
+impl Serving {
+    #[track_caller]
+    fn start(arguments: &[&str]) -> Serving {
+        let mut child = program(arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut reader = BufReader::new(child.stderr.take().unwrap());
+        let (sender, lines) = mpsc::channel();
+        thread::spawn(move || {
+            let mut line = String::new();
+            while reader.read_line(&mut line).is_ok_and(|len| len > 0) {
+                _ = sender.send(std::mem::take(&mut line));
+            }
+        });
+        let mut serving = Serving { child, address: SocketAddr::from(([0; 4], 0)), lines };
+        let line = serving.line_with("listening on http://");
+        serving.address = line.trim_end().rsplit('/').next().unwrap().parse().unwrap();
+        serving
+    }
+
+    /// The next line on standard error that has these words in it.
+    #[track_caller]
+    fn line_with(&self, words: &str) -> String {
+        loop {
+            match self.lines.recv_timeout(LIMIT) {
+                Ok(line) if line.contains(words) => return line,
+                Ok(_) => {}
+                Err(_) => panic!("the program did not say {words:?}"),
+            }
+        }
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(pid_of(&self.child), signal).unwrap();
+    }
+
+    /// Waits for its end; the exit status.
+    #[track_caller]
+    fn end(&mut self) -> Option<i32> {
+        let mut status = None;
+        wait_until(|| {
+            status = self.child.try_wait().unwrap();
+            status.is_some() || {
+                thread::sleep(Duration::from_millis(5));
+                false
+            }
+        });
+        status.and_then(|status| status.code())
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        _ = self.child.kill();
+        _ = self.child.wait();
+    }
+}
+
+#[test]
+fn help_and_version_go_to_standard_output() {
+    for (arguments, part) in [
+        (&["--version"][..], concat!("millpond ", env!("CARGO_PKG_VERSION"), "\n")),
+        (&["--help"], "millpond demo"),
+        (&[], "millpond serve --origin"),
+        (&["serve", "--help"], "--keep-host"),
+        (&["help", "config"], "common_name_whitelist"),
+    ] {
+        let Run { status, out, err } = run(arguments);
+        assert!(status == 0 && out.contains(part) && err.is_empty(), "{arguments:?}: {status} {out} {err}");
+    }
+}
+
+#[test]
+fn a_wrong_command_line_has_status_2_and_a_hint() {
+    for (arguments, part) in [
+        (&["sevre"][..], "did you mean millpond serve?"),
+        (&["serve"], "serve needs something to serve"),
+        (&["check", "m.toml"], "did you mean --config m.toml?"),
+        (&["serve", "--origin", "ftp://o.example"], "--origin: "),
+    ] {
+        let Run { status, out, err } = run(arguments);
+        assert!(status == 2 && out.is_empty() && err.contains(part), "{arguments:?}: {status} {out} {err}");
+    }
+}
+
+#[test]
+fn check_reports_every_problem_with_its_place() {
+    let dir = TempDir::new();
+    let text = "[listen]\nhttp = \"nowhere\"\n[[site]]\ndomains = [\"a.test\"]\n[site.origin]\nservers = [\"o.test\"]\n\
+                sni = \"10.0.0.1\"\ncolour = \"red\"\n";
+    let path = dir.write("bad.toml", text);
+    let path = path.to_str().unwrap();
+    for command in ["check", "serve"] {
+        let Run { status, out, err } = run(&[command, "--config", path]);
+        assert_eq!((status, out.as_str()), (2, ""), "{command}: {err}");
+        for place in [":2: listen.http", ":7: site[1].origin.sni: ", ":8: site[1].origin"] {
+            assert!(err.lines().any(|line| line.starts_with(&format!("{path}{place}"))), "{command}: {place}: {err}");
+        }
+        assert_eq!(err.lines().count(), 3, "{err}");
+    }
+    let Run { status, err, .. } = run(&["check", "--config", "/nowhere/m.toml"]);
+    assert!(status == 2 && err.starts_with("/nowhere/m.toml: cannot read the file"), "{err}");
+}
+
+#[test]
+fn check_reads_certificates_and_warns() {
+    let certificates = Certificates::new();
+    let one = certificates.identity(&["a.test"]);
+    let two = certificates.issue("other", &support::Leaf::names(&["b.test"]));
+    let file = |key: &std::path::Path| {
+        format!(
+            "[listen]\nhttps = \"127.0.0.1:0\"\n[[site]]\ndomains = [\"a.test\"]\n[site.https]\ncertificate = {:?}\n\
+             key = {key:?}\n[site.origin]\nservers = [\"127.0.0.1:8443\"]\n",
+            one.chain_file
+        )
+    };
+    let dir = TempDir::new();
+    let good = dir.write("good.toml", file(&one.key_file));
+    let Run { status, out, err } = run(&["check", "--config", good.to_str().unwrap()]);
+    assert_eq!(status, 0, "{err}");
+    assert!(out.contains("good.toml: ok\n") && out.contains("serves a.test from http://127.0.0.1:8443"), "{out}");
+    assert!(err.contains("good.toml:9: warning: site[1].origin.servers[1]: without protocol"), "{err}");
+    let bad = dir.write("bad.toml", file(&two.key_file));
+    let Run { status, out, err } = run(&["check", "--config", bad.to_str().unwrap()]);
+    assert!(status == 2 && out.is_empty(), "{status} {out}");
+    assert!(err.lines().last().unwrap().contains("site[1].https.key: "), "{err}");
+}
+
+#[test]
+fn a_ca_file_that_cannot_be_read_is_refused_before_anybody_asks() {
+    let text = "[listen]\nhttp = \"127.0.0.1:0\"\n[[site]]\ndefault = true\n[site.origin]\nservers = \
+                [\"127.0.0.1:443\"]\ntrust = \"missing.pem\"\n";
+    let dir = TempDir::new();
+    let path = dir.write("m.toml", text);
+    for command in ["check", "serve"] {
+        let Run { status, err, .. } = run(&[command, "--config", path.to_str().unwrap()]);
+        assert!(status == 2 && err.contains("site[1].origin.trust: cannot read the CA file"), "{command}: {err}");
+    }
+}
+
+#[test]
+fn init_writes_a_file_that_check_accepts_and_never_writes_over_one() {
+    let dir = TempDir::new();
+    let path = dir.path().join("millpond.toml");
+    let path = path.to_str().unwrap();
+    assert_eq!(run(&["init", path]).status, 0);
+    let written = std::fs::read_to_string(path).unwrap();
+    let Run { status, out, err } = run(&["check", "--config", path]);
+    assert!(status == 0 && out.starts_with(&format!("{path}: ok\n")) && err.is_empty(), "{status} {out} {err}");
+    assert_eq!(run(&["init"]).out, written);
+    dir.write("millpond.toml", "mine");
+    let Run { status, err, .. } = run(&["init", path]);
+    assert!(status == 1 && err.contains("exists already"), "{status} {err}");
+    assert_eq!(std::fs::read_to_string(path).unwrap(), "mine");
+}
+
+#[test]
+fn serve_answers_and_a_sigterm_lets_what_runs_finish() {
+    let (halfway, head) = (Gate::new(), Gate::new());
+    let origin = Origin::plain({
+        let (halfway, head) = (halfway.clone(), head.clone());
+        move |request| match request.target.as_str() {
+            "/download" => {
+                Reply::bytes("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n12345").wait(&halfway).then("67890")
+            }
+            "/later" => Reply::nothing().wait(&head).then("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlate"),
+            _ => Reply::response("200 OK", &["Cache-Control: max-age=60"], "hello"),
+        }
+    });
+    let url = format!("http://{}", origin.address());
+    let mut serving = Serving::start(&["serve", "--origin", &url, "--listen", "127.0.0.1:0"]);
+    assert!(serving.line_with("serving every name").contains(&url));
+    let mut client = Client::plain(serving.address);
+    let first = client.get("a.test", "/");
+    let second = client.get("a.test", "/");
+    assert_eq!((first.status, first.text(), second.text()), (200, "hello".into(), "hello".into()));
+    assert!(second.field("cache-status").unwrap().contains("hit") && origin.count() == 1);
+
+    let (mut download, mut later) = (Client::plain(serving.address), Client::plain(serving.address));
+    download.send("GET /download HTTP/1.1\r\nHost: a.test\r\n\r\n");
+    assert_eq!(download.head_of("GET").status, 200);
+    assert_eq!(download.body_of_at_least(5), b"12345");
+    later.send("GET /later HTTP/1.1\r\nHost: a.test\r\n\r\n");
+    head.wait_for_arrivals(1);
+    serving.signal(Signal::TERM);
+    serving.line_with("SIGTERM");
+    wait_until(|| TcpStream::connect_timeout(&serving.address, LIMIT).is_err());
+    assert!(client.closed(), "an idle connection is closed");
+    head.open();
+    let answer = later.response();
+    assert_eq!((answer.status, answer.field("connection"), answer.text()), (200, Some("close"), "late".into()));
+    halfway.open();
+    assert_eq!(download.rest().unwrap(), b"67890");
+    assert!(download.closed() && later.closed());
+    assert_eq!(serving.end(), Some(0));
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let gate = Gate::new();
+    let origin = Origin::plain({
+        let gate = gate.clone();
+        move |_| Reply::nothing().wait(&gate).then("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+    });
+    let url = format!("http://{}", origin.address());
+    let mut serving = Serving::start(&["serve", "--origin", &url, "--listen", "127.0.0.1:0"]);
+    let mut client = Client::plain(serving.address);
+    client.send("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n");
+    gate.wait_for_arrivals(1);
+    serving.signal(Signal::INT);
+    serving.line_with("SIGINT");
+    serving.signal(Signal::INT);
+    assert_eq!(serving.end(), Some(1));
+    gate.open();
+}
+
+#[test]
+fn an_address_in_use_is_a_failure_that_names_it() {
+    let taken = Origin::plain(|_| Reply::ok("")).address().to_string();
+    let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = other.local_addr().unwrap().to_string();
+    let Run { status, err, .. } = run(&["serve", "--origin", &format!("http://{taken}"), "--listen", &address]);
+    assert!(status == 1 && err.contains(&format!("cannot listen on {address}")), "{status} {err}");
+}
+
+#[cfg(feature = "demo")]
+#[test]
+fn the_demo_shows_what_it_claims() {
+    let Run { status, out, err } = run(&["demo", "--once"]);
+    assert_eq!((status, err.as_str()), (0, ""), "{out}");
+    assert!(out.contains("Every step showed what it should.") && !out.contains("NOT SO"), "{out}");
+    assert!(!out.contains('\x1b'), "no styles where no terminal reads");
+}
