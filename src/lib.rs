@@ -1,4 +1,92 @@
-//! Millpond
+//! Millpond: a small CDN point of presence (POP), calm in front of somebody's origin server.
+//!
+//! A POP answers clients for its user's *accelerated domain names*. What it has stored it serves; what it has not it
+//! retrieves from the user's origin server, over HTTP or HTTPS: that is *origin fetch*. Every fetch that fails has a
+//! cause with a name (RFC 9209) and a phase, the same on the page, in the fields of the answer and in the log.
+//!
+//! # Embedding
+//!
+//! [`config::Config`] is the operator's file, checked; [`Edge`] is a running POP. Nothing is printed and nothing is
+//! installed: messages go to the `log` crate, signals and printing are the program's.
+//!
+//! ```
+//! use std::io::{Read, Write};
+//! use std::net::{TcpListener, TcpStream};
+//!
+//! // Somebody's origin, which answers once.
+//! let origin = TcpListener::bind("127.0.0.1:0")?;
+//! let address = origin.local_addr()?;
+//! let served = std::thread::spawn(move || -> std::io::Result<()> {
+//!     let (mut connection, _) = origin.accept()?;
+//!     let mut request = [0; 4096];
+//!     let _ = connection.read(&mut request)?;
+//!     connection.write_all(b"HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 5\r\n\r\nhello")
+//! });
+//!
+//! // A POP in front of it, on any free port.
+//! let text = format!(
+//!     "[listen]\nhttp = \"127.0.0.1:0\"\n[[site]]\ndomains = [\"www.example.com\"]\n[site.origin]\nservers = [\"{address}\"]"
+//! );
+//! let config = millpond::config::Config::parse(&text, "millpond.toml".as_ref()).expect("the text above is valid");
+//! let edge = millpond::Edge::start(config)?;
+//!
+//! // The first answer is fetched, the second comes from the store.
+//! for cache in ["Cache-Status: millpond; fwd=uri-miss", "Cache-Status: millpond; hit"] {
+//!     let mut client = TcpStream::connect(edge.addresses().http[0])?;
+//!     client.write_all(b"GET / HTTP/1.1\r\nHost: www.example.com\r\nConnection: close\r\n\r\n")?;
+//!     let mut answer = String::new();
+//!     client.read_to_string(&mut answer)?;
+//!     assert!(answer.contains(cache) && answer.ends_with("hello"), "{answer}");
+//! }
+//! assert_eq!(edge.stats().fetches, 1);
+//! edge.shutdown();
+//! served.join().expect("the origin answered")?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # The house
+//!
+//! ```text
+//!  acceptor ──▶ workers (one a core)                         fetchers (a pool, started on demand)
+//!  blocks in    each owns its connections and one epoll      each runs one blocking origin fetch, start to end:
+//!  accept()     session: handshake ▸ head ▸ upload           choose ▸ resolve ▸ connect ▸ verify ▸ send
+//!               proxy:   route ▸ lookup ▸ decide             ▸ the response head lands the flight
+//!                        hit ──▶ answer                      ▸ the body fills, chunk by chunk
+//!                        miss ─▶ join a flight ───pool────▶  (one writer, many readers of one body)
+//!               deliver ▸ record   ◀────────wake────────
+//! ```
+//!
+//! A worker never waits for an origin, a slow client or another worker: what would wait parks its session. A fetcher waits
+//! as long as its deadlines allow, for one origin. They meet in a flight (who waits for a response head) and a body (who
+//! reads its bytes). There is no async runtime: blocking threads, and a readiness loop in each worker.
+//!
+//! The modules below stand on floors, and **a module imports only from floors above its own**; `tests/layers.rs` reads
+//! the sources and holds them to it, to the doors of outside crates, and to the size of files and functions.
+//!
+//! # The life of a request
+//!
+//! 1. `server::listener` accepts, registers the socket in the epoll of the worker with the fewest sessions, hands it over.
+//! 2. `server::head` reads into the worker's own buffer and has `http1` parse the head where it lies.
+//! 3. `proxy::exchange` routes it to a site, builds the key in the worker's buffer and asks `cache`, which asks `store`
+//!    what is there and `policy` what may be done with it.
+//! 4. A hit is answered at once: the stored head as it is, `Age` and `Cache-Status` behind it, one vectored write
+//!    (`server::deliver`). Nothing is allocated; `tests/zero_allocation.rs` counts.
+//! 5. A miss is copied (`proxy::request`), joins a flight (`cache::flight`), and its session is parked. The first of a key
+//!    leads: `proxy::fetch` runs on a fetcher, `origin` reaches the server, and when the response head is known the
+//!    response enters the store with its body open and the flight lands. Every waiting session is woken and reads the body
+//!    as it grows.
+//! 6. `proxy::note` makes one record of it, for the counters and the access log.
+//!
+//! # Invariants
+//!
+//! 1. Below floor 2 nothing does I/O; below floor 3 nothing reads a clock.
+//! 2. No worker waits for a socket, a flight or a body; no fetcher touches a client.
+//! 3. A stored head is never changed in place; a 304 makes a new one that shares the body.
+//! 4. A body is complete only when its framing is proven whole; a broken one leaves the store.
+//! 5. A certificate chain is always verified, or its leaf is pinned; only the accepted names are configurable.
+//! 6. Every wait has a deadline; every queue, cache and file a limit.
+//! 7. Every 5xx that we make because of an origin carries its type, phase and request id.
+//! 8. A request belongs to the site it was routed to, under one configuration, to its end.
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic))]
 
@@ -30,3 +118,8 @@ pub mod measured;
 pub use edge::{Addresses, Edge, Stats};
 pub use error::Error;
 pub use time::{HttpDate, Now};
+
+/// The examples of the README are held to compile and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use rustls::{ClientConfig, ClientConnection, HandshakeKind, StreamOwned};
 use support::client::client_config;
 use support::pop::{https_table, is_hit, site, site_at};
-use support::{Certificates, Client, Identity, Origin, Pop, Reply, wait_until};
+use support::{Certificates, Client, Gate, Identity, Origin, Pop, Reply, wait_until};
 
 /// A POP with a certificate each for a.test and *.b.test, and the plain site c.test without one.
 struct Stage {
@@ -172,6 +172,36 @@ fn large_bodies_come_whole_through_tls_stored_and_passing() {
         assert!(client.get("a.test", target).body == body, "{target}");
     }
     assert_eq!(origin.count(), 2);
+}
+
+#[test]
+fn all_that_has_come_from_the_origin_reaches_the_client_while_the_rest_is_withheld() {
+    let certificates = Certificates::new();
+    let part: Vec<u8> = (0..3_000_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    for (directive, fetches) in [("max-age=600", 1), ("no-store", 2)] {
+        let gate = Gate::new();
+        let (held, sent) = (gate.clone(), part.clone());
+        let origin = Origin::plain(move |_| {
+            let head = format!("HTTP/1.1 200 OK\r\nCache-Control: {directive}\r\nContent-Length: 3000003\r\n\r\n");
+            Reply::bytes(head).then(&sent).wait(&held).then("end")
+        });
+        let https = https_table(&certificates.identity(&["a.test"]));
+        let pop = Pop::start_with_https(&(site("a.test", &origin) + &https));
+        let mut clients = [pop.client(), Client::tls(pop.https(), &certificates.roots(), "a.test")];
+        for client in &mut clients {
+            client.send("GET /x HTTP/1.1\r\nHost: a.test\r\n\r\n");
+        }
+        // Nobody reads until then, so the way to the clients is full.
+        gate.wait_for_arrivals(fetches);
+        for client in &mut clients {
+            assert_eq!(client.head_of("GET").status, 200);
+            assert!(client.body_of_at_least(part.len()) == part, "{directive}");
+        }
+        gate.open();
+        for client in &mut clients {
+            assert_eq!(client.rest().unwrap(), b"end");
+        }
+    }
 }
 
 #[test]

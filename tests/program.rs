@@ -249,6 +249,26 @@ fn serve_answers_and_a_sigterm_lets_what_runs_finish() {
 }
 
 #[test]
+fn a_hangup_opens_the_access_log_anew_and_serving_goes_on() {
+    let origin = Origin::plain(|_| Reply::ok("content"));
+    let folder = TempDir::new();
+    let (log, old) = (folder.path().join("access.log"), folder.path().join("access.log.1"));
+    let text = format!(
+        "[listen]\nhttp = \"127.0.0.1:0\"\n[log]\naccess = \"access.log\"\n[[site]]\ndefault = true\n[site.origin]\n\
+         servers = [\"{}\"]\n",
+        origin.address()
+    );
+    let file = folder.write("millpond.toml", text.as_bytes());
+    let serving = Serving::start(&["serve", "--config", file.to_str().unwrap()]);
+    Client::plain(serving.address).get("a.test", "/before");
+    std::fs::rename(&log, &old).unwrap();
+    serving.signal(Signal::HUP);
+    serving.line_with("opened anew");
+    Client::plain(serving.address).get("a.test", "/after");
+    wait_until(|| std::fs::read_to_string(&log).is_ok_and(|text| text.contains("/after")));
+}
+
+#[test]
 fn a_second_signal_ends_it_at_once() {
     let gate = Gate::new();
     let origin = Origin::plain({

@@ -146,9 +146,9 @@ impl Proxy {
         }
     }
 
-    /// Ends fetchers and log, each within `limit`.
+    /// Ends the log within `limit`; fetchers, whom nobody awaits any more, are only given a moment.
     pub fn shutdown(self, limit: std::time::Duration) {
-        self.core.pool.shutdown(limit);
+        self.core.pool.shutdown(limit.min(FETCHERS_END));
         if let Some(log) = self.access_log {
             log.shutdown(limit);
         }
@@ -244,5 +244,7 @@ impl Handler for Proxy {
 
 /// Bytes of a passing body in memory ahead of its slowest reader (decisions 11).
 const SPILL_WINDOW: usize = 256 << 10;
+/// How long the end waits for fetchers.
+const FETCHERS_END: std::time::Duration = std::time::Duration::from_millis(100);
 /// How long a full spill waits for its slowest reader.
 const SPILL_PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);

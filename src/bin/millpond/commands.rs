@@ -11,7 +11,7 @@ use millpond::config::{Config, OriginConfig, OriginProtocol, ServerConfig, Site,
 use crate::cli::{Command, Source, Topic};
 use crate::failure::Failure;
 use crate::messages::{answer, complain};
-use crate::signals::StopSignals;
+use crate::signals::Caught;
 
 /// Does what was asked for.
 pub fn run(command: Command) -> Result<(), Failure> {
@@ -27,7 +27,7 @@ pub fn run(command: Command) -> Result<(), Failure> {
 
 /// Serves until a signal, then lets what runs finish.
 fn serve(source: &Source) -> Result<(), Failure> {
-    let signals = StopSignals::catch()?;
+    let signals = Caught::catch()?;
     let config = match source {
         Source::File(path) => Config::load(path)?,
         Source::Origin { url, listen, keep_host } => {
@@ -48,7 +48,10 @@ fn serve(source: &Source) -> Result<(), Failure> {
     if let Some(more @ 1..) = sites.len().checked_sub(MOST_SITES) {
         log::info!("serving {more} more sites");
     }
-    let signal = signals.wait();
+    let signal = signals.wait(|| {
+        edge.reopen_log();
+        log::info!("the access log is opened anew");
+    });
     log::info!("{signal}: finishing what runs; send it again to stop at once");
     let stats = edge.stats();
     edge.shutdown();

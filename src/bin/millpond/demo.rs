@@ -10,19 +10,19 @@ mod visitor;
 mod walk;
 
 use crate::failure::Failure;
-use crate::signals::StopSignals;
+use crate::signals::Caught;
 use paper::Paper;
 use stage::Stage;
 
 /// Walks, and serves on until a signal unless `is_once`. Fails if a step did not show what it should.
 pub fn run(is_once: bool) -> Result<(), Failure> {
-    let signals = StopSignals::catch()?;
+    let signals = Caught::catch()?;
     let stage = Stage::set_up()?;
     let paper = Paper::new();
     let broken = walk::walk(&stage, &paper);
     if !is_once {
         paper.text(&stage.invitation());
-        signals.wait();
+        signals.wait(|| ());
         paper.text("\nThe demo ends.\n");
     }
     stage.strike();

@@ -1,29 +1,37 @@
-//! SIGTERM and SIGINT (Ctrl-C): the first asks for an orderly end, a second one ends the program on the spot.
+//! SIGTERM and SIGINT (Ctrl-C): the first asks for an orderly end, a second one ends the program on the spot. SIGHUP has
+//! the access log opened anew.
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::failure::Failure;
 
-/// Both signals, caught from now on.
-pub struct StopSignals(Signals);
+/// The signals, caught from now on.
+pub struct Caught(Signals);
 
-impl StopSignals {
+impl Caught {
     /// Begins to catch them; ask for this before anything starts that must end in order.
-    pub fn catch() -> Result<StopSignals, Failure> {
-        let signals = Signals::new([SIGTERM, SIGINT]);
-        signals.map(StopSignals).map_err(|error| Failure::Failed(format!("millpond: cannot catch signals: {error}")))
+    pub fn catch() -> Result<Caught, Failure> {
+        let signals = Signals::new([SIGTERM, SIGINT, SIGHUP]);
+        signals.map(Caught).map_err(|error| Failure::Failed(format!("millpond: cannot catch signals: {error}")))
     }
 
-    /// Waits for the first one; from then on another ends the program with status 1.
-    pub fn wait(mut self) -> &'static str {
-        let name = match self.0.forever().next() {
-            Some(SIGINT) => "SIGINT",
-            _ => "SIGTERM",
-        };
+    /// Waits for the first that asks for an end, doing `reopen` for each SIGHUP until then; from then on another ends the
+    /// program with status 1.
+    pub fn wait(mut self, reopen: impl Fn()) -> &'static str {
+        let asked = self
+            .0
+            .forever()
+            .inspect(|signal| {
+                if *signal == SIGHUP {
+                    reopen()
+                }
+            })
+            .find(|signal| *signal != SIGHUP);
+        let name = if asked == Some(SIGINT) { "SIGINT" } else { "SIGTERM" };
         // If no thread can be had, the orderly end has its own time limit.
         _ = std::thread::Builder::new().name("second-signal".into()).spawn(move || {
-            if self.0.forever().next().is_some() {
+            if self.0.forever().any(|signal| signal != SIGHUP) {
                 log::warn!("stopped at once by a second signal");
                 std::process::exit(1);
             }
