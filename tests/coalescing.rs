@@ -473,3 +473,20 @@ fn a_refused_connection_is_the_same_cause_for_all() {
     }
     assert_eq!(pop.stats().stored, 0);
 }
+
+#[test]
+fn a_herd_on_an_origin_that_breaks_off_costs_two_fetches_and_then_shares_the_cause() {
+    let gate = Gate::new();
+    let held = gate.clone();
+    let origin = Origin::plain(move |_| Reply::nothing().wait(&held).then("HTTP/1.1 200 OK\r\nConte").close());
+    let pop = pop_of(&origin);
+    let mut clients = herd(&pop, 30, "/x");
+    gate.wait_for_arrivals(1);
+    gate.open();
+    for client in &mut clients {
+        let answer = client.response();
+        assert_eq!(answer.status, 502);
+        assert!(answer.field("proxy-status").unwrap().contains("error=http_response_incomplete"), "{answer:?}");
+    }
+    assert_eq!(origin.count(), 2);
+}

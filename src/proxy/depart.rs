@@ -84,6 +84,7 @@ fn take_off(desk: &mut Desk<'_>, exchange: Exchange, goal: Goal, ticket: Ticket<
         goal,
         forward: exchange.forward,
         ticket: Some(ticket),
+        is_second: exchange.returns > 0,
         is_background: false,
     };
     let Err(stale) = fetch.submit() else {
@@ -141,6 +142,7 @@ pub fn refresh(desk: &Desk<'_>, site: &Arc<Site>, request: Arc<Request>, stored:
             goal: Goal::Validate(stored.clone()),
             forward: Forward::Stale,
             ticket: Some(ticket),
+            is_second: false,
             is_background: true,
         };
         // A queue without room only means that the response stays stale a little longer.

@@ -47,6 +47,8 @@ pub struct Fetch {
     pub goal: Goal,
     pub forward: Forward,
     pub ticket: Option<Ticket<Landing>>,
+    /// A fetch for the same key has just failed: this one's failure is everybody's.
+    pub is_second: bool,
     /// Nobody waits for it: a stale response was served meanwhile.
     pub is_background: bool,
 }
@@ -121,8 +123,9 @@ impl Fetch {
             return self.land(Landing::Response(arrived.clone()), Landing::Response(arrived));
         }
         let lead = Landing::Failed(error, trip);
-        // A sick origin is not asked once more for everybody who waits; a broken answer may be this request's alone.
-        let followers = if is_early { lead.clone() } else { Landing::Again };
+        // A sick origin is not asked once more for everybody who waits; a broken answer may be this request's alone, so
+        // one of them tries again for all (decisions 15).
+        let followers = if is_early || self.is_second { lead.clone() } else { Landing::Again };
         self.land(lead, followers);
     }
 
