@@ -291,6 +291,8 @@ fn deliver<H: Handler>(answer: Answer<H>, reply: Reply, turn: &mut Turn<H>) -> S
 }
 
 fn handshake<H: Handler>(connection: &mut Connection, turn: &mut Turn<H>) -> Next<H> {
+    let Some(left) = turn.handshakes.checked_sub(1) else { return Next::Yield(Stage::Handshake) };
+    turn.handshakes = left;
     match connection.socket.handshake() {
         Ok(fill) if !connection.socket.is_handshaking() && fill != Fill::End => {
             connection.peer.sni = connection.socket.server_name().map(|name| name.to_ascii_lowercase().into());

@@ -97,6 +97,8 @@ pub struct Turn<H: Handler> {
     pub file: Box<[u8]>,
     /// The head of the answer being written.
     pub out: Vec<u8>,
+    /// Handshake steps left of this loop turn: they are dear, and hits must not queue behind them (decisions 20).
+    pub handshakes: usize,
     shared: Arc<Shared>,
 }
 
@@ -163,6 +165,7 @@ pub fn start<H: Handler>(
         input: vec![0; input_size].into_boxed_slice(),
         file: vec![0; FILE_PART].into_boxed_slice(),
         out: Vec::with_capacity(OUT),
+        handshakes: HANDSHAKES,
         shared: shared.clone(),
     };
     let worker = Worker {
@@ -200,6 +203,7 @@ impl<H: Handler> Worker<H> {
                 std::thread::sleep(Duration::from_millis(10));
             }
             self.turn.now = self.clock.now();
+            self.turn.handshakes = HANDSHAKES;
             self.note(&events);
             for _ in 0..self.ready.len() {
                 if let Some(address) = self.ready.pop_front() {
@@ -365,6 +369,7 @@ impl<H: Handler> Worker<H> {
 const WAKER: Token = Token(usize::MAX >> 1);
 /// Of sockets that are closed already, some may stay; they only cost another read when their slot is used again.
 const MOST_EARLY_ENDS: usize = 4096;
+const HANDSHAKES: usize = 8;
 const INPUT: usize = 64 << 10;
 const FILE_PART: usize = 64 << 10;
 const OUT: usize = 4 << 10;
