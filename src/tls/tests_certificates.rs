@@ -6,6 +6,7 @@ use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, HandshakeKind, ProtocolVersion};
 
+use super::certificates::CertificateInfo;
 use super::tests_support::{Authority, Failed, Leaf, handshake, params, with_years};
 use super::*;
 
