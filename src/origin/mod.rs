@@ -40,7 +40,6 @@ use std::time::Duration;
 pub use answer::Interim;
 pub use body::OriginBody;
 pub use error::FetchError;
-pub use lookup::LookupFailure;
 pub use request::{OriginRequest, Upload};
 pub use resolver::Resolver;
 
