@@ -119,12 +119,6 @@ impl Origins {
     pub fn idle_connections(&self) -> usize {
         self.idle.len()
     }
-
-    /// After a reload: CA files are read anew and no connection made before serves again.
-    pub fn refresh(&self) {
-        self.policies.forget();
-        self.idle.clear();
-    }
 }
 
 const MAX_IDLE_PER_KEY: usize = 64;
