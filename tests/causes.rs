@@ -344,7 +344,8 @@ fn details_are_for_local_clients_unless_the_site_exposes_them() {
 
 #[test]
 fn stale_content_is_served_when_the_origin_fails_and_says_why() {
-    let failing: [(&str, &str, fn() -> Reply); 3] = [
+    type Failure = fn() -> Reply;
+    let failing: [(&str, &str, Failure); 3] = [
         ("closed", "connection_terminated", || Reply::nothing().close()),
         ("garbage", "http_protocol_error", || Reply::bytes("HTTP/1.1 2x0\r\n\r\n").close()),
         ("cut", "http_response_incomplete", || Reply::bytes("HTTP/1.1 200 OK\r\nContent-").close()),

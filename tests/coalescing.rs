@@ -70,7 +70,7 @@ fn a_thousand_clients_cost_one_fetch_and_have_its_first_bytes_before_its_last() 
 fn a_herd_that_waits_for_the_head_gets_one_answer() {
     let gate = Gate::new();
     let held = gate.clone();
-    let origin = Origin::plain(move |_| Reply::nothing().wait(&held).then(&ok("hello")));
+    let origin = Origin::plain(move |_| Reply::nothing().wait(&held).then(ok("hello")));
     let pop = pop_of(&origin);
     let mut clients = herd(&pop, 50, "/x");
     gate.wait_for_arrivals(1);
@@ -116,7 +116,7 @@ fn a_private_response_reaches_exactly_one_client_and_the_others_fetch_side_by_si
 fn a_lead_that_leaves_before_the_head_harms_nobody() {
     let gate = Gate::new();
     let held = gate.clone();
-    let origin = Origin::plain(move |_| Reply::nothing().wait(&held).then(&ok("hello")));
+    let origin = Origin::plain(move |_| Reply::nothing().wait(&held).then(ok("hello")));
     let pop = pop_of(&origin);
     let lead = herd(&pop, 1, "/x").remove(0);
     let mut followers = herd(&pop, 10, "/x");
@@ -417,7 +417,7 @@ fn a_hung_origin_delays_neither_hits_nor_other_sites() {
     let held = gate.clone();
     let sick = Origin::plain(move |request| match request.target.as_str() {
         "/stored" => Reply::response("200 OK", &[FRESH], "from before"),
-        _ => Reply::nothing().wait(&held).then(&ok("late")),
+        _ => Reply::nothing().wait(&held).then(ok("late")),
     });
     let sound = Origin::plain(|request| Reply::response("200 OK", &[FRESH], request.target.clone()));
     let workers = "[workers]\ncount = 1\nfetchers = 8\nmax_fetches = 4\n";
@@ -438,7 +438,7 @@ fn a_hung_origin_delays_neither_hits_nor_other_sites() {
 fn a_full_queue_answers_503_at_once_and_drops_whom_nobody_awaits() {
     let gate = Gate::new();
     let held = gate.clone();
-    let origin = Origin::plain(move |_| Reply::nothing().wait(&held).then(&ok("late")));
+    let origin = Origin::plain(move |_| Reply::nothing().wait(&held).then(ok("late")));
     let limits = "[workers]\ncount = 1\nmax_fetches = 1\nfetch_queue = 2\n";
     let pop = Pop::start(&(site("a.test", &origin) + limits));
     let mut running = herd(&pop, 1, "/running").remove(0);
