@@ -33,7 +33,7 @@ pub enum Next {
             not(test),
             expect(
                 dead_code,
-                reason = "a session cuts its answer whatever the cause, which the fetch has counted; tests read it"
+                reason = "a session cuts its answer whatever the cause; what an origin did is counted by its fetch"
             )
         )]
         ProxyError,
