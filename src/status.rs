@@ -4,7 +4,7 @@
 
 /// Why a fetch failed: every type of RFC 9209 §2.3.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs)]
+#[allow(missing_docs, reason = "the words of the RFC, which explains them")]
 #[rustfmt::skip]
 pub enum ProxyError {
     DnsTimeout, DnsError, DestinationNotFound, DestinationUnavailable, DestinationIpProhibited,
@@ -102,7 +102,7 @@ impl ProxyError {
 
 /// What was being done when a fetch ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs)]
+#[allow(missing_docs, reason = "in the order of a fetch; the words say it")]
 pub enum Phase {
     Queue,
     Resolve,
@@ -130,7 +130,8 @@ impl Phase {
 
 /// Why a request went to the origin (RFC 9211 §2.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs)]
+#[allow(missing_docs, reason = "the words of the RFC, which explains them")]
+#[allow(dead_code, reason = "all values of the RFC's list, also those that this cache has no occasion for yet")]
 pub enum Forward {
     Bypass,
     Method,

@@ -68,7 +68,7 @@ fn a_dropped_ticket_is_lost_to_all_and_frees_the_key() {
     drop(ticket);
     assert_eq!(posts.0.load(Ordering::SeqCst), 1);
     assert_eq!((first.poll(&wake), second.poll(&wake)), (Poll::Lost, Poll::Lost));
-    assert!(flights.is_empty());
+    assert_eq!(flights.len(), 0);
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn those_who_leave_are_not_woken_and_not_counted() {
 fn a_flight_alone_has_no_key() {
     let flights = Flights::<u8>::new();
     let (ticket, mut waiting) = Flights::alone();
-    assert!(flights.is_empty());
+    assert_eq!(flights.len(), 0);
     ticket.land(1, 2);
     assert_eq!(waiting.poll(&wake().1), Poll::Landed(1));
 }

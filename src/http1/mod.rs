@@ -10,10 +10,7 @@ mod connection;
 mod framing;
 mod head;
 
-pub use body::{BodyError, BodyReader, LAST_CHUNK, Piece, write_chunk_size};
-pub use connection::{ConnectionOptions, is_hop_by_hop};
+pub use body::{BodyError, BodyReader, LAST_CHUNK, write_chunk_size};
+pub use connection::ConnectionOptions;
 pub use framing::BodyLength;
-pub use head::{
-    HeadLimits, HeadScan, MAX_FIELDS, Parsed, Present, RequestError, RequestHead, ResponseError, ResponseHead, Slots,
-    Version,
-};
+pub use head::{HeadLimits, HeadScan, Parsed, Present, RequestHead, ResponseError, ResponseHead, Slots, Version};

@@ -37,8 +37,8 @@ pub struct AccessLog {
 
 /// What passes from workers to the writer.
 enum Message {
-    /// Whole lines, and how many.
-    Lines(Vec<u8>, u64),
+    /// Whole lines.
+    Lines(Vec<u8>),
     /// Look at the orders.
     Wake,
 }
@@ -160,20 +160,15 @@ impl LogBuffer {
         }
     }
 
-    /// Monotonic time of the next flush, if there is anything to flush: for the loop's wait.
-    pub fn due(&self) -> Option<Duration> {
-        (self.lines > 0).then_some(self.due)
-    }
-
     fn hand_over(&mut self) {
-        let message = Message::Lines(std::mem::take(&mut self.text), self.lines);
+        let message = Message::Lines(std::mem::take(&mut self.text));
         self.due = Duration::MAX;
         self.text = match self.queue.try_send(message) {
             Ok(()) => self.empty.try_recv().unwrap_or_else(|_| Vec::with_capacity(CAPACITY)),
             Err(TrySendError::Full(lost) | TrySendError::Disconnected(lost)) => {
                 self.metrics.add(Counter::LogLinesDropped, self.lines);
                 match lost {
-                    Message::Lines(text, _) => emptied(text),
+                    Message::Lines(text) => emptied(text),
                     Message::Wake => Vec::with_capacity(CAPACITY),
                 }
             }
@@ -211,7 +206,7 @@ impl Writer {
             if self.orders.reopen.swap(false, Ordering::AcqRel) {
                 self.output.reopen();
             }
-            if let Message::Lines(text, _) = message {
+            if let Message::Lines(text) = message {
                 self.output.write(&text);
                 let _ = self.recycle.try_send(emptied(text));
             }

@@ -15,5 +15,5 @@ mod tests_log;
 
 pub use access_log::{AccessLog, LogBuffer};
 pub use line::Format;
-pub use metrics::{Block, Counter, Metrics, REFUSALS, Snapshot};
+pub use metrics::{Counter, Metrics, Snapshot};
 pub use record::{CacheResult, FetchTimes, Record, RequestId};

@@ -99,12 +99,6 @@ impl IdlePool {
         drop(gone);
     }
 
-    /// Closes all of them.
-    pub fn clear(&self) {
-        let gone = std::mem::take(&mut *self.lock());
-        drop(gone);
-    }
-
     /// How many wait now.
     pub fn len(&self) -> usize {
         self.lock().total
@@ -206,8 +200,6 @@ mod tests {
             far.push(end);
         }
         assert_eq!(pool.len(), 3);
-        pool.clear();
-        assert_eq!(pool.len(), 0);
     }
 
     #[test]

@@ -40,7 +40,6 @@ use std::time::Duration;
 pub use answer::Interim;
 pub use body::OriginBody;
 pub use error::FetchError;
-pub use lookup::LookupFailure;
 pub use request::{OriginRequest, Upload};
 pub use resolver::Resolver;
 
@@ -119,12 +118,6 @@ impl Origins {
     /// Idle connections now.
     pub fn idle_connections(&self) -> usize {
         self.idle.len()
-    }
-
-    /// After a reload: CA files are read anew and no connection made before serves again.
-    pub fn refresh(&self) {
-        self.policies.forget();
-        self.idle.clear();
     }
 }
 

@@ -51,11 +51,6 @@ impl Policies {
         table.policies.insert(key, Arc::clone(&policy));
         Ok(policy)
     }
-
-    /// Forgets all policies, so that CA files are read anew; connections made under them are not used again.
-    pub fn forget(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).policies.clear();
-    }
 }
 
 fn rule(names: CertificateNames) -> NameRule {

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::sync::mpsc;
 
+use super::lookup::LookupFailure;
 use super::tests_support::*;
 use super::*;
 use crate::http1::BodyLength;
@@ -28,7 +29,7 @@ fn a_request_is_sent_as_given_and_nothing_is_added() {
     let request = OriginRequest { target: "//a/../b?c=|", fields: &fields, ..get() };
     let mut fetched = origins().send(&site(&[origin.address]), &request, None).unwrap();
     assert_eq!(seen.recv().unwrap(), "GET //a/../b?c=| HTTP/1.1\r\nhost: www.example\r\naccept: */*\r\nx-b: 1\r\n\r\n");
-    assert_eq!((fetched.head.status, fetched.head.reason()), (200, &b"Fine"[..]));
+    assert_eq!(fetched.head.status, 200);
     let names: Vec<_> = fetched.head.fields().map(|(name, _)| name.to_owned()).collect();
     assert_eq!(names, ["ETag", "X-A", "x-a", "Content-Length"]);
     assert_eq!(fetched.body.length(), BodyLength::Exact(2));

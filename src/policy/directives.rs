@@ -10,7 +10,7 @@ use super::list::{MAX_SECONDS, delta_seconds, is_token_byte, members, quoted_len
 
 /// The directives of a response that concern a shared cache; seconds are delta-seconds, at most 2^31.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[allow(missing_docs)]
+#[allow(missing_docs, reason = "the directives' own names, which RFC 9111 §5.2 explains")]
 pub struct ResponseDirectives {
     pub no_store: bool,
     pub no_cache: bool,
@@ -59,7 +59,7 @@ impl ResponseDirectives {
 
 /// The directives of a request (RFC 9111 §5.2.1); seconds are delta-seconds, at most 2^31.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[allow(missing_docs)]
+#[allow(missing_docs, reason = "the directives' own names, which RFC 9111 §5.2 explains")]
 pub struct RequestDirectives {
     pub no_store: bool,
     pub no_cache: bool,

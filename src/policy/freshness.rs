@@ -17,28 +17,17 @@ pub struct Times {
 
 /// What a freshness lifetime was taken from, in the order of RFC 9111 §4.2.1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
 pub enum Source {
+    /// `s-maxage`, which is for shared caches alone.
     SMaxAge,
+    /// `max-age`
     MaxAge,
+    /// Expires, less Date.
     Expires,
     /// A tenth of the time since Last-Modified, at most a day (RFC 9111 §4.2.2).
     Heuristic,
     /// Nothing says how long: stale from the start.
     None,
-}
-
-impl Source {
-    /// The word for people and logs.
-    pub fn word(self) -> &'static str {
-        match self {
-            Source::SMaxAge => "s-maxage",
-            Source::MaxAge => "max-age",
-            Source::Expires => "expires",
-            Source::Heuristic => "heuristic",
-            Source::None => "none",
-        }
-    }
 }
 
 /// All that reuse of a stored response depends on, in 32 bytes. Ages follow the monotonic clock, in milliseconds.

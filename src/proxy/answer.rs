@@ -2,7 +2,8 @@
 
 use std::io::Write;
 
-use super::error_page::{Form, Page, reason};
+use super::error_page::{Form, Page};
+use super::reason::reason;
 use super::request::Request;
 use crate::http1::{Present, RequestHead};
 use crate::policy::Fields;

@@ -93,7 +93,7 @@ fn take_off(desk: &mut Desk<'_>, exchange: Exchange, goal: Goal, ticket: Ticket<
     };
     desk.local.metrics.block(desk.local.worker).add(Counter::QueueFull, 1);
     match stale {
-        Some(arrived) => Step::Answer(exchange.answer(desk, arrived)),
+        Some(arrived) => Step::Answer(exchange.answer(desk, *arrived)),
         None => {
             let error = own_failure(ProxyError::ConnectionLimitReached, Phase::Queue, QUEUE_FULL);
             Step::Answer(exchange.fail(desk, &error, &Trip::default()))

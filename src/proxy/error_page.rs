@@ -3,6 +3,7 @@
 
 use std::fmt::Write;
 
+use super::reason::reason;
 use crate::observe::RequestId;
 use crate::time::Now;
 
@@ -124,40 +125,6 @@ impl Page<'_> {
         facts.push(("request id", self.id.to_string()));
         facts.push(("time", String::from_utf8_lossy(&date).into_owned()));
         facts
-    }
-}
-
-/// The reason phrase of RFC 9110 §15 for the statuses that we make, and of common others.
-pub fn reason(status: u16) -> &'static str {
-    match status {
-        200 => "OK",
-        204 => "No Content",
-        206 => "Partial Content",
-        301 => "Moved Permanently",
-        304 => "Not Modified",
-        308 => "Permanent Redirect",
-        400 => "Bad Request",
-        403 => "Forbidden",
-        404 => "Not Found",
-        405 => "Method Not Allowed",
-        408 => "Request Timeout",
-        411 => "Length Required",
-        412 => "Precondition Failed",
-        413 => "Content Too Large",
-        414 => "URI Too Long",
-        416 => "Range Not Satisfiable",
-        417 => "Expectation Failed",
-        421 => "Misdirected Request",
-        429 => "Too Many Requests",
-        431 => "Request Header Fields Too Large",
-        500 => "Internal Server Error",
-        501 => "Not Implemented",
-        502 => "Bad Gateway",
-        503 => "Service Unavailable",
-        504 => "Gateway Timeout",
-        505 => "HTTP Version Not Supported",
-        508 => "Loop Detected",
-        _ => "Status",
     }
 }
 

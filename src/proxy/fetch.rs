@@ -66,14 +66,14 @@ impl Job for Fetch {
 
 impl Fetch {
     /// Queues the fetch. Where the queue is full, what may be served stale comes back instead, else nothing.
-    pub fn submit(self) -> Result<(), Option<Arrived>> {
+    pub fn submit(self) -> Result<(), Option<Box<Arrived>>> {
         let workers = &self.core.live().config.workers;
         let max_running = self.site.max_fetches.unwrap_or(workers.max_fetches);
         let share = Share { max_running, max_queued: workers.fetch_queue };
         let core = self.core.clone();
         core.pool.submit(self.site.number, share, self).map_err(|Full { job, .. }| {
             let stale = job.servable_stale(core.clock.now());
-            stale.map(|response| stale_arrival(response, None, Trip::default(), Forward::Stale, "queue-full"))
+            stale.map(|response| Box::new(stale_arrival(response, None, Trip::default(), Forward::Stale, "queue-full")))
         })
     }
 

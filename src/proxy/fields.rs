@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 
+use super::reason::reason;
 use super::request::Request;
 use crate::http1::{ConnectionOptions, ResponseHead};
 use crate::store::StoredHead;
@@ -96,7 +97,7 @@ pub fn kept_head(response: &ResponseHead, now: Now) -> StoredHead {
 }
 
 fn kept(response: &ResponseHead, now: Now) -> crate::store::Builder {
-    let mut head = StoredHead::builder(response.status, super::error_page::reason(response.status));
+    let mut head = StoredHead::builder(response.status, reason(response.status));
     let options = ConnectionOptions::of(response.fields());
     let mut has_date = false;
     for (name, value) in response.fields() {
@@ -114,7 +115,7 @@ fn kept(response: &ResponseHead, now: Now) -> crate::store::Builder {
 
 /// The head of a stored response with a 304 laid over it.
 pub fn merged_head(status: u16, merged: &dyn crate::policy::Fields) -> StoredHead {
-    let mut head = Some(StoredHead::builder(status, super::error_page::reason(status)));
+    let mut head = Some(StoredHead::builder(status, reason(status)));
     merged.for_each(&mut |name, value| {
         // Names are tokens; an empty one would be left out by the builder.
         let name = std::str::from_utf8(name).unwrap_or_default();

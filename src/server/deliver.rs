@@ -312,7 +312,7 @@ impl<H: Handler> Deliver<H> {
     }
 
     /// The deadline has passed: reading was too slow, or the drain has lasted long enough.
-    pub fn late(mut self: Box<Self>, turn: &mut Turn<H>) {
+    pub fn late(mut self, turn: &mut Turn<H>) {
         if !matches!(self.closing, Closing::Draining { .. }) {
             turn.handler.count(&mut turn.local, Event::TimedOut);
         }

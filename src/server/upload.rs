@@ -130,7 +130,7 @@ impl<H: Handler> Upload<H> {
     }
 
     /// The exchange, for a client that left.
-    pub fn into_exchange(self: Box<Self>) -> H::Exchange {
+    pub fn into_exchange(self) -> H::Exchange {
         self.exchange
     }
 
@@ -207,7 +207,7 @@ impl<H: Handler> Upload<H> {
         }
     }
 
-    fn complete(mut self: Box<Self>, connection: &mut Connection, turn: &mut Turn<H>) -> Next<H> {
+    fn complete(mut self, connection: &mut Connection, turn: &mut Turn<H>) -> Next<H> {
         if !self.memory.is_empty() {
             let end = self.memory.len();
             self.chunks.push(Chunk::Bytes { data: std::mem::take(&mut self.memory).into(), start: 0, end });

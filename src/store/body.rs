@@ -93,13 +93,9 @@ impl Body {
     }
 
     /// Bytes pushed so far.
+    #[cfg(test)]
     pub fn len(&self) -> u64 {
         self.look(Sealed::len, Filling::len)
-    }
-
-    /// Nothing was pushed so far.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 
     /// The length of the whole: declared, or known because the body is complete.
@@ -108,6 +104,7 @@ impl Body {
     }
 
     /// How it stands.
+    #[cfg(test)]
     pub fn state(&self) -> State {
         self.look(|_| State::Complete, Filling::state)
     }

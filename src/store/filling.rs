@@ -221,6 +221,7 @@ impl Filling {
     }
 
     /// Bytes pushed so far.
+    #[cfg(test)]
     pub fn len(&self) -> u64 {
         self.len
     }
@@ -231,6 +232,7 @@ impl Filling {
     }
 
     /// How the body stands.
+    #[cfg(test)]
     pub fn state(&self) -> State {
         self.state
     }

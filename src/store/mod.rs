@@ -23,7 +23,7 @@ mod writer;
 
 use std::sync::Arc;
 
-pub use body::{Body, Plan, State};
+pub use body::{Body, Plan};
 pub use budget::Budget;
 pub use chunk::Chunk;
 use entry::{Entry, Victims, entry_cost};
@@ -31,7 +31,7 @@ use lru::{BorrowedKey, Shards};
 pub use reader::{Next, Reader};
 pub use response::{Builder, StoredHead, StoredResponse};
 pub use spill::{Spill, temporary_file};
-pub use writer::{Stop, Writer};
+pub use writer::Writer;
 
 /// The memory of the cache. Clones share it.
 #[derive(Clone)]

@@ -62,6 +62,7 @@ impl StoredHead {
     }
 
     /// The value of the first field called `name`, in any case.
+    #[cfg(test)]
     pub fn field(&self, name: &str) -> Option<&[u8]> {
         self.fields().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }

@@ -3,8 +3,10 @@
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
+use super::body::State;
 use super::chunk::tests::read;
 use super::tests_support::Counter;
+use super::writer::Stop;
 use super::*;
 use crate::status::ProxyError;
 use crate::wake::Wake;

@@ -95,23 +95,9 @@ impl Writer {
     }
 
     /// Readers that are here and were not cut off.
+    #[cfg(test)]
     pub fn readers(&self) -> usize {
         self.body.lock().as_deref().map_or(0, |filling| filling.readers.count())
-    }
-
-    /// Bytes pushed.
-    pub fn len(&self) -> u64 {
-        self.len
-    }
-
-    /// Nothing was pushed.
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
-    /// The body that it fills.
-    pub fn body(&self) -> &Arc<Body> {
-        &self.body
     }
 
     fn end(&mut self, state: State) {

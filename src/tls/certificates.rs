@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use rustls::ServerConfig;
 use rustls::pki_types::pem::{self, PemObject};
@@ -17,30 +17,30 @@ use super::certificate_problem::{CertificateProblem, ProblemKind, key_problem};
 use super::names::{NameRule, PresentedNames};
 use super::verifier::provider;
 
-/// The certificates in force. One `Arc` lives as long as the process; a reload puts a new set into it.
-pub(crate) struct Certificates {
-    current: RwLock<Arc<Set>>,
-}
-
-/// Collects certificates, then becomes [`Certificates`] or replaces what is in them.
+/// The certificates that clients see, by the names they answer to.
 #[derive(Default)]
-pub(crate) struct CertificatesBuilder {
-    set: Set,
+pub(crate) struct Certificates {
+    exact: HashMap<Box<str>, Arc<CertifiedKey>>,
+    /// By suffix, without `*.`.
+    wildcards: HashMap<Box<str>, Arc<CertifiedKey>>,
+    default: Option<Arc<CertifiedKey>>,
 }
 
-/// Facts of one certificate, for logs, the console and warnings.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Collects certificates, then becomes [`Certificates`].
+#[derive(Default)]
+pub(crate) struct CertificatesBuilder(Certificates);
+
+/// Facts of one certificate, for warnings.
+#[derive(Clone, Debug)]
 pub(crate) struct CertificateInfo {
     /// Domain names of the site, as configured.
     pub domains: Vec<String>,
     /// Names, issuer and validity of the leaf.
     pub presented: PresentedNames,
-    /// Certificates in the chain, the leaf included.
-    pub chain: usize,
 }
 
 /// The configuration for connections of clients: TLS 1.2 and 1.3, `http/1.1` by ALPN, no early data, stateless tickets
-/// whose keys live in memory alone. New handshakes see whatever `certificates` hold by then.
+/// whose keys live in memory alone.
 pub(crate) fn server_config(certificates: Arc<Certificates>) -> Arc<ServerConfig> {
     let mut config = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
@@ -80,50 +80,45 @@ impl CertificatesBuilder {
         let presented = chain.first().and_then(|leaf| PresentedNames::read(leaf));
         let presented =
             presented.ok_or_else(|| CertificateProblem::of(ProblemKind::UnreadableCertificate, "its first"))?;
-        let info = CertificateInfo { domains: domains.to_vec(), presented, chain: chain.len() };
         let key = Arc::new(certified_key(chain, key_pem)?);
-        self.set.default.get_or_insert_with(|| Arc::clone(&key));
+        self.0.default.get_or_insert_with(|| Arc::clone(&key));
         for domain in domains {
-            self.set.insert(domain, &key);
+            self.0.insert(domain, &key);
         }
-        self.set.infos.push(info.clone());
-        Ok(info)
+        Ok(CertificateInfo { domains: domains.to_vec(), presented })
     }
 
     /// The finished collection.
     pub(crate) fn build(self) -> Arc<Certificates> {
-        Arc::new(Certificates { current: RwLock::new(Arc::new(self.set)) })
+        Arc::new(self.0)
     }
 }
 
 impl Certificates {
-    /// Puts other certificates in force. Handshakes under way and sessions keep theirs.
-    pub(crate) fn replace(&self, builder: CertificatesBuilder) {
-        let set = Arc::new(builder.set);
-        let old = std::mem::replace(&mut *self.current.write().unwrap_or_else(PoisonError::into_inner), set);
-        drop(old); // outside the lock
-    }
-
-    /// Facts of every certificate, in the order of adding.
-    pub(crate) fn infos(&self) -> Vec<CertificateInfo> {
-        self.set().infos.clone()
+    fn insert(&mut self, domain: &str, key: &Arc<CertifiedKey>) {
+        let domain = normal(domain);
+        let (map, name) = match domain.strip_prefix("*.") {
+            Some(suffix) => (&mut self.wildcards, suffix),
+            None => (&mut self.exact, domain.as_str()),
+        };
+        map.entry(name.into()).or_insert_with(|| Arc::clone(key));
     }
 
     /// Whether a hello with this server name (`None` = without one) gets a certificate.
+    #[cfg(test)]
     pub(crate) fn answers(&self, server_name: Option<&str>) -> bool {
         self.find(server_name).is_some()
     }
 
+    /// The exact name, else the longest suffix of a wildcard, at least one label below it: the order of the router.
+    /// Without a name the first certificate of all.
     fn find(&self, server_name: Option<&str>) -> Option<Arc<CertifiedKey>> {
-        let set = self.set();
-        match server_name {
-            Some(name) => set.find(name),
-            None => set.default.clone(),
+        let Some(name) = server_name.map(normal) else { return self.default.clone() };
+        if let Some(key) = self.exact.get(name.as_str()) {
+            return Some(Arc::clone(key));
         }
-    }
-
-    fn set(&self) -> Arc<Set> {
-        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+        let suffixes = name.match_indices('.').filter_map(|(dot, _)| name.get(dot.saturating_add(1)..));
+        suffixes.filter_map(|suffix| self.wildcards.get(suffix)).next().map(Arc::clone)
     }
 }
 
@@ -135,7 +130,7 @@ impl ResolvesServerCert for Certificates {
 
 impl fmt::Debug for Certificates {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.infos().iter().map(|info| &info.domains)).finish()
+        f.debug_set().entries(self.exact.keys()).entries(self.wildcards.keys()).finish()
     }
 }
 
@@ -167,37 +162,6 @@ impl CertificateInfo {
     /// Browsers look at subjectAltName alone. A wildcard domain must stand there as it is.
     fn is_covered(&self, domain: &str) -> bool {
         self.presented.is_valid_for(domain, NameRule::San)
-    }
-}
-
-/// Certificates by the names they answer to.
-#[derive(Default)]
-struct Set {
-    exact: HashMap<Box<str>, Arc<CertifiedKey>>,
-    /// By suffix, without `*.`.
-    wildcards: HashMap<Box<str>, Arc<CertifiedKey>>,
-    default: Option<Arc<CertifiedKey>>,
-    infos: Vec<CertificateInfo>,
-}
-
-impl Set {
-    fn insert(&mut self, domain: &str, key: &Arc<CertifiedKey>) {
-        let domain = normal(domain);
-        let (map, name) = match domain.strip_prefix("*.") {
-            Some(suffix) => (&mut self.wildcards, suffix),
-            None => (&mut self.exact, domain.as_str()),
-        };
-        map.entry(name.into()).or_insert_with(|| Arc::clone(key));
-    }
-
-    /// The exact name, else the longest suffix of a wildcard, at least one label below it: the order of the router.
-    fn find(&self, name: &str) -> Option<Arc<CertifiedKey>> {
-        let name = normal(name);
-        if let Some(key) = self.exact.get(name.as_str()) {
-            return Some(Arc::clone(key));
-        }
-        let suffixes = name.match_indices('.').filter_map(|(dot, _)| name.get(dot.saturating_add(1)..));
-        suffixes.filter_map(|suffix| self.wildcards.get(suffix)).next().map(Arc::clone)
     }
 }
 

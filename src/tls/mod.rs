@@ -13,12 +13,12 @@ mod reject;
 mod trust;
 mod verifier;
 
-pub(crate) use certificate_problem::{CertificateProblem, ProblemKind};
-pub(crate) use certificates::{CertificateInfo, Certificates, CertificatesBuilder, refusal_alert, server_config};
-pub(crate) use names::{NameRule, PresentedNames, covers, is_whitelisted};
-pub(crate) use reject::{CertificateReject, Reason, reject_of};
-pub(crate) use trust::{TrustProblem, TrustSource, trust_roots};
-pub(crate) use verifier::{NameCheck, client_config, fingerprint};
+pub(crate) use certificate_problem::ProblemKind;
+pub(crate) use certificates::{Certificates, CertificatesBuilder, refusal_alert, server_config};
+pub(crate) use names::NameRule;
+pub(crate) use reject::reject_of;
+pub(crate) use trust::{TrustSource, trust_roots};
+pub(crate) use verifier::{NameCheck, client_config};
 
 #[cfg(test)]
 mod tests_certificates;

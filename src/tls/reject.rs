@@ -22,10 +22,6 @@ pub(crate) struct CertificateReject {
     pub rule: NameRule,
     /// Names, issuer and validity of the leaf; empty if it could not be read.
     pub presented: PresentedNames,
-    /// The Common Name whitelist in force.
-    pub whitelist: Vec<String>,
-    /// Whether pins are set (and none of them is this leaf).
-    pub has_pins: bool,
     /// SHA-256 of the leaf.
     pub fingerprint: [u8; 32],
     /// Certificates that the origin sent besides the leaf.

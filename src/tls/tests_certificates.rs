@@ -1,4 +1,4 @@
-//! Loading, choosing and replacing the certificates that clients see, by whole handshakes in memory.
+//! Loading and choosing the certificates that clients see, by whole handshakes in memory.
 
 use std::sync::Arc;
 
@@ -6,6 +6,7 @@ use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, HandshakeKind, ProtocolVersion};
 
+use super::certificates::CertificateInfo;
 use super::tests_support::{Authority, Failed, Leaf, handshake, params, with_years};
 use super::*;
 
@@ -95,28 +96,6 @@ fn a_site_without_names_of_its_own_can_still_be_the_default() {
     add(&mut builder, &[], &ca.issue(&params(&[], &["one.example.com"])));
     let certificates = builder.build();
     assert!(certificates.answers(None) && !certificates.answers(Some("one.example.com")));
-}
-
-#[test]
-fn new_handshakes_see_replaced_certificates() {
-    let ca = Authority::new("Test CA");
-    let issue = || ca.issue(&params(&[], &["one.example.com"]));
-    let (old, new) = (issue(), issue());
-    let mut builder = CertificatesBuilder::default();
-    add(&mut builder, &["one.example.com"], &old);
-    let certificates = builder.build();
-    let server = server_config(Arc::clone(&certificates));
-    let shown = |client: &Arc<ClientConfig>| {
-        let met = handshake(client, &server, "one.example.com").ok().unwrap();
-        met.client.peer_certificates().unwrap()[0].clone()
-    };
-    assert_eq!(shown(&client(&ca)), old.der);
-    let mut builder = CertificatesBuilder::default();
-    add(&mut builder, &["one.example.com"], &new);
-    certificates.replace(builder);
-    assert_eq!(shown(&client(&ca)), new.der);
-    certificates.replace(CertificatesBuilder::default());
-    assert!(!certificates.answers(Some("one.example.com")) && certificates.infos().is_empty());
 }
 
 #[test]

@@ -9,8 +9,8 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use x509_parser::prelude::*;
 
+use super::names::{PresentedNames, covers, is_whitelisted};
 use super::tests_support::{Authority, Leaf, params, with_years};
-use super::*;
 
 /// What x509-parser reads of the same facts; `None` if it refuses the certificate.
 fn by_x509_parser(der: &[u8]) -> Option<PresentedNames> {

@@ -196,8 +196,6 @@ impl OriginVerifier {
             expected: subject.expected.to_owned(),
             rule: self.check.rule,
             presented,
-            whitelist: self.check.whitelist.clone(),
-            has_pins: !self.check.pins.is_empty(),
             fingerprint: subject.print,
             intermediates: subject.intermediates.len(),
             is_name_constrained: false,

@@ -11,7 +11,7 @@ mod scan;
 mod target;
 
 pub use present::Present;
-pub use request::{MAX_FIELDS, RequestError, RequestHead, Slots};
+pub use request::{RequestHead, Slots};
 pub use response::{ResponseError, ResponseHead};
 pub use scan::{HeadLimits, HeadScan};
 
@@ -31,14 +31,4 @@ pub enum Version {
     Http10,
     /// `HTTP/1.1`
     Http11,
-}
-
-impl Version {
-    /// The version as it stands in a start line.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Version::Http10 => "HTTP/1.0",
-            Version::Http11 => "HTTP/1.1",
-        }
-    }
 }

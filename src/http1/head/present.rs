@@ -6,7 +6,7 @@ use std::ops::BitOr;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Present(u32);
 
-#[allow(missing_docs)]
+#[allow(missing_docs, reason = "the fields' own names")]
 impl Present {
     pub const ACCEPT: Present = Present(1);
     pub const ACCEPT_ENCODING: Present = Present(1 << 1);

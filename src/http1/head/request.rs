@@ -14,7 +14,7 @@ use crate::http1::connection::Persistence;
 use crate::http1::framing::{BodyLength, Coding, FramingFields};
 
 /// The most fields that a request may have, whatever the limits say.
-pub const MAX_FIELDS: usize = 128;
+const MAX_FIELDS: usize = 128;
 
 /// Room for the fields of one head, 4 KiB; lives on the caller's stack and is never cleared.
 pub struct Slots<'b>([MaybeUninit<httparse::Header<'b>>; MAX_FIELDS]);
@@ -37,8 +37,6 @@ pub struct RequestHead<'h, 'b> {
     /// `host[:port]` as sent: of the absolute target where there is one (RFC 9112 §3.2.2), else of Host. Empty only
     /// in HTTP/1.0 without Host.
     pub authority: &'b str,
-    /// The target was in absolute form.
-    pub is_absolute: bool,
     /// The version in the request line.
     pub version: Version,
     /// How the body is framed; never `UntilClose`.
@@ -132,7 +130,6 @@ impl<'h, 'b> RequestHead<'h, 'b> {
             method: line.method,
             target: line.target.path,
             authority: authority.text,
-            is_absolute: line.target.authority.is_some(),
             version: line.version,
             body,
             keep_alive: told.persistence.persists(line.version),

@@ -22,7 +22,6 @@ pub struct ResponseHead {
     pub keep_alive: bool,
     framing: FramingFields,
     bytes: Box<[u8]>,
-    reason: Span,
     fields: Box<[(Span, Span)]>,
 }
 
@@ -96,15 +95,9 @@ impl ResponseHead {
             status: status.code,
             keep_alive: persistence.persists(status.version),
             framing,
-            reason: Span { start: line.saturating_sub(status.reason), end: line },
             fields: headers.iter().map(spans).collect(),
             bytes: head.into(),
         })
-    }
-
-    /// The reason phrase, often empty; may hold bytes of any charset but no control byte except HTAB.
-    pub fn reason(&self) -> &[u8] {
-        self.reason.within(&self.bytes)
     }
 
     /// Every field line in order: the name as sent, the value without blanks around it.
@@ -180,21 +173,19 @@ impl ResponseError {
 struct StatusLine {
     version: Version,
     code: u16,
-    /// Length of the reason phrase, which ends the line.
-    reason: usize,
 }
 
 impl StatusLine {
-    /// `HTTP/1.x SP 3DIGIT [SP reason]`; many origins leave the last SP out with the reason.
+    /// `HTTP/1.x SP 3DIGIT [SP reason]`; many origins leave the last SP out with the reason, which is not kept: it means
+    /// nothing (RFC 9112 §4).
     fn parse(line: &[u8]) -> Result<StatusLine, ResponseError> {
         let (version, rest) = match line.split_first_chunk::<9>() {
             Some((b"HTTP/1.0 ", rest)) => (Version::Http10, rest),
             Some((b"HTTP/1.1 ", rest)) => (Version::Http11, rest),
             _ => return Err(ResponseError::Malformed("not an HTTP/1.0 or HTTP/1.1 status line")),
         };
-        let (code, reason) = match rest.split_first_chunk::<3>() {
-            Some((code, [])) => (code, 0),
-            Some((code, [b' ', reason @ ..])) => (code, reason.len()),
+        let code = match rest.split_first_chunk::<3>() {
+            Some((code, [] | [b' ', ..])) => code,
             _ => return Err(ResponseError::Malformed("status is not three digits")),
         };
         let code = match code {
@@ -203,7 +194,7 @@ impl StatusLine {
             }
             _ => return Err(ResponseError::Malformed("status is not between 100 and 599")),
         };
-        Ok(StatusLine { version, code, reason })
+        Ok(StatusLine { version, code })
     }
 }
 

@@ -16,8 +16,6 @@ pub struct HeadLimits {
 }
 
 impl HeadLimits {
-    /// For requests: a line of 16 KiB, a head of 32 KiB, 100 fields.
-    pub const CLIENT: HeadLimits = HeadLimits { line: 16 << 10, head: 32 << 10, fields: 100 };
     /// For responses of origins: a line of 8 KiB, a head of 64 KiB, 256 fields.
     pub const ORIGIN: HeadLimits = HeadLimits { line: 8 << 10, head: 64 << 10, fields: 256 };
 }

@@ -38,7 +38,7 @@ fn reads_a_head_in_full() {
     let text = "HTTP/1.1 404 Not Found\r\nContent-Type:text/html\r\nX-Empty:\r\nx-b: \t a b \t\r\nX-B: c\r\n\r\nbody";
     let Ok(Parsed::Whole((head, len))) = parse(text.as_bytes()) else { panic!() };
     assert_eq!(&text[len..], "body");
-    assert_eq!((head.version, head.status, head.reason()), (Version::Http11, 404, &b"Not Found"[..]));
+    assert_eq!((head.version, head.status), (Version::Http11, 404));
     let fields: Vec<_> = head.fields().collect();
     let expected: [(&str, &[u8]); 4] =
         [("Content-Type", b"text/html"), ("X-Empty", b""), ("x-b", b"a b"), ("X-B", b"c")];
@@ -50,15 +50,14 @@ fn reads_a_head_in_full() {
 
 #[test]
 fn status_lines_are_three_digits_of_http_1() {
-    for (line, status, reason) in [
-        ("HTTP/1.1 200 OK", 200, "OK"),
-        ("HTTP/1.0 599 x y", 599, "x y"),
-        ("HTTP/1.1 200 ", 200, ""),
-        ("HTTP/1.1 200", 200, ""),
-        ("HTTP/1.1 100 Na\u{ef}ve", 100, "Na\u{ef}ve"),
+    for (line, status) in [
+        ("HTTP/1.1 200 OK", 200),
+        ("HTTP/1.0 599 x y", 599),
+        ("HTTP/1.1 200 ", 200),
+        ("HTTP/1.1 200", 200),
+        ("HTTP/1.1 100 Na\u{ef}ve", 100),
     ] {
-        let head = whole(&format!("{line}\r\n\r\n"));
-        assert_eq!((head.status, head.reason()), (status, reason.as_bytes()), "{line}");
+        assert_eq!(whole(&format!("{line}\r\n\r\n")).status, status, "{line}");
     }
     for line in [
         "asdf qwer",
