@@ -74,7 +74,7 @@ impl Hit {
             Payload::Stream { reader, .. } => reader.body().sealed().map_or(0, |chunk| chunk.len()),
             _ => 0,
         };
-        let delivery = Delivery { bytes: body, is_whole: true };
+        let delivery = Delivery { bytes: body, is_whole: true, fault: None };
         self.proxy.finish(&mut self.local, self.now, answer.note, delivery);
         (self.out.len(), body)
     }

@@ -179,6 +179,29 @@ fn a_client_that_leaves_in_the_middle_is_noted_as_cut() {
 }
 
 #[test]
+fn a_body_that_the_origin_cuts_is_noted_with_its_cause_and_counted_once() {
+    let gate = Gate::new();
+    let held = gate.clone();
+    let dir = TempDir::new();
+    let file = dir.path().join("access.log");
+    let origin = Origin::plain(move |_| {
+        let head = "HTTP/1.1 200 OK\r\nCache-Control: max-age=600\r\nContent-Length: 12\r\n\r\nfirst ";
+        Reply::bytes(head).wait(&held).close()
+    });
+    let pop = Pop::start(&(site("a.test", &origin) + &format!("[log]\naccess = \"{}\"\n", file.display())));
+    let mut client = pop.client();
+    client.send(request("GET", "/x", &[]));
+    client.head_of("GET");
+    gate.open();
+    assert!(client.rest().is_err());
+    wait_until(|| pop.stats().connections == 0);
+    assert_eq!(pop.stats().failures_by_cause, [("http_response_incomplete", 1)]);
+    pop.shutdown();
+    let text = std::fs::read_to_string(&file).unwrap();
+    has(&text, &[" cut=yes", " cause=http_response_incomplete phase=body"]);
+}
+
+#[test]
 fn without_a_log_there_is_none_and_a_path_that_cannot_be_opened_stops_the_start() {
     let origin = Origin::plain(|_| Reply::ok("hello"));
     let dir = TempDir::new();

@@ -113,6 +113,7 @@ impl Fetch {
     /// No usable response: stale if it may be, else the cause for all who wait.
     fn failed(&mut self, error: FetchError, waited: Duration) {
         self.core.metrics.add(Counter::FetchesFailed, 1);
+        self.core.metrics.shared().failed(error.error);
         let now = self.core.clock.now();
         let mut trip = Trip { origin: error.address, ..Trip::default() };
         trip.times.queue = Some(waited);

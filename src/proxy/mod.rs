@@ -212,7 +212,7 @@ impl Handler for Proxy {
 
     fn abandoned(&self, local: &mut Local, now: Now, exchange: Exchange) {
         let note = exchange.into_note(local);
-        note.record(local, now, Delivery { bytes: 0, is_whole: false });
+        note.record(local, now, Delivery::ABANDONED);
     }
 
     fn count(&self, local: &mut Local, event: Event) {

@@ -144,7 +144,7 @@ impl Note {
             duration: now.monotonic.saturating_sub(self.began),
             fetch: fetch.times,
             origin: fetch.origin,
-            cause: fetch.cause,
+            cause: fetch.cause.or(delivery.fault.map(|fault| (fault, Phase::Body))),
         };
         local.metrics.block(local.worker).count(&record);
         if let Some(log) = local.log.as_mut() {

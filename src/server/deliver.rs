@@ -11,6 +11,7 @@ use super::socket::Fill;
 use super::worker::Turn;
 use super::{Answer, Delivery, Event, Handler, Payload};
 use crate::http1::{self, Version};
+use crate::status::ProxyError;
 use crate::store::{Chunk, Next as Part, Reader};
 use crate::wake::Wake;
 
@@ -27,6 +28,7 @@ pub struct Deliver<H: Handler> {
     closing: Closing,
     /// The client may still be sending what nobody reads.
     has_unread_body: bool,
+    fault: Option<ProxyError>,
     note: Option<H::Note>,
 }
 
@@ -112,6 +114,7 @@ impl<H: Handler> Deliver<H> {
             sent: 0,
             closing,
             has_unread_body: reply.has_unread_body,
+            fault: None,
             note: Some(answer.note),
         }
     }
@@ -159,7 +162,7 @@ impl<H: Handler> Deliver<H> {
     /// Tells the handler, once, how the delivery ended.
     pub fn finish(&mut self, is_whole: bool, turn: &mut Turn<H>) {
         if let Some(note) = self.note.take() {
-            let delivery = Delivery { bytes: self.sent, is_whole };
+            let delivery = Delivery { bytes: self.sent, is_whole, fault: self.fault };
             turn.handler.finish(&mut turn.local, turn.now, note, delivery);
         }
     }
@@ -172,7 +175,10 @@ impl<H: Handler> Deliver<H> {
         loop {
             if self.chunk.is_none() && self.source.is_some() {
                 match self.next_chunk(connection, turn) {
-                    Part::Broken(_) => return Pushed::Cut,
+                    Part::Broken(fault) => {
+                        self.fault = Some(fault);
+                        return Pushed::Cut;
+                    }
                     Part::NotYet if self.before_sent == self.before.len() => {
                         return self.flushed(connection, Pushed::Waiting);
                     }
@@ -335,9 +341,7 @@ impl Source {
             };
             let Part::Chunk(mut chunk) = part else {
                 return match (part, self.left) {
-                    (Part::Complete, Some(left)) if left > 0 => {
-                        Part::Broken(crate::status::ProxyError::HttpResponseIncomplete)
-                    }
+                    (Part::Complete, Some(left)) if left > 0 => Part::Broken(ProxyError::HttpResponseIncomplete),
                     (part, _) => part,
                 };
             };

@@ -27,6 +27,7 @@ pub use upload::Uploaded;
 use crate::config::Limits;
 use crate::error::Error;
 use crate::http1::RequestHead;
+use crate::status::ProxyError;
 use crate::store::Reader;
 use crate::time::Now;
 use crate::wake::Wake;
@@ -138,6 +139,13 @@ pub struct Delivery {
     pub bytes: u64,
     /// All of the answer was handed over.
     pub is_whole: bool,
+    /// Why the body broke off, where it did; none where the client left.
+    pub fault: Option<ProxyError>,
+}
+
+impl Delivery {
+    /// Nobody is there to deliver to.
+    pub const ABANDONED: Delivery = Delivery { bytes: 0, is_whole: false, fault: None };
 }
 
 /// What a connection lives through beside its exchanges.

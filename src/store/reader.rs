@@ -28,16 +28,7 @@ pub enum Next {
     Complete,
     /// It ends here and is not whole: the writer failed, or (`ConnectionWriteTimeout`) this reader was cut off for being
     /// too slow, or (`ProxyInternalError`) it came after the beginning had passed.
-    Broken(
-        #[cfg_attr(
-            not(test),
-            expect(
-                dead_code,
-                reason = "a session cuts its answer whatever the cause; what an origin did is counted by its fetch"
-            )
-        )]
-        ProxyError,
-    ),
+    Broken(ProxyError),
 }
 
 impl Reader {
