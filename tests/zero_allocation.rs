@@ -198,15 +198,26 @@ fn without_log(origin: &Origin) {
     client.get("a.test", "/16k");
     client.send(format!("GET /vary {BROWSER}"));
     client.response();
+    // What a fetch does after its answer is out is no hit's doing.
+    wait_until(|| edge.stats().fetching == (0, 0));
+    let mut hits = 0;
     for kind in &KINDS {
         let request = kind.request();
         // Connections that wait for the first time, buffers that find their size.
         (0..10).for_each(|_| kind.hit(&mut client, &request));
-        let (count, first) = allocations(|| (0..HITS).for_each(|_| kind.hit(&mut client, &request)));
+        // Another thread may allocate once in its life just now; a hit that does, does so in every round.
+        let mut found = (0, String::new());
+        for round in 1..=3 {
+            found = allocations(|| (0..HITS).for_each(|_| kind.hit(&mut client, &request)));
+            hits += HITS + if round == 1 { 10 } else { 0 };
+            if found.0 == 0 {
+                break;
+            }
+        }
+        let (count, first) = found;
         assert_eq!(count, 0, "{HITS} hits ({}) allocated {count} times, first here:\n{first}", kind.name);
     }
     assert_eq!(origin.count(), 3);
-    let hits = u64::try_from(KINDS.len()).unwrap() * (HITS + 10);
     // The last one is counted after its answer has left.
     wait_until(|| edge.stats().hits == hits);
 }

@@ -1,7 +1,8 @@
 //! Acceptors: one blocking thread a listener, which hands each connection to the worker with the fewest.
 //!
-//! The socket is registered in the worker's own epoll from here (no system call is left for the worker) and travels
-//! through the worker's channel. Out of descriptors, or at the connection limit, the acceptor pauses instead of spinning.
+//! The thread blocks in `accept` itself, so that a connection costs it two system calls: taking it, and registering it in
+//! the worker's own epoll. The socket travels through the worker's channel. Out of descriptors, or at the connection
+//! limit, the acceptor pauses instead of spinning. Shutting the listener down ends the blocking call.
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,8 +12,9 @@ use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use mio::net::{TcpListener, TcpStream};
-use mio::{Events, Interest, Poll, Token, Waker};
+use mio::net::TcpStream;
+use mio::{Interest, Token};
+use rustix::net::{SocketFlags, acceptfrom_with};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::Shared;
@@ -21,7 +23,7 @@ use crate::error::Error;
 
 /// A listening socket, not yet accepting.
 pub struct Bound {
-    listener: TcpListener,
+    listener: Socket,
     address: SocketAddr,
     is_https: bool,
 }
@@ -33,18 +35,16 @@ impl Bound {
     /// `Error::Io` naming the address.
     pub fn bind(address: SocketAddr, is_https: bool) -> Result<Bound, Error> {
         let bind = || -> io::Result<Bound> {
-            let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-            socket.set_reuse_address(true)?;
+            let listener = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+            listener.set_reuse_address(true)?;
             // Accepted sockets inherit it on Linux, which saves a call each.
-            socket.set_tcp_nodelay(true)?;
+            listener.set_tcp_nodelay(true)?;
             if address.is_ipv6() {
-                socket.set_only_v6(true)?;
+                listener.set_only_v6(true)?;
             }
-            socket.bind(&address.into())?;
-            socket.listen(BACKLOG)?;
-            socket.set_nonblocking(true)?;
-            let listener = TcpListener::from_std(std::net::TcpListener::from(OwnedFd::from(socket)));
-            let address = listener.local_addr()?;
+            listener.bind(&address.into())?;
+            listener.listen(BACKLOG)?;
+            let address = listener.local_addr()?.as_socket().unwrap_or(address);
             Ok(Bound { listener, address, is_https })
         };
         bind().map_err(|source| Error::Io { what: format!("listen on {address}"), source })
@@ -58,68 +58,58 @@ impl Bound {
 
 /// A running acceptor thread.
 pub struct Acceptor {
-    waker: Waker,
+    listener: Arc<Socket>,
     thread: JoinHandle<()>,
 }
 
 impl Acceptor {
     /// Starts the thread.
     pub fn start(bound: Bound, workers: Vec<Remote>, shared: Arc<Shared>, limit: usize) -> Result<Acceptor, Error> {
-        let start = || -> io::Result<Acceptor> {
-            let poll = Poll::new()?;
-            let waker = Waker::new(poll.registry(), STOP)?;
-            let mut accepting = Accepting { poll, bound, workers, shared, limit, turn: 0, is_stopped: false };
-            accepting.poll.registry().register(&mut accepting.bound.listener, LISTENER, Interest::READABLE)?;
-            let thread = std::thread::Builder::new()
-                .name("acceptor".into())
-                .stack_size(256 << 10)
-                .spawn(move || accepting.run())?;
-            Ok(Acceptor { waker, thread })
-        };
-        start().map_err(|source| Error::Io { what: "start an acceptor".into(), source })
+        let listener = Arc::new(bound.listener);
+        let accepting =
+            Accepting { listener: listener.clone(), is_https: bound.is_https, workers, shared, limit, turn: 0 };
+        let thread = std::thread::Builder::new()
+            .name("acceptor".into())
+            .stack_size(256 << 10)
+            .spawn(move || accepting.run())
+            .map_err(|source| Error::Io { what: "start an acceptor".into(), source })?;
+        Ok(Acceptor { listener, thread })
     }
 
-    /// Stops accepting; returns when the listener is closed.
+    /// Stops accepting, once `Shared::is_stopping` is set; returns when the listener is closed.
     pub fn stop(self) {
-        if self.waker.wake().is_ok() {
+        // On Linux this also ends an accept that blocks, with an error.
+        if self.listener.shutdown(std::net::Shutdown::Both).is_ok() {
             let _ = self.thread.join();
         }
     }
 }
 
 struct Accepting {
-    poll: Poll,
-    bound: Bound,
+    listener: Arc<Socket>,
+    is_https: bool,
     workers: Vec<Remote>,
     shared: Arc<Shared>,
     limit: usize,
     turn: usize,
-    is_stopped: bool,
 }
 
 impl Accepting {
     fn run(mut self) {
-        let mut events = Events::with_capacity(4);
-        while !self.is_stopped {
-            self.wait(&mut events, None);
-            while !self.is_stopped {
-                match self.accept() {
-                    Ok(()) => {}
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                    Err(error) if is_about_one_connection(&error) => {}
-                    Err(_) => {
-                        // Out of descriptors or memory: what is open goes on, and room may come back.
-                        self.shared.accept_errors.fetch_add(1, Ordering::Relaxed);
-                        self.wait(&mut events, Some(PAUSE));
-                    }
+        loop {
+            let accepted = self.accept();
+            if self.shared.is_stopping.load(Ordering::SeqCst) && accepted.is_err() {
+                return;
+            }
+            match accepted {
+                Ok(()) => {}
+                Err(error) if is_about_one_connection(&error) => {}
+                Err(_) => {
+                    // Out of descriptors or memory: what is open goes on, and room may come back.
+                    self.shared.accept_errors.fetch_add(1, Ordering::Relaxed);
+                    std::thread::sleep(PAUSE);
                 }
             }
-        }
-    }
-
-    fn wait(&mut self, events: &mut Events, timeout: Option<Duration>) {
-        if self.poll.poll(events, timeout).is_ok() {
-            self.is_stopped |= events.iter().any(|event| event.token() == STOP);
         }
     }
 
@@ -127,8 +117,10 @@ impl Accepting {
         if self.shared.connections.load(Ordering::Relaxed) >= self.limit {
             return Err(io::Error::from(io::ErrorKind::QuotaExceeded));
         }
-        let (stream, peer) = self.bound.listener.accept()?;
-        self.hand_over(stream, peer)
+        let (socket, peer) = acceptfrom_with(&*self.listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC)?;
+        let peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok());
+        let peer = peer.ok_or(io::ErrorKind::ConnectionAborted)?;
+        self.hand_over(TcpStream::from_std(OwnedFd::into(socket)), peer)
     }
 
     fn hand_over(&mut self, mut stream: TcpStream, peer: SocketAddr) -> io::Result<()> {
@@ -141,10 +133,11 @@ impl Accepting {
             return Ok(());
         };
         let token = Token(worker_slot(&stream));
-        worker.registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
+        // Reading only: a new socket can always be written to, and the worker would be woken before there is a request.
+        worker.registry.register(&mut stream, token, Interest::READABLE)?;
         self.shared.connections.fetch_add(1, Ordering::Relaxed);
         worker.sessions.fetch_add(1, Ordering::Relaxed);
-        worker.hand_over(Incoming { stream, peer, is_https: self.bound.is_https });
+        worker.hand_over(Incoming { stream, peer, is_https: self.is_https });
         Ok(())
     }
 }
@@ -162,7 +155,5 @@ fn is_about_one_connection(error: &io::Error) -> bool {
     )
 }
 
-const LISTENER: Token = Token(0);
-const STOP: Token = Token(1);
 const BACKLOG: i32 = 4096;
 const PAUSE: Duration = Duration::from_millis(50);

@@ -103,7 +103,7 @@ impl<H: Handler> Session<H> {
         let wait = if is_https { limits.handshake_timeout } else { limits.head_timeout };
         let deadline = turn.now.monotonic + wait;
         let connection = Connection {
-            socket: Socket::new(stream, if is_https { turn.tls.clone() } else { None }).ok()?,
+            socket: Socket::new(stream, if is_https { turn.tls.clone() } else { None }, turn.registry.clone()).ok()?,
             peer: Peer { address: peer, is_https, sni: None },
             input: Vec::new(),
             is_readable: true,

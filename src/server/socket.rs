@@ -6,8 +6,10 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use mio::net::TcpStream;
+use mio::{Interest, Registry, Token};
 use rustls::ServerConnection;
 
+use super::listener::worker_slot;
 use crate::tls::refusal_alert;
 
 /// A non-blocking connection to a client.
@@ -15,6 +17,9 @@ pub struct Socket {
     stream: TcpStream,
     tls: Option<Box<ServerConnection>>,
     is_paced: bool,
+    /// The worker's epoll, to be told when room to write is waited for.
+    registry: Arc<Registry>,
+    is_write_watched: bool,
 }
 
 /// What a read brought.
@@ -30,12 +35,16 @@ pub enum Fill {
 
 impl Socket {
     /// A socket that speaks TLS first where `tls` is given.
-    pub fn new(stream: TcpStream, tls: Option<Arc<rustls::ServerConfig>>) -> Result<Socket, rustls::Error> {
+    pub fn new(
+        stream: TcpStream,
+        tls: Option<Arc<rustls::ServerConfig>>,
+        registry: Arc<Registry>,
+    ) -> Result<Socket, rustls::Error> {
         let tls = match tls {
             Some(config) => Some(Box::new(ServerConnection::new(config)?)),
             None => None,
         };
-        Ok(Socket { stream, tls, is_paced: false })
+        Ok(Socket { stream, tls, is_paced: false, registry, is_write_watched: false })
     }
 
     /// One step of the TLS handshake: `Ok(true)` when it is complete, `Ok(false)` to be called again when readable or
@@ -116,7 +125,8 @@ impl Socket {
     pub fn write(&mut self, parts: &[IoSlice<'_>]) -> io::Result<Option<usize>> {
         loop {
             let Some(tls) = self.tls.as_mut() else {
-                return would_block(self.stream.write_vectored(parts));
+                let written = would_block(self.stream.write_vectored(parts))?;
+                return self.watched(written);
             };
             let taken = tls.writer().write_vectored(parts)?;
             let has_room = self.flush()?;
@@ -136,7 +146,8 @@ impl Socket {
             let count = usize::try_from(len).unwrap_or(usize::MAX).min(SEND_FILE);
             let mut from = offset;
             let sent = rustix::io::retry_on_intr(|| rustix::fs::sendfile(&self.stream, file, Some(&mut from), count));
-            return no_end(would_block(sent.map_err(io::Error::from))?);
+            let sent = no_end(would_block(sent.map_err(io::Error::from))?)?;
+            return self.watched(sent);
         }
         if !self.flush()? {
             return Ok(None);
@@ -154,12 +165,32 @@ impl Socket {
             match tls.write_tls(&mut self.stream) {
                 Ok(0) => return Err(io::Error::from(io::ErrorKind::WriteZero)),
                 Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.watch_writes()?;
+                    return Ok(false);
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
         }
         Ok(true)
+    }
+
+    /// Asks to be woken when there is room again, where `written` says that there is none.
+    fn watched(&mut self, written: Option<usize>) -> io::Result<Option<usize>> {
+        if written.is_none() {
+            self.watch_writes()?;
+        }
+        Ok(written)
+    }
+
+    /// From now on the worker is woken for room to write too; the first such event comes even if there is room by now.
+    fn watch_writes(&mut self) -> io::Result<()> {
+        if std::mem::replace(&mut self.is_write_watched, true) {
+            return Ok(());
+        }
+        let token = Token(worker_slot(&self.stream));
+        self.registry.reregister(&mut self.stream, token, Interest::READABLE | Interest::WRITABLE)
     }
 
     /// Keeps the kernel from queueing more than a little of a large body: slow readers then cost little memory, and

@@ -92,6 +92,8 @@ pub struct Turn<H: Handler> {
     pub mailbox: Arc<dyn Mailbox>,
     pub spiller: SpillerRemote,
     pub tls: Option<Arc<rustls::ServerConfig>>,
+    /// The worker's epoll.
+    pub registry: Arc<Registry>,
     /// Bytes read from the session's socket, and where a memory file is read into for TLS.
     pub input: Box<[u8]>,
     pub file: Box<[u8]>,
@@ -162,6 +164,7 @@ pub fn start<H: Handler>(
         mailbox: post.clone(),
         spiller,
         tls: settings.tls.clone(),
+        registry: registry.clone(),
         input: vec![0; input_size].into_boxed_slice(),
         file: vec![0; FILE_PART].into_boxed_slice(),
         out: Vec::with_capacity(OUT),
