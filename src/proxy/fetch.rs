@@ -9,12 +9,13 @@ use super::landing::{Arrived, Landing, Trip};
 use super::request::Request;
 use crate::cache::Ticket;
 use crate::config::Site;
-use crate::http1::{BodyLength, Present};
+use crate::http1::{BodyLength, Present, ResponseHead};
 use crate::observe::Counter;
 use crate::origin::{FetchError, Fetched, OriginBody, OriginRequest, Upload};
 use crate::policy::directives::{RequestDirectives, ResponseDirectives};
 use crate::policy::freshen::Freshened;
 use crate::policy::freshness::{Freshness, Times};
+use crate::policy::invalidate::{Target, invalidated};
 use crate::policy::reuse;
 use crate::policy::storable::{RequestFacts, Storable, storable};
 use crate::policy::validator::Validators;
@@ -147,7 +148,7 @@ impl Fetch {
                 return self.land(Landing::Response(arrived.clone()), Landing::Response(arrived));
             }
         }
-        self.invalidate(status);
+        self.invalidate(&fetched.head);
         let times = Times { request: asked, response: now };
         let verdict = match (&self.goal, &self.key) {
             (Goal::Pass, _) | (_, None) => None,
@@ -298,15 +299,16 @@ impl Fetch {
         }
     }
 
-    /// An unsafe method that succeeded makes what is stored for its target invalid (RFC 9111 §4.4).
-    fn invalidate(&self, status: u16) {
-        let is_safe = matches!(self.request.method(), "GET" | "HEAD" | "OPTIONS");
-        if is_safe || !(200..400).contains(&status) {
-            return;
-        }
+    /// Takes out what an unsafe method that succeeded makes invalid (RFC 9111 §4.4).
+    fn invalidate(&self, response: &ResponseHead) {
+        let request = &self.request;
+        let (is_https, authority) = (request.is_https, request.authority());
+        let target = Target { is_https, authority, path: request.target() };
         let mut key = Vec::new();
-        super::route::key_of(&mut key, &self.site, self.request.host(), self.request.target(), self.request.is_https);
-        self.core.cache.store.remove(&key);
+        for path in invalidated(request.method(), response.status, &target, response) {
+            super::route::key_of(&mut key, &self.site, request.host(), &path, is_https);
+            self.core.cache.store.remove(&key);
+        }
     }
 
     fn facts(&self) -> RequestFacts<'_> {
