@@ -189,7 +189,7 @@ fn lifetime(status: u16, directives: &ResponseDirectives, dates: &Dates, respons
         (seconds, Source::SMaxAge)
     } else if let Some(seconds) = directives.max_age {
         (seconds, Source::MaxAge)
-    } else if let Some(expires) = dates.expires {
+    } else if let Some(expires) = dates.expires.filter(|_| !directives.is_targeted) {
         (expires.map_or(0, |expires| seconds_between(date, expires)), Source::Expires)
     } else if let Some(modified) = dates.last_modified.filter(|_| is_heuristically_cacheable(status, directives)) {
         let since = seconds_between(modified, date.min(response.date()));

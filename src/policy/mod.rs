@@ -13,6 +13,7 @@ mod list;
 pub mod range;
 pub mod reuse;
 pub mod storable;
+mod structured;
 pub mod validator;
 pub mod variant;
 mod why;

@@ -171,6 +171,24 @@ mod tests {
     }
 
     #[test]
+    fn what_is_addressed_to_us_counts_in_the_place_of_cache_control() {
+        let request = RequestFacts { has_authorization: true, ..GET };
+        let rows = [
+            ("max-age=600, public", "no-store", Ok(600)),
+            ("no-store", "public, max-age=600", Err(Why::NoStore)),
+            ("private", "public, max-age=600", Err(Why::Private)),
+            ("max-age=600", "public, max-age=600", Err(Why::Authorization)),
+            ("s-maxage=600", "private", Ok(600)),
+            ("public", "max-age=600", Err(Why::NoFreshness)),
+            ("Public", "public, max-age=600", Ok(600)),
+        ];
+        for (targeted, plain, expected) in rows {
+            let lines = [("Cache-Control", plain), ("CDN-Cache-Control", targeted)];
+            assert_eq!(check(&request, 200, &lines, &Rules::default()), expected, "{targeted} | {plain}");
+        }
+    }
+
+    #[test]
     fn a_validator_is_worth_storing_without_freshness() {
         let day_ago = date(-86_400);
         let rows: [Row<'_>; 6] = [
