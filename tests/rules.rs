@@ -3,6 +3,8 @@
 
 mod support;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use support::pop::{cache_status, is_hit};
 use support::{Origin, Pop, Reply};
 
@@ -32,4 +34,79 @@ fn cdn_cache_control_takes_the_place_of_cache_control_and_is_passed_on() {
             }
         }
     }
+}
+
+/// GET is answered with the first fields, HEAD with the others (and no Content-Length but theirs).
+fn origin_of_get_and_head(get: &'static [&'static str], head: &'static [&'static str]) -> Origin {
+    let head: String = head.iter().map(|field| format!("{field}\r\n")).collect();
+    Origin::plain(move |request| match request.method.as_str() {
+        "HEAD" => Reply::bytes(format!("HTTP/1.1 200 OK\r\n{head}\r\n")),
+        _ => Reply::response("200 OK", get, "hello"),
+    })
+}
+
+#[test]
+fn a_head_freshens_the_stored_get_that_it_agrees_with() {
+    let get = &["Cache-Control: max-age=0", "ETag: \"a\"", "X-A: 1", "X-B: 1"];
+    let rows: [&[&str]; 4] = [
+        &["Cache-Control: max-age=600", "X-A: 2"],
+        &["Cache-Control: max-age=600", "X-A: 2", "ETag: \"a\"", "Content-Length: 5"],
+        &["CDN-Cache-Control: max-age=600", "X-A: 2", "Content-Length: 5"],
+        &["Cache-Control: max-age=600", "X-A: 2", "ETag: W/\"a\"", "Content-Encoding: odd"],
+    ];
+    for head in rows {
+        let pop_origin = origin_of_get_and_head(get, head);
+        let pop = Pop::of(&pop_origin);
+        pop.get("/x");
+        assert!(!is_hit(&pop.ask("HEAD", "/x", &[])));
+        let found = pop.get("/x");
+        assert!(is_hit(&found), "{head:?}: {found:?}");
+        assert_eq!((found.text().as_str(), found.field("x-a"), found.field("x-b")), ("hello", Some("2"), Some("1")));
+        assert_eq!((found.field("content-encoding"), found.field("etag")), (None, Some("\"a\"")));
+        assert_eq!(pop_origin.count(), 2);
+    }
+}
+
+#[test]
+fn a_head_that_disagrees_makes_the_stored_get_invalid() {
+    let get = &["Cache-Control: max-age=600", "ETag: \"a\"", "Vary: Accept"];
+    let rows: [(&[&str], bool); 6] = [
+        (&["Cache-Control: max-age=600", "ETag: \"b\""], false),
+        (&["Cache-Control: max-age=600", "Content-Length: 6"], false),
+        (&["Cache-Control: max-age=600", "Last-Modified: Sun, 06 Nov 1994 08:49:37 GMT"], false),
+        (&["Cache-Control: no-store", "ETag: \"a\""], false),
+        (&["Cache-Control: private", "ETag: \"a\""], false),
+        (&["Cache-Control: max-age=600", "ETag: \"a\""], true),
+    ];
+    for (head, is_kept) in rows {
+        let origin = origin_of_get_and_head(get, head);
+        let pop = Pop::of(&origin);
+        pop.get("/x");
+        // A variant that the HEAD could not have been answered from stays.
+        pop.ask("HEAD", "/x", &["Accept: other", "Cache-Control: no-cache"]);
+        assert!(is_hit(&pop.get("/x")), "{head:?}");
+        pop.ask("HEAD", "/x", &["Cache-Control: no-cache"]);
+        assert_eq!(is_hit(&pop.get("/x")), is_kept, "{head:?}");
+    }
+}
+
+#[test]
+fn a_head_of_one_client_alone_and_one_that_fails_change_nothing() {
+    let count = AtomicUsize::new(0);
+    let origin = Origin::plain(move |request| match request.method.as_str() {
+        "HEAD" if count.fetch_add(1, Ordering::SeqCst) == 0 => {
+            Reply::bytes("HTTP/1.1 404 Not Found\r\nETag: \"b\"\r\n\r\n")
+        }
+        "HEAD" => Reply::bytes("HTTP/1.1 200 OK\r\nX-A: theirs\r\n\r\n"),
+        _ => Reply::response("200 OK", &["Cache-Control: max-age=600", "X-A: all"], "hello"),
+    });
+    let pop = Pop::of(&origin);
+    pop.get("/x");
+    for field in ["Cache-Control: no-cache", "Cache-Control: no-store, no-cache"] {
+        assert!(!is_hit(&pop.ask("HEAD", "/x", &[field])));
+        assert_eq!(pop.get("/x").field("x-a"), Some("all"));
+    }
+    assert!(!is_hit(&pop.ask("HEAD", "/x", &["Cache-Control: no-cache", "Authorization: Basic YTpi"])));
+    let found = pop.get("/x");
+    assert_eq!((is_hit(&found), found.field("x-a")), (true, Some("all")));
 }

@@ -134,6 +134,27 @@ fn a_304_freshens_only_the_response_it_names() {
     }
 }
 
+#[test]
+fn the_answer_to_a_head_agrees_when_all_its_validators_are_ours() {
+    let (same, newer) = (date(-60), date(-30));
+    let (both, none) = ([("ETag", "\"a\""), ("Last-Modified", same.as_str())], []);
+    type Row<'a> = (&'a [(&'a str, &'a str)], &'a [(&'a str, &'a str)], bool);
+    let rows: [Row<'_>; 9] = [
+        (&both, &none, true),
+        (&both, &both, true),
+        (&both, &both[..1], true),
+        (&both, &[("ETag", "W/\"a\"")], true),
+        (&both, &[("ETag", "\"b\"")], false),
+        (&both, &[("ETag", "\"a\""), ("Last-Modified", &newer)], false),
+        (&both[..1], &both, false),
+        (&none, &both[..1], false),
+        (&none, &none, true),
+    ];
+    for (stored, head, expected) in rows {
+        assert_eq!(validators(stored).agree_with(&validators(head)), expected, "{stored:?} {head:?}");
+    }
+}
+
 proptest! {
     #[test]
     fn any_bytes_are_read_without_panic(value: Vec<u8>, near in "(W/)?[\",a\\\\ *]{0,12}") {

@@ -63,6 +63,14 @@ impl Validators {
         }
     }
 
+    /// Is every validator that the answer to a HEAD has the one we stored (RFC 9111 §4.3.5)?
+    pub fn agree_with(&self, head: &Validators) -> bool {
+        let is_ours =
+            |etag: &[u8]| self.etag.as_ref().is_some_and(|ours| Tag::parse(ours).equals_weakly(&Tag::parse(etag)));
+        head.etag.as_deref().is_none_or(is_ours)
+            && head.last_modified.is_none_or(|date| self.last_modified == Some(date))
+    }
+
     /// Does an If-Range value let the Range apply (RFC 9110 §13.1.5)? A tag must match strongly; a date must be ours
     /// exactly and be a strong validator.
     pub fn allow_range(&self, if_range: &[u8], now: Now) -> bool {

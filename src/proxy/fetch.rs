@@ -9,13 +9,11 @@ use super::landing::{Arrived, Landing, Trip};
 use super::request::Request;
 use crate::cache::Ticket;
 use crate::config::Site;
-use crate::http1::{BodyLength, Present, ResponseHead};
+use crate::http1::{BodyLength, Present};
 use crate::observe::Counter;
 use crate::origin::{FetchError, Fetched, OriginBody, OriginRequest, Upload};
 use crate::policy::directives::{RequestDirectives, ResponseDirectives};
-use crate::policy::freshen::Freshened;
 use crate::policy::freshness::{Freshness, Times};
-use crate::policy::invalidate::{Target, invalidated};
 use crate::policy::reuse;
 use crate::policy::storable::{RequestFacts, Storable, storable};
 use crate::policy::validator::Validators;
@@ -148,8 +146,8 @@ impl Fetch {
                 return self.land(Landing::Response(arrived.clone()), Landing::Response(arrived));
             }
         }
-        self.invalidate(&fetched.head);
         let times = Times { request: asked, response: now };
+        self.learn(&fetched.head, times);
         let verdict = match (&self.goal, &self.key) {
             (Goal::Pass, _) | (_, None) => None,
             _ => Some(storable(&self.facts(), status, &fetched.head, &self.site.rules, times)),
@@ -232,27 +230,16 @@ impl Fetch {
         // Nothing follows a 304, but reading to the end is what gives the connection back.
         let _ = body.read(&mut [0; 16]);
         let update = fields::kept_head(&head, now);
-        let merged = Freshened { stored: &stored.head, update: &update };
         let times = Times { request: asked, response: now };
-        let verdict = storable(&self.facts(), stored.head.status(), &merged, &self.site.rules, times);
-        let mut freshness = match verdict {
-            Storable::Yes(freshness) => freshness,
-            // It may not stay, but whoever waits may have it.
-            Storable::No(_) => stored.freshness,
-        };
+        let (refusal, mut response) = self.renewed(stored, &update, times);
         if self.forward == Forward::Request {
-            freshness = freshness.after_forced_validation();
+            response.freshness = response.freshness.after_forced_validation();
         }
-        let response = Arc::new(StoredResponse {
-            variant: self.variant(&merged).or_else(|| stored.variant.clone()),
-            validators: Validators::of(&merged, HttpDate(now.unix())),
-            head: fields::merged_head(stored.head.status(), &merged),
-            freshness,
-            body: stored.body.clone(),
-        });
-        let is_kept = self.key.as_deref().is_some_and(|key| match verdict {
-            Storable::Yes(_) => self.core.cache.store.replace(key, stored, response.clone()),
-            Storable::No(_) => {
+        let freshness = response.freshness;
+        let response = Arc::new(response);
+        let is_kept = self.key.as_deref().is_some_and(|key| match refusal {
+            None => self.core.cache.store.replace(key, stored, response.clone()),
+            Some(_) => {
                 self.core.cache.store.remove_response(key, stored);
                 false
             }
@@ -299,19 +286,7 @@ impl Fetch {
         }
     }
 
-    /// Takes out what an unsafe method that succeeded makes invalid (RFC 9111 §4.4).
-    fn invalidate(&self, response: &ResponseHead) {
-        let request = &self.request;
-        let (is_https, authority) = (request.is_https, request.authority());
-        let target = Target { is_https, authority, path: request.target() };
-        let mut key = Vec::new();
-        for path in invalidated(request.method(), response.status, &target, response) {
-            super::route::key_of(&mut key, &self.site, request.host(), &path, is_https);
-            self.core.cache.store.remove(&key);
-        }
-    }
-
-    fn facts(&self) -> RequestFacts<'_> {
+    pub(super) fn facts(&self) -> RequestFacts<'_> {
         RequestFacts {
             method: self.request.method(),
             has_authorization: self.request.present.has_any(Present::AUTHORIZATION),
@@ -319,7 +294,7 @@ impl Fetch {
         }
     }
 
-    fn variant(&self, response: &dyn Fields) -> Option<Box<Variant>> {
+    pub(super) fn variant(&self, response: &dyn Fields) -> Option<Box<Variant>> {
         Variant::of(&Vary::parse(response), &*self.request).map(Box::new)
     }
 

@@ -1,0 +1,95 @@
+//! What an answer says about responses stored before: that they are invalid, that they still hold, under which head.
+
+use std::sync::Arc;
+
+use super::fetch::Fetch;
+use super::fields;
+use crate::http1::ResponseHead;
+use crate::policy::Why;
+use crate::policy::freshen::Freshened;
+use crate::policy::freshness::Times;
+use crate::policy::invalidate::{Target, invalidated};
+use crate::policy::storable::{RequestFacts, Storable, storable};
+use crate::policy::validator::Validators;
+use crate::store::{StoredHead, StoredResponse};
+use crate::time::HttpDate;
+
+impl Fetch {
+    /// What concerns the store in an answer that is passed on: of an unsafe method that succeeded (RFC 9111 §4.4), or of
+    /// a HEAD (§4.3.5).
+    pub(super) fn learn(&self, response: &ResponseHead, times: Times) {
+        let request = &self.request;
+        let (is_https, authority) = (request.is_https, request.authority());
+        let target = Target { is_https, authority, path: request.target() };
+        for path in invalidated(request.method(), response.status, &target, response) {
+            self.core.cache.store.remove(&self.key_of(&path));
+        }
+        if request.method() == "HEAD" && response.status == 200 {
+            self.learn_from_head(response, times);
+        }
+    }
+
+    /// The stored response that this HEAD could have been answered from is freshened by it, or has been overtaken.
+    fn learn_from_head(&self, response: &ResponseHead, times: Times) {
+        let store = &self.core.cache.store;
+        let key = self.key_of(self.request.target());
+        let Some(stored) =
+            store.find(&key, |stored| stored.variant.as_deref().is_none_or(|variant| variant.matches(&*self.request)))
+        else {
+            return;
+        };
+        let is_same_length = match (response.declared_length(), stored.body.length()) {
+            (Some(said), Some(length)) => said == length,
+            // It is still arriving, and nobody knows how long it will be.
+            (Some(_), None) => return,
+            (None, _) => true,
+        };
+        let validators = Validators::of(response, times.response.date());
+        if !is_same_length || stored.head.status() != 200 || !stored.validators.agree_with(&validators) {
+            store.remove_response(&key, &stored);
+            return;
+        }
+        let (refusal, renewed) = self.renewed(&stored, &fields::kept_head(response, times.response), times);
+        match refusal {
+            None => {
+                store.replace(&key, &stored, Arc::new(renewed));
+            }
+            // This client's answer, which says nothing of the others'.
+            Some(Why::RequestNoStore | Why::Authorization) => {}
+            Some(_) => {
+                store.remove_response(&key, &stored);
+            }
+        }
+    }
+
+    /// A stored response with the fields of `update` laid over its own (RFC 9111 §3.2), its body shared; and why it may
+    /// not stay in the store, if so. Then it keeps the freshness it had: whoever waits may have it.
+    pub(super) fn renewed(
+        &self,
+        stored: &StoredResponse,
+        update: &StoredHead,
+        times: Times,
+    ) -> (Option<Why>, StoredResponse) {
+        let merged = Freshened { stored: &stored.head, update };
+        let facts = RequestFacts { method: "GET", ..self.facts() };
+        let verdict = storable(&facts, stored.head.status(), &merged, &self.site.rules, times);
+        let (refusal, freshness) = match verdict {
+            Storable::Yes(freshness) => (None, freshness),
+            Storable::No(why) => (Some(why), stored.freshness),
+        };
+        let response = StoredResponse {
+            variant: self.variant(&merged).or_else(|| stored.variant.clone()),
+            validators: Validators::of(&merged, HttpDate(times.response.unix())),
+            head: fields::merged_head(stored.head.status(), &merged),
+            freshness,
+            body: stored.body.clone(),
+        };
+        (refusal, response)
+    }
+
+    fn key_of(&self, target: &str) -> Vec<u8> {
+        let mut key = Vec::new();
+        super::route::key_of(&mut key, &self.site, self.request.host(), target, self.request.is_https);
+        key
+    }
+}
