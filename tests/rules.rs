@@ -110,3 +110,76 @@ fn a_head_of_one_client_alone_and_one_that_fails_change_nothing() {
     let found = pop.get("/x");
     assert_eq!((is_hit(&found), found.field("x-a")), (true, Some("all")));
 }
+
+/// What the origin says of three languages: each its own tag, told apart by Accept-Language; it knows conditions.
+fn origin_of_languages() -> Origin {
+    Origin::plain(|request| {
+        let language = request.field("accept-language").unwrap_or("en");
+        // A dialect has the same text as its language.
+        let tag = format!("\"{}\"", language.split('-').next().unwrap());
+        let fields = ["Cache-Control: max-age=600", "Vary: Accept-Language", &format!("ETag: {tag}")];
+        match request.field("if-none-match") {
+            Some(known) if known.split(", ").any(|known| known == tag) => {
+                Reply::response("304 Not Modified", &fields, "")
+            }
+            _ => Reply::response("200 OK", &fields, format!("text in {tag}")),
+        }
+    })
+}
+
+#[test]
+fn a_request_for_another_variant_asks_about_all_that_are_stored() {
+    let origin = origin_of_languages();
+    let pop = Pop::of(&origin);
+    let ask = |language: &str| pop.get_with("/x", &[&format!("Accept-Language: {language}")]);
+    for (language, asked, text) in [
+        ("en", None, "text in \"en\""),
+        ("de", Some("\"en\""), "text in \"de\""),
+        ("de-AT", Some("\"de\", \"en\""), "text in \"de\""),
+        ("en-GB", Some("\"de\", \"en\""), "text in \"en\""),
+    ] {
+        let response = ask(language);
+        assert_eq!((response.status, response.text().as_str()), (200, text));
+        assert_eq!(origin.requests().last().unwrap().field("if-none-match"), asked);
+        let is_chosen = language.contains('-');
+        assert_eq!(cache_status(&response).contains("fwd-status=304"), is_chosen, "{response:?}");
+    }
+    for (language, text) in [("en", "en"), ("de", "de"), ("de-AT", "de"), ("en-GB", "en")] {
+        let response = ask(language);
+        assert_eq!((is_hit(&response), response.text()), (true, format!("text in \"{text}\"")));
+    }
+    assert_eq!(origin.count(), 4);
+}
+
+#[test]
+fn a_variant_in_a_coding_or_with_a_weak_tag_is_not_offered_to_others() {
+    for field in ["Content-Encoding: gzip", "X-Weak: yes"] {
+        let tag = if field.starts_with('X') { "ETag: W/\"a\"" } else { "ETag: \"a\"" };
+        let origin = Origin::plain(move |_| {
+            Reply::response("200 OK", &["Cache-Control: max-age=600", "Vary: Accept-Encoding", tag, field], "coded")
+        });
+        let pop = Pop::of(&origin);
+        pop.get_with("/x", &["Accept-Encoding: gzip"]);
+        pop.get("/x");
+        assert_eq!(origin.requests()[1].field("if-none-match"), None, "{field}");
+    }
+}
+
+#[test]
+fn a_304_that_speaks_of_nothing_stored_is_asked_again_without_conditions() {
+    for (vary, first, second) in [("X-No", "", ""), ("Accept", "", "Accept: other")] {
+        let fields = [&format!("Vary: {vary}"), "Cache-Control: max-age=0", "ETag: \"a\""].map(str::to_owned);
+        let origin = Origin::plain(move |request| match request.field("if-none-match") {
+            Some(_) => Reply::response("304 Not Modified", &["ETag: \"other\""], ""),
+            None => Reply::response("200 OK", &fields.each_ref().map(String::as_str), "whole"),
+        });
+        let pop = Pop::of(&origin);
+        for field in [first, second] {
+            let field = if field.is_empty() { "X: y" } else { field };
+            let response = pop.get_with("/x", &[field]);
+            assert_eq!((response.status, response.text().as_str()), (200, "whole"), "{vary}");
+        }
+        let asked: Vec<_> = origin.requests().iter().map(|request| request.field("if-none-match").is_some()).collect();
+        assert_eq!(asked, [false, true, false], "{vary}");
+    }
+}

@@ -12,6 +12,7 @@ pub mod key;
 mod list;
 pub mod range;
 pub mod reuse;
+pub mod select;
 pub mod storable;
 mod structured;
 pub mod validator;

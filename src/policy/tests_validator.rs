@@ -155,6 +155,21 @@ fn the_answer_to_a_head_agrees_when_all_its_validators_are_ours() {
     }
 }
 
+#[test]
+fn a_304_chooses_by_a_strong_tag_only() {
+    let rows: [(&[(&str, &str)], &[(&str, &str)], bool); 6] = [
+        (&[("ETag", "\"a\"")], &[("ETag", "\"a\"")], true),
+        (&[("ETag", "\"a\"")], &[("ETag", "\"b\"")], false),
+        (&[("ETag", "\"a\"")], &[("ETag", "W/\"a\"")], false),
+        (&[("ETag", "W/\"a\"")], &[("ETag", "W/\"a\"")], false),
+        (&[("ETag", "\"a\"")], &[], false),
+        (&[], &[], false),
+    ];
+    for (stored, update, expected) in rows {
+        assert_eq!(validators(stored).are_chosen_by(&validators(update)), expected, "{stored:?} {update:?}");
+    }
+}
+
 proptest! {
     #[test]
     fn any_bytes_are_read_without_panic(value: Vec<u8>, near in "(W/)?[\",a\\\\ *]{0,12}") {

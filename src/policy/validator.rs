@@ -63,6 +63,16 @@ impl Validators {
         }
     }
 
+    /// The ETag, where it is a well-formed strong one.
+    pub fn strong_etag(&self) -> Option<&[u8]> {
+        self.etag.as_deref().filter(|etag| !Tag::parse(etag).is_weak)
+    }
+
+    /// Does a 304 with these validators choose this response among several (RFC 9111 §4.3.4)? Only by its strong ETag.
+    pub fn are_chosen_by(&self, update: &Validators) -> bool {
+        self.strong_etag().is_some_and(|ours| update.strong_etag() == Some(ours))
+    }
+
     /// Is every validator that the answer to a HEAD has the one we stored (RFC 9111 §4.3.5)?
     pub fn agree_with(&self, head: &Validators) -> bool {
         let is_ours =

@@ -1,20 +1,66 @@
-//! What an answer says about responses stored before: that they are invalid, that they still hold, under which head.
+//! What an answer says about responses stored before: that they are invalid, that they still hold, under which head; and
+//! how it is asked for.
 
 use std::sync::Arc;
 
-use super::fetch::Fetch;
-use super::fields;
+use super::fetch::{Fetch, Goal};
+use super::fields::{self, Field};
 use crate::http1::ResponseHead;
 use crate::policy::Why;
 use crate::policy::freshen::Freshened;
 use crate::policy::freshness::Times;
 use crate::policy::invalidate::{Target, invalidated};
+use crate::policy::select::{if_none_match, may_offer};
 use crate::policy::storable::{RequestFacts, Storable, storable};
 use crate::policy::validator::Validators;
+use crate::status::Forward;
 use crate::store::{StoredHead, StoredResponse};
 use crate::time::HttpDate;
 
 impl Fetch {
+    /// The stored responses that the origin is asked about: the one to validate, or all variants of a key of which none
+    /// was selected (RFC 9111 §4.3.1).
+    pub(super) fn candidates(&self) -> Vec<Arc<StoredResponse>> {
+        match (&self.goal, &self.key) {
+            (Goal::Validate(stored), _) => vec![stored.clone()],
+            (Goal::Store, Some(key)) if self.forward == Forward::VaryMiss => {
+                let mut variants = self.core.cache.store.variants(key);
+                variants.retain(|stored| stored.head.status() == 200 && may_offer(&stored.head, &*self.request));
+                variants
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// The conditions to ask with.
+    pub(super) fn conditions(&self, candidates: &[Arc<StoredResponse>]) -> Vec<Field<'static>> {
+        let (tags, date) = match &self.goal {
+            Goal::Validate(stored) => {
+                let conditions = &stored.validators;
+                (conditions.if_none_match().map(<[u8]>::to_vec), conditions.if_modified_since())
+            }
+            _ => (if_none_match(candidates.iter().map(|stored| &stored.validators)), None),
+        };
+        let tags = tags.map(|tags| ("If-None-Match", tags.into()));
+        let date = date.map(|date| ("If-Modified-Since", date.to_vec().into()));
+        tags.into_iter().chain(date).collect()
+    }
+
+    /// The candidate that a 304 speaks of (RFC 9111 §4.3.4).
+    pub(super) fn confirmed(
+        &self,
+        candidates: &[Arc<StoredResponse>],
+        head: &ResponseHead,
+    ) -> Option<Arc<StoredResponse>> {
+        let update = Validators::of(head, self.core.clock.now().date());
+        let is_only = matches!(self.goal, Goal::Validate(_));
+        let is_meant = |stored: &&Arc<StoredResponse>| match is_only {
+            true => stored.validators.is_freshened_by(&update),
+            false => stored.validators.are_chosen_by(&update),
+        };
+        candidates.iter().find(is_meant).cloned()
+    }
+
     /// What concerns the store in an answer that is passed on: of an unsafe method that succeeded (RFC 9111 §4.4), or of
     /// a HEAD (§4.3.5).
     pub(super) fn learn(&self, response: &ResponseHead, times: Times) {
