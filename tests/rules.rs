@@ -5,7 +5,7 @@ mod support;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use support::pop::{cache_status, is_hit};
+use support::pop::{cache_status, is_hit, is_stored};
 use support::{Origin, Pop, Reply};
 
 #[test]
@@ -181,5 +181,24 @@ fn a_304_that_speaks_of_nothing_stored_is_asked_again_without_conditions() {
         }
         let asked: Vec<_> = origin.requests().iter().map(|request| request.field("if-none-match").is_some()).collect();
         assert_eq!(asked, [false, true, false], "{vary}");
+    }
+}
+
+#[test]
+fn the_answer_to_a_post_that_is_its_targets_own_serves_later_gets() {
+    for (field, is_kept) in [("Content-Location: /x", true), ("Content-Location: /y", false), ("X-A: b", false)] {
+        let origin = Origin::plain(move |request| {
+            Reply::response("200 OK", &["Cache-Control: max-age=600", field], format!("made by {}", request.method))
+        });
+        let pop = Pop::of(&origin);
+        pop.get("/x");
+        for _ in 0..2 {
+            let posted = pop.ask("POST", "/x", &["Content-Length: 0"]);
+            assert_eq!((posted.text().as_str(), is_stored(&posted)), ("made by POST", is_kept), "{field}");
+        }
+        let found = pop.get("/x");
+        let expected = if is_kept { "made by POST" } else { "made by GET" };
+        assert_eq!((is_hit(&found), found.text().as_str()), (is_kept, expected), "{field}");
+        assert!(is_hit(&pop.ask("HEAD", "/x", &[])));
     }
 }

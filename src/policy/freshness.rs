@@ -109,6 +109,11 @@ impl Freshness {
         self.source
     }
 
+    /// The response itself says how long it is fresh (RFC 9111 §4.2.1).
+    pub fn is_explicit(&self) -> bool {
+        !matches!(self.source, Source::Heuristic | Source::None)
+    }
+
     /// Every use needs a validation (`no-cache`, RFC 9111 §5.2.2.4).
     pub fn is_no_cache(&self) -> bool {
         self.flags & NO_CACHE != 0

@@ -157,7 +157,8 @@ fn the_answer_to_a_head_agrees_when_all_its_validators_are_ours() {
 
 #[test]
 fn a_304_chooses_by_a_strong_tag_only() {
-    let rows: [(&[(&str, &str)], &[(&str, &str)], bool); 6] = [
+    type Row<'a> = (&'a [(&'a str, &'a str)], &'a [(&'a str, &'a str)], bool);
+    let rows: [Row<'_>; 6] = [
         (&[("ETag", "\"a\"")], &[("ETag", "\"a\"")], true),
         (&[("ETag", "\"a\"")], &[("ETag", "\"b\"")], false),
         (&[("ETag", "\"a\"")], &[("ETag", "W/\"a\"")], false),

@@ -157,7 +157,7 @@ impl Fetch {
         let times = Times { request: asked, response: now };
         self.learn(&fetched.head, times);
         let verdict = match (&self.goal, &self.key) {
-            (Goal::Pass, _) | (_, None) => None,
+            (Goal::Pass, _) | (_, None) => self.post_to_store(&fetched.head, times),
             _ => Some(storable(&self.facts(), status, &fetched.head, &self.site.rules, times)),
         };
         let too_large =

@@ -11,7 +11,7 @@ use crate::policy::freshen::Freshened;
 use crate::policy::freshness::Times;
 use crate::policy::invalidate::{Target, invalidated};
 use crate::policy::select::{if_none_match, may_offer};
-use crate::policy::storable::{RequestFacts, Storable, storable};
+use crate::policy::storable::{RequestFacts, Storable, storable, storable_post};
 use crate::policy::validator::Validators;
 use crate::status::Forward;
 use crate::store::{StoredHead, StoredResponse};
@@ -64,13 +64,10 @@ impl Fetch {
     /// What concerns the store in an answer that is passed on: of an unsafe method that succeeded (RFC 9111 §4.4), or of
     /// a HEAD (§4.3.5).
     pub(super) fn learn(&self, response: &ResponseHead, times: Times) {
-        let request = &self.request;
-        let (is_https, authority) = (request.is_https, request.authority());
-        let target = Target { is_https, authority, path: request.target() };
-        for path in invalidated(request.method(), response.status, &target, response) {
+        for path in invalidated(self.request.method(), response.status, &self.target(), response) {
             self.core.cache.store.remove(&self.key_of(&path));
         }
-        if request.method() == "HEAD" && response.status == 200 {
+        if self.request.method() == "HEAD" && response.status == 200 {
             self.learn_from_head(response, times);
         }
     }
@@ -131,6 +128,22 @@ impl Fetch {
             body: stored.body.clone(),
         };
         (refusal, response)
+    }
+
+    /// The verdict on the answer to a POST that may be stored, and the key to store it under; nothing else that is passed
+    /// on is (RFC 9110 §9.3.3).
+    pub(super) fn post_to_store(&mut self, response: &ResponseHead, times: Times) -> Option<Storable> {
+        let (target, rules) = (self.target(), &self.site.rules);
+        let verdict = storable_post(&self.facts(), &target, response.status, response, rules, times);
+        matches!(verdict, Storable::Yes(_)).then(|| {
+            self.key = Some(self.key_of(self.request.target()).into());
+            verdict
+        })
+    }
+
+    fn target(&self) -> Target<'_> {
+        let request = &self.request;
+        Target { is_https: request.is_https, authority: request.authority(), path: request.target() }
     }
 
     fn key_of(&self, target: &str) -> Vec<u8> {
