@@ -77,6 +77,30 @@ fn without_validators_only_the_star_matches() {
 }
 
 #[test]
+fn without_last_modified_the_date_or_the_arrival_is_compared() {
+    use Precondition::*;
+    let (older, sent, newer) = (date(-30), date(-20), date(-10));
+    let rows: [(&[(&str, &str)], &str, Precondition); 8] = [
+        (&[("Date", &sent)], &newer, NotModified),
+        (&[("Date", &sent)], &sent, NotModified),
+        (&[("Date", &sent)], &older, Proceed),
+        (&[], &newer, Proceed),
+        (&[], &date(0), NotModified),
+        (&[("Date", "then")], &newer, Proceed),
+        (&[("Date", &sent), ("Last-Modified", &older)], &older, NotModified),
+        (&[("Date", &older), ("Last-Modified", &newer)], &sent, Proceed),
+    ];
+    for (lines, since, expected) in rows {
+        let request = [("If-Modified-Since", since)];
+        assert_eq!(evaluate(&Lines(&request), "GET", 200, &validators(lines), at(0)), expected, "{lines:?} {since}");
+    }
+    let passed = validators(&[("Date", &sent)]).of_a_pass();
+    assert_eq!(evaluate(&Lines(&[("If-Modified-Since", &newer)]), "GET", 200, &passed, at(0)), Proceed);
+    let since = [("If-Unmodified-Since", older.as_str())];
+    assert_eq!(evaluate(&Lines(&since), "GET", 200, &validators(&[("Date", &sent)]), at(0)), Proceed);
+}
+
+#[test]
 fn conditions_count_for_successful_reads_only() {
     let stored = validators(&[("ETag", "\"a\"")]);
     let lines = Lines(&[("If-None-Match", "\"a\"")]);

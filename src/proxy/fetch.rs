@@ -208,7 +208,7 @@ impl Fetch {
         let reader = Reader::new(&shared);
         let response = Arc::new(StoredResponse {
             variant: self.variant(&head),
-            validators: Validators::of(&head, HttpDate(now.unix())),
+            validators: Validators::of(&head, HttpDate(now.unix())).of_a_pass(),
             head: match self.request.method() {
                 "HEAD" => fields::head_of_head(&head, now),
                 _ => fields::kept_head(&head, now),
