@@ -180,12 +180,31 @@ fn for_each_directive(fields: &dyn Fields, each: &mut dyn FnMut(Directive<'_>)) 
     fields.for_each(&mut |name, value| {
         if name.eq_ignore_ascii_case(b"cache-control") {
             has_cache_control = true;
-            members(value).filter_map(Directive::parse).for_each(&mut *each);
+            members(value).for_each(|member| read_member(member, each));
         } else if name.eq_ignore_ascii_case(b"pragma") {
             has_pragma |= members(value).any(|member| member.eq_ignore_ascii_case(b"no-cache"));
         }
     });
     has_pragma && !has_cache_control
+}
+
+/// Reads one member. In one that is broken, what looks like a restriction counts wherever it stands: `public; no-store`
+/// was not meant to be stored.
+fn read_member(member: &[u8], each: &mut dyn FnMut(Directive<'_>)) {
+    let directive = Directive::parse(member);
+    if !directive.as_ref().is_some_and(|directive| !matches!(directive.argument, Argument::Broken)) {
+        let pieces = member.split(|&byte| !is_token_byte(byte));
+        pieces
+            .filter(|piece| is_restriction(piece))
+            .for_each(|name| each(Directive { name, argument: Argument::Missing }));
+    }
+    if let Some(directive) = directive {
+        each(directive);
+    }
+}
+
+fn is_restriction(name: &[u8]) -> bool {
+    RESTRICTIONS.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
 }
 
 /// All lines of a field as one (RFC 9110 §5.3).
@@ -208,6 +227,7 @@ fn keep_least(kept: &mut Option<u32>, seconds: u32) {
 
 /// The fields addressed to us, the nearest first (the target list of RFC 9213 §2.2).
 const TARGETS: [&str; 2] = ["Millpond-Cache-Control", "CDN-Cache-Control"];
+const RESTRICTIONS: [&str; 5] = ["no-store", "no-cache", "private", "must-revalidate", "proxy-revalidate"];
 const LIFETIMES: [&str; 4] = ["max-age", "s-maxage", "stale-while-revalidate", "stale-if-error"];
 
 #[cfg(test)]
@@ -263,6 +283,15 @@ mod tests {
         assert!(response(&["no-cache = a"]).no_cache);
         assert!(response(&["must-revalidate,proxy-revalidate"]).proxy_revalidate);
         assert!(!response(&["ext=\"no-store, private\""]).no_store);
+        for junk in
+            ["public; no-store", "max-age=9 no-store", ";No-Store", "\"x\" no-store", "a=b=no-store", "=no-store"]
+        {
+            assert!(response(&["max-age=600", junk]).no_store, "{junk}");
+            assert!(!response(&[junk]).public, "{junk}");
+        }
+        assert!(response(&["max-age=600;private"]).private);
+        assert!(!response(&["x-no-store, no-store-x, ext=no-store, a;no-stored"]).no_store);
+        assert_eq!(response(&["public; max-age=600"]).max_age, None);
     }
 
     #[test]
