@@ -123,6 +123,7 @@ fn hop_by_hop_and_listed_fields_go_no_further_in_either_direction() {
             "X-Outer: kept",
             "Keep-Alive: timeout=5",
             "Proxy-Authenticate: Basic",
+            "Proxy-Authentication-Info: x",
             "Upgrade: h2c",
             "Trailer: x",
         ];
@@ -144,7 +145,15 @@ fn hop_by_hop_and_listed_fields_go_no_further_in_either_direction() {
     for _ in 0..2 {
         let response = pop.get_with("/x", &asked);
         assert_eq!((response.status, response.text().as_str()), (200, "hello"));
-        for gone in ["x-inner", "keep-alive", "proxy-authenticate", "upgrade", "trailer", "connection"] {
+        for gone in [
+            "x-inner",
+            "keep-alive",
+            "proxy-authenticate",
+            "proxy-authentication-info",
+            "upgrade",
+            "trailer",
+            "connection",
+        ] {
             assert_eq!(response.field(gone), None, "{gone}");
         }
         assert_eq!((response.field("x-outer"), response.field("cache-control")), (Some("kept"), Some("max-age=600")));

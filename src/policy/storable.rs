@@ -277,7 +277,8 @@ mod tests {
         let (fresh, here) = (("Cache-Control", "max-age=600"), ("Content-Location", "/x?y"));
         let post = RequestFacts { method: "POST", ..GET };
         let soon = date(60);
-        let rows: [(&str, u16, &[(&str, &str)], Result<u32, Why>); 14] = [
+        type Row<'a> = (&'a str, u16, &'a [(&'a str, &'a str)], Result<u32, Why>);
+        let rows: [Row<'_>; 14] = [
             ("POST", 200, &[fresh, here], Ok(600)),
             ("POST", 200, &[fresh, ("content-location", "http://A.test/x?y")], Ok(600)),
             ("POST", 200, &[("Expires", &soon), here], Ok(60)),

@@ -80,7 +80,8 @@ fn without_validators_only_the_star_matches() {
 fn without_last_modified_the_date_or_the_arrival_is_compared() {
     use Precondition::*;
     let (older, sent, newer) = (date(-30), date(-20), date(-10));
-    let rows: [(&[(&str, &str)], &str, Precondition); 8] = [
+    type Row<'a> = (&'a [(&'a str, &'a str)], &'a str, Precondition);
+    let rows: [Row<'_>; 8] = [
         (&[("Date", &sent)], &newer, NotModified),
         (&[("Date", &sent)], &sent, NotModified),
         (&[("Date", &sent)], &older, Proceed),
