@@ -17,7 +17,7 @@ fn storable_origin() -> Origin {
 
 #[test]
 fn unsafe_methods_reach_the_origin_and_invalidate_what_is_stored() {
-    for method in ["POST", "PUT", "DELETE", "PATCH"] {
+    for method in ["POST", "PUT", "DELETE", "PATCH", "M-SEARCH", "get"] {
         let origin = Origin::plain(|request| match (request.method.as_str(), request.target.as_str()) {
             ("GET", _) => Reply::response("200 OK", &[FRESH], "stored"),
             (_, "/refused") => Reply::response("403 Forbidden", &[], "no"),
@@ -38,6 +38,41 @@ fn unsafe_methods_reach_the_origin_and_invalidate_what_is_stored() {
         }
         let seen = &origin.requests()[1];
         assert_eq!((seen.method.as_str(), seen.body.as_slice()), (method, b"abc".as_slice()));
+    }
+}
+
+#[test]
+fn what_an_unsafe_answer_names_on_its_own_origin_is_invalid_too() {
+    let names = ["Location", "Content-Location"];
+    let rows = [
+        ("/named", true),
+        ("../named", true),
+        ("//a.test/named", true),
+        ("http://A.test:80/x/../named", true),
+        ("http://a.test:8080/named", false),
+        ("https://a.test/named", false),
+        ("http://b.test/named", false),
+    ];
+    for (name, (reference, is_invalid)) in names.iter().flat_map(|name| rows.map(|row| (*name, row))) {
+        let origin = Origin::plain(move |request| match request.method.as_str() {
+            "GET" => Reply::response("200 OK", &[FRESH], "stored"),
+            _ => Reply::response("201 Created", &[&format!("{name}: {reference}")], ""),
+        });
+        let pop = Pop::of(&origin);
+        pop.get("/named");
+        assert_eq!(pop.ask("FROB", "/list/x?y", &["Content-Length: 0"]).field(name), Some(reference));
+        assert_eq!(is_hit(&pop.get("/named")), !is_invalid, "{name}: {reference}");
+    }
+}
+
+#[test]
+fn safe_methods_invalidate_nothing() {
+    let origin = storable_origin();
+    let pop = Pop::of(&origin);
+    pop.get("/x");
+    for method in ["OPTIONS", "PROPFIND", "SEARCH"] {
+        pop.ask(method, "/x", &[]);
+        assert!(is_hit(&pop.get("/x")), "{method}");
     }
 }
 
@@ -88,6 +123,7 @@ fn hop_by_hop_and_listed_fields_go_no_further_in_either_direction() {
             "X-Outer: kept",
             "Keep-Alive: timeout=5",
             "Proxy-Authenticate: Basic",
+            "Proxy-Authentication-Info: x",
             "Upgrade: h2c",
             "Trailer: x",
         ];
@@ -109,7 +145,15 @@ fn hop_by_hop_and_listed_fields_go_no_further_in_either_direction() {
     for _ in 0..2 {
         let response = pop.get_with("/x", &asked);
         assert_eq!((response.status, response.text().as_str()), (200, "hello"));
-        for gone in ["x-inner", "keep-alive", "proxy-authenticate", "upgrade", "trailer", "connection"] {
+        for gone in [
+            "x-inner",
+            "keep-alive",
+            "proxy-authenticate",
+            "proxy-authentication-info",
+            "upgrade",
+            "trailer",
+            "connection",
+        ] {
             assert_eq!(response.field(gone), None, "{gone}");
         }
         assert_eq!((response.field("x-outer"), response.field("cache-control")), (Some("kept"), Some("max-age=600")));

@@ -9,7 +9,7 @@ use super::head::Version;
 /// More names than this in the Connection lines of one message are refused by the parsers.
 pub(super) const MAX_OPTIONS: usize = 64;
 
-/// Is the field one of those that every proxy removes (RFC 9110 §7.6.1)? The proxy writes its own where it needs them.
+/// Is the field one of those that every proxy removes (RFC 9110 §7.6.1, RFC 9111 §3.1)? The proxy writes its own where it needs them.
 pub fn is_hop_by_hop(name: &str) -> bool {
     HOP_BY_HOP.iter().any(|known| known.eq_ignore_ascii_case(name))
 }
@@ -80,10 +80,11 @@ fn is_protected(name: &[u8]) -> bool {
         || PROTECTED_PREFIXES.iter().any(has_prefix)
 }
 
-const HOP_BY_HOP: [&str; 9] = [
+const HOP_BY_HOP: [&str; 10] = [
     "Connection",
     "Keep-Alive",
     "Proxy-Authenticate",
+    "Proxy-Authentication-Info",
     "Proxy-Authorization",
     "Proxy-Connection",
     "TE",
@@ -93,7 +94,7 @@ const HOP_BY_HOP: [&str; 9] = [
 ];
 
 /// Fields whose loss would change where a message goes, how long it is, what it means, or who may store or see it.
-const PROTECTED: [&str; 28] = [
+const PROTECTED: [&str; 29] = [
     "Accept-Ranges",
     "Age",
     "Authorization",
@@ -113,6 +114,7 @@ const PROTECTED: [&str; 28] = [
     "Host",
     "Last-Modified",
     "Location",
+    "Millpond-Cache-Control",
     "Pragma",
     "Range",
     "Set-Cookie",

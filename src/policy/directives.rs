@@ -1,4 +1,5 @@
-//! Cache-Control (RFC 9111 §5.2) and Pragma (§5.4) as values. Reads; decides nothing.
+//! Cache-Control (RFC 9111 §5.2), what takes its place when it is addressed to us (RFC 9213), and Pragma (§5.4) as
+//! values. Reads; decides nothing.
 //!
 //! Where the text leaves a doubt, the reading that stores less and reuses less wins: of two equal directives the more
 //! restrictive counts, a restriction with a malformed argument counts, a permission with one does not, a lifetime that
@@ -7,6 +8,7 @@
 
 use super::Fields;
 use super::list::{MAX_SECONDS, delta_seconds, is_token_byte, members, quoted_length};
+use super::structured::{Value, dictionary};
 
 /// The directives of a response that concern a shared cache; seconds are delta-seconds, at most 2^31.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,15 +27,41 @@ pub struct ResponseDirectives {
     pub stale_while_revalidate: Option<u32>,
     /// RFC 5861 §4
     pub stale_if_error: Option<u32>,
+    /// They come from a targeted field (RFC 9213 §2.2): Cache-Control and Expires say nothing.
+    pub is_targeted: bool,
 }
 
 impl ResponseDirectives {
-    /// Reads all Cache-Control lines; without any, `Pragma: no-cache` counts as `no-cache`.
+    /// Reads the first targeted field that is valid and not empty (RFC 9213 §2.2); where there is none, all
+    /// Cache-Control lines; without any, `Pragma: no-cache` counts as `no-cache`.
     pub fn parse(fields: &dyn Fields) -> ResponseDirectives {
+        let targeted = TARGETS.iter().find_map(|target| ResponseDirectives::targeted(fields, target));
+        if let Some(found) = targeted {
+            return found;
+        }
         let mut found = ResponseDirectives::default();
         let has_pragma = for_each_directive(fields, &mut |directive| found.add(directive));
         found.no_cache |= has_pragma;
         found
+    }
+
+    /// The directives of one targeted field (RFC 9213 §2.1). A lifetime that is no Integer makes the field invalid: it
+    /// is not to be coerced into one.
+    fn targeted(fields: &dyn Fields, target: &str) -> Option<ResponseDirectives> {
+        let line = joined(fields, target)?;
+        let members = dictionary(&line).filter(|members| !members.is_empty())?;
+        let mut found = ResponseDirectives { is_targeted: true, ..ResponseDirectives::default() };
+        for (name, value) in members {
+            let argument = match value {
+                Value::Integer(digits) => Argument::Given(digits),
+                _ if LIFETIMES.iter().any(|lifetime| name == lifetime.as_bytes()) => return None,
+                Value::False => continue,
+                Value::True => Argument::Missing,
+                Value::Other => Argument::Broken,
+            };
+            found.add(Directive { name, argument });
+        }
+        Some(found)
     }
 
     fn add(&mut self, directive: Directive<'_>) {
@@ -152,7 +180,7 @@ fn for_each_directive(fields: &dyn Fields, each: &mut dyn FnMut(Directive<'_>)) 
     fields.for_each(&mut |name, value| {
         if name.eq_ignore_ascii_case(b"cache-control") {
             has_cache_control = true;
-            members(value).filter_map(Directive::parse).for_each(&mut *each);
+            members(value).for_each(|member| read_member(member, each));
         } else if name.eq_ignore_ascii_case(b"pragma") {
             has_pragma |= members(value).any(|member| member.eq_ignore_ascii_case(b"no-cache"));
         }
@@ -160,9 +188,47 @@ fn for_each_directive(fields: &dyn Fields, each: &mut dyn FnMut(Directive<'_>)) 
     has_pragma && !has_cache_control
 }
 
+/// Reads one member. In one that is broken, what looks like a restriction counts wherever it stands: `public; no-store`
+/// was not meant to be stored.
+fn read_member(member: &[u8], each: &mut dyn FnMut(Directive<'_>)) {
+    let directive = Directive::parse(member);
+    if !directive.as_ref().is_some_and(|directive| !matches!(directive.argument, Argument::Broken)) {
+        let pieces = member.split(|&byte| !is_token_byte(byte));
+        pieces
+            .filter(|piece| is_restriction(piece))
+            .for_each(|name| each(Directive { name, argument: Argument::Missing }));
+    }
+    if let Some(directive) = directive {
+        each(directive);
+    }
+}
+
+fn is_restriction(name: &[u8]) -> bool {
+    RESTRICTIONS.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
+}
+
+/// All lines of a field as one (RFC 9110 §5.3).
+fn joined(fields: &dyn Fields, wanted: &str) -> Option<Vec<u8>> {
+    let mut line: Option<Vec<u8>> = None;
+    fields.for_each(&mut |name, value| {
+        if name.eq_ignore_ascii_case(wanted.as_bytes()) {
+            match &mut line {
+                Some(line) => line.extend([b", ", value].concat()),
+                None => line = Some(value.to_vec()),
+            }
+        }
+    });
+    line
+}
+
 fn keep_least(kept: &mut Option<u32>, seconds: u32) {
     *kept = Some(kept.map_or(seconds, |least| least.min(seconds)));
 }
+
+/// The fields addressed to us, the nearest first (the target list of RFC 9213 §2.2).
+const TARGETS: [&str; 2] = ["Millpond-Cache-Control", "CDN-Cache-Control"];
+const RESTRICTIONS: [&str; 5] = ["no-store", "no-cache", "private", "must-revalidate", "proxy-revalidate"];
+const LIFETIMES: [&str; 4] = ["max-age", "s-maxage", "stale-while-revalidate", "stale-if-error"];
 
 #[cfg(test)]
 mod tests {
@@ -217,6 +283,15 @@ mod tests {
         assert!(response(&["no-cache = a"]).no_cache);
         assert!(response(&["must-revalidate,proxy-revalidate"]).proxy_revalidate);
         assert!(!response(&["ext=\"no-store, private\""]).no_store);
+        for junk in
+            ["public; no-store", "max-age=9 no-store", ";No-Store", "\"x\" no-store", "a=b=no-store", "=no-store"]
+        {
+            assert!(response(&["max-age=600", junk]).no_store, "{junk}");
+            assert!(!response(&[junk]).public, "{junk}");
+        }
+        assert!(response(&["max-age=600;private"]).private);
+        assert!(!response(&["x-no-store, no-store-x, ext=no-store, a;no-stored"]).no_store);
+        assert_eq!(response(&["public; max-age=600"]).max_age, None);
     }
 
     #[test]
@@ -234,6 +309,50 @@ mod tests {
         assert!(!RequestDirectives::parse(&Lines(&[("pragma", "unknown")])).no_cache);
         let both = [("Pragma", "no-cache"), ("Cache-Control", "max-age=1")];
         assert!(!RequestDirectives::parse(&Lines(&both)).no_cache);
+    }
+
+    #[test]
+    fn the_first_valid_targeted_field_counts_alone() {
+        let (cdn, own) = ("CDN-Cache-Control", "millpond-cache-control");
+        let targeted = ResponseDirectives { is_targeted: true, ..ResponseDirectives::default() };
+        let plain = ResponseDirectives { no_store: true, ..ResponseDirectives::default() };
+        let aged = |seconds| ResponseDirectives { max_age: Some(seconds), ..targeted };
+        let rows: [(&[(&str, &str)], ResponseDirectives); 25] = [
+            (&[(cdn, "max-age=60")], aged(60)),
+            (&[(cdn, "max-age=99999999999")], aged(MAX_SECONDS)),
+            (&[(cdn, "max-age=-1")], aged(0)),
+            (&[(cdn, "max-age=60;x=1, ext=(a b), s=\"no-store\"")], aged(60)),
+            (&[(cdn, "max-age=60, max-age=90")], aged(90)),
+            (&[(cdn, "max-age=60"), (cdn, "max-age=90")], aged(90)),
+            (&[(cdn, "none")], targeted),
+            (&[(cdn, "no-store=?0, public=?0")], targeted),
+            (&[(cdn, "no-store")], ResponseDirectives { no_store: true, ..targeted }),
+            (&[(cdn, "private=\"set-cookie\"")], ResponseDirectives { private: true, ..targeted }),
+            (&[(cdn, "no-cache=1, public=\"x\"")], ResponseDirectives { no_cache: true, ..targeted }),
+            (
+                &[(cdn, "public"), (cdn, "s-maxage=9")],
+                ResponseDirectives { public: true, s_maxage: Some(9), ..targeted },
+            ),
+            (&[(own, "max-age=5"), (cdn, "max-age=60")], aged(5)),
+            (&[(cdn, "max-age=60"), (own, "max-age=5")], aged(5)),
+            (&[(own, "max-age="), (cdn, "max-age=60")], aged(60)),
+            (&[(own, ""), (cdn, "max-age=60")], aged(60)),
+            (&[(cdn, "")], plain),
+            (&[(cdn, "max-age=60, &&&&&")], plain),
+            (&[(cdn, "MaX-aGe=60")], plain),
+            (&[(cdn, "max-age =60")], plain),
+            (&[(cdn, "max-age=\"60\"")], plain),
+            (&[(cdn, "max-age=60.5")], plain),
+            (&[(cdn, "max-age")], plain),
+            (&[(cdn, "max-age=60"), (cdn, "")], plain),
+            (&[("Surrogate-Control", "max-age=60")], plain),
+        ];
+        for (lines, expected) in rows {
+            let with_rest = [lines, &[("Cache-Control", "no-store"), ("Pragma", "no-cache")]].concat();
+            assert_eq!(ResponseDirectives::parse(&Lines(&with_rest)), expected, "{lines:?}");
+        }
+        let pragma = [("Pragma", "no-cache"), (cdn, "max-age=60")];
+        assert_eq!(ResponseDirectives::parse(&Lines(&pragma)), aged(60));
     }
 
     #[test]
@@ -261,6 +380,7 @@ mod tests {
         ) {
             for value in [&any[..], near.as_bytes()] {
                 ResponseDirectives::parse(&Line("Cache-Control", value));
+                ResponseDirectives::parse(&Line("CDN-Cache-Control", value));
                 RequestDirectives::parse(&Line("Cache-Control", value));
             }
         }

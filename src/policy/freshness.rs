@@ -109,6 +109,11 @@ impl Freshness {
         self.source
     }
 
+    /// The response itself says how long it is fresh (RFC 9111 §4.2.1).
+    pub fn is_explicit(&self) -> bool {
+        !matches!(self.source, Source::Heuristic | Source::None)
+    }
+
     /// Every use needs a validation (`no-cache`, RFC 9111 §5.2.2.4).
     pub fn is_no_cache(&self) -> bool {
         self.flags & NO_CACHE != 0
@@ -189,7 +194,7 @@ fn lifetime(status: u16, directives: &ResponseDirectives, dates: &Dates, respons
         (seconds, Source::SMaxAge)
     } else if let Some(seconds) = directives.max_age {
         (seconds, Source::MaxAge)
-    } else if let Some(expires) = dates.expires {
+    } else if let Some(expires) = dates.expires.filter(|_| !directives.is_targeted) {
         (expires.map_or(0, |expires| seconds_between(date, expires)), Source::Expires)
     } else if let Some(modified) = dates.last_modified.filter(|_| is_heuristically_cacheable(status, directives)) {
         let since = seconds_between(modified, date.min(response.date()));

@@ -7,11 +7,14 @@
 pub mod directives;
 pub mod freshen;
 pub mod freshness;
+pub mod invalidate;
 pub mod key;
 mod list;
 pub mod range;
 pub mod reuse;
+pub mod select;
 pub mod storable;
+mod structured;
 pub mod validator;
 pub mod variant;
 mod why;

@@ -4,7 +4,8 @@
 //! errors, and answers to conditions are not stored on the strength of what the RFC merely allows. Does not know sizes.
 
 use super::directives::{RequestDirectives, ResponseDirectives};
-use super::freshness::{Freshness, Source, Times};
+use super::freshness::{Freshness, Times};
+use super::invalidate::Target;
 use super::validator::Validators;
 use super::variant::Vary;
 use super::{Fields, Rules, Why};
@@ -42,9 +43,8 @@ pub fn storable(
         return Storable::No(why);
     }
     let freshness = Freshness::of(status, &directives, response, times);
-    let is_explicit = !matches!(freshness.source(), Source::Heuristic | Source::None);
     let freshness = match is_error(status) {
-        true if !is_explicit => return Storable::No(Why::NoFreshness),
+        true if !freshness.is_explicit() => return Storable::No(Why::NoFreshness),
         true => freshness.capped(ERROR_LIFETIME),
         false => freshness,
     };
@@ -60,6 +60,32 @@ pub fn storable(
         Storable::No(Why::NoCache)
     } else {
         Storable::No(Why::NoFreshness)
+    }
+}
+
+/// Decides for the answer to a POST, which is stored for later GETs where it says explicitly how long it is fresh and that
+/// it is the representation of its own target (RFC 9110 §9.3.3).
+pub fn storable_post(
+    request: &RequestFacts<'_>,
+    target: &Target<'_>,
+    status: u16,
+    response: &dyn Fields,
+    rules: &Rules,
+    times: Times,
+) -> Storable {
+    let mut locations = Vec::new();
+    response.for_each(&mut |name, value| {
+        if name.eq_ignore_ascii_case(b"content-location") {
+            locations.push(target.resolve(value));
+        }
+    });
+    let is_of_target = matches!(&locations[..], [Some(path)] if path == target.path);
+    if request.method != "POST" || status != 200 || !is_of_target {
+        return Storable::No(Why::Method);
+    }
+    match storable(&RequestFacts { method: "GET", ..*request }, status, response, rules, times) {
+        Storable::Yes(freshness) if !freshness.is_explicit() => Storable::No(Why::NoFreshness),
+        verdict => verdict,
     }
 }
 
@@ -171,6 +197,24 @@ mod tests {
     }
 
     #[test]
+    fn what_is_addressed_to_us_counts_in_the_place_of_cache_control() {
+        let request = RequestFacts { has_authorization: true, ..GET };
+        let rows = [
+            ("max-age=600, public", "no-store", Ok(600)),
+            ("no-store", "public, max-age=600", Err(Why::NoStore)),
+            ("private", "public, max-age=600", Err(Why::Private)),
+            ("max-age=600", "public, max-age=600", Err(Why::Authorization)),
+            ("s-maxage=600", "private", Ok(600)),
+            ("public", "max-age=600", Err(Why::NoFreshness)),
+            ("Public", "public, max-age=600", Ok(600)),
+        ];
+        for (targeted, plain, expected) in rows {
+            let lines = [("Cache-Control", plain), ("CDN-Cache-Control", targeted)];
+            assert_eq!(check(&request, 200, &lines, &Rules::default()), expected, "{targeted} | {plain}");
+        }
+    }
+
+    #[test]
     fn a_validator_is_worth_storing_without_freshness() {
         let day_ago = date(-86_400);
         let rows: [Row<'_>; 6] = [
@@ -224,6 +268,40 @@ mod tests {
         for method in ["HEAD", "POST", "OPTIONS", "get", "QUERY"] {
             let request = RequestFacts { method, ..GET };
             assert_eq!(check(&request, 200, &[("Cache-Control", "max-age=6")], &Rules::default()), Err(Why::Method));
+        }
+    }
+
+    #[test]
+    fn the_answer_to_a_post_is_stored_where_it_is_its_targets_and_says_for_how_long() {
+        let target = Target { is_https: false, authority: "a.test", path: "/x?y" };
+        let (fresh, here) = (("Cache-Control", "max-age=600"), ("Content-Location", "/x?y"));
+        let post = RequestFacts { method: "POST", ..GET };
+        let soon = date(60);
+        type Row<'a> = (&'a str, u16, &'a [(&'a str, &'a str)], Result<u32, Why>);
+        let rows: [Row<'_>; 14] = [
+            ("POST", 200, &[fresh, here], Ok(600)),
+            ("POST", 200, &[fresh, ("content-location", "http://A.test/x?y")], Ok(600)),
+            ("POST", 200, &[("Expires", &soon), here], Ok(60)),
+            ("POST", 200, &[("CDN-Cache-Control", "max-age=5"), here], Ok(5)),
+            ("POST", 200, &[fresh], Err(Why::Method)),
+            ("POST", 200, &[fresh, ("Content-Location", "/x")], Err(Why::Method)),
+            ("POST", 200, &[fresh, ("Content-Location", "http://b.test/x?y")], Err(Why::Method)),
+            ("POST", 200, &[fresh, here, here], Err(Why::Method)),
+            ("POST", 201, &[fresh, here], Err(Why::Method)),
+            ("PUT", 200, &[fresh, here], Err(Why::Method)),
+            ("POST", 200, &[here, ("ETag", "\"a\"")], Err(Why::NoFreshness)),
+            ("POST", 200, &[here, ("Last-Modified", &date(-86_400))], Err(Why::NoFreshness)),
+            ("POST", 200, &[fresh, here, ("Set-Cookie", "a=b")], Err(Why::SetCookie)),
+            ("POST", 200, &[("Cache-Control", "private, max-age=600"), here], Err(Why::Private)),
+        ];
+        for (method, status, lines, expected) in rows {
+            let facts = RequestFacts { method, ..post };
+            let verdict = storable_post(&facts, &target, status, &Lines(lines), &Rules::default(), TIMES());
+            let found = match verdict {
+                Storable::Yes(freshness) => Ok(freshness.lifetime()),
+                Storable::No(why) => Err(why),
+            };
+            assert_eq!(found, expected, "{method} {status} {lines:?}");
         }
     }
 

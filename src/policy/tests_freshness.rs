@@ -19,7 +19,7 @@ fn the_lifetime_has_one_source() {
     let (now, soon, past, day_ago, year_ago) = (date(0), date(60), date(-60), date(-86_400), date(-31_536_000));
     let last_modified = ("Last-Modified", day_ago.as_str());
     type Row<'a> = (u16, &'a [(&'a str, &'a str)], (u32, Source));
-    let rows: [Row<'_>; 23] = [
+    let rows: [Row<'_>; 26] = [
         (200, &[("Cache-Control", "max-age=5, s-maxage=9"), ("Expires", &soon)], (9, Source::SMaxAge)),
         (200, &[("Cache-Control", "max-age=5"), ("Expires", &past)], (5, Source::MaxAge)),
         (200, &[("Cache-Control", "max-age=0"), ("Expires", &soon)], (0, Source::MaxAge)),
@@ -32,6 +32,9 @@ fn the_lifetime_has_one_source() {
         (200, &[("Expires", "0"), last_modified], (0, Source::Expires)),
         (200, &[("Expires", &soon), ("Expires", &soon)], (0, Source::Expires)),
         (200, &[("Expires", "Thu, 01 Jan 9999 00:00:00 GMT")], (MAX_SECONDS, Source::Expires)),
+        (200, &[("CDN-Cache-Control", "max-age=5"), ("Expires", &past)], (5, Source::MaxAge)),
+        (200, &[("CDN-Cache-Control", "public"), ("Expires", &soon)], (0, Source::None)),
+        (200, &[("CDN-Cache-Control", ""), ("Expires", &soon)], (60, Source::Expires)),
         (200, &[last_modified], (8640, Source::Heuristic)),
         (200, &[last_modified, ("Date", &past)], (8634, Source::Heuristic)),
         (200, &[("Last-Modified", &year_ago)], (86_400, Source::Heuristic)),

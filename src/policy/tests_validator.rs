@@ -77,6 +77,31 @@ fn without_validators_only_the_star_matches() {
 }
 
 #[test]
+fn without_last_modified_the_date_or_the_arrival_is_compared() {
+    use Precondition::*;
+    let (older, sent, newer) = (date(-30), date(-20), date(-10));
+    type Row<'a> = (&'a [(&'a str, &'a str)], &'a str, Precondition);
+    let rows: [Row<'_>; 8] = [
+        (&[("Date", &sent)], &newer, NotModified),
+        (&[("Date", &sent)], &sent, NotModified),
+        (&[("Date", &sent)], &older, Proceed),
+        (&[], &newer, Proceed),
+        (&[], &date(0), NotModified),
+        (&[("Date", "then")], &newer, Proceed),
+        (&[("Date", &sent), ("Last-Modified", &older)], &older, NotModified),
+        (&[("Date", &older), ("Last-Modified", &newer)], &sent, Proceed),
+    ];
+    for (lines, since, expected) in rows {
+        let request = [("If-Modified-Since", since)];
+        assert_eq!(evaluate(&Lines(&request), "GET", 200, &validators(lines), at(0)), expected, "{lines:?} {since}");
+    }
+    let passed = validators(&[("Date", &sent)]).of_a_pass();
+    assert_eq!(evaluate(&Lines(&[("If-Modified-Since", &newer)]), "GET", 200, &passed, at(0)), Proceed);
+    let since = [("If-Unmodified-Since", older.as_str())];
+    assert_eq!(evaluate(&Lines(&since), "GET", 200, &validators(&[("Date", &sent)]), at(0)), Proceed);
+}
+
+#[test]
 fn conditions_count_for_successful_reads_only() {
     let stored = validators(&[("ETag", "\"a\"")]);
     let lines = Lines(&[("If-None-Match", "\"a\"")]);
@@ -131,6 +156,43 @@ fn a_304_freshens_only_the_response_it_names() {
     ];
     for (lines, expected) in rows {
         assert_eq!(stored.is_freshened_by(&validators(lines)), expected, "{lines:?}");
+    }
+}
+
+#[test]
+fn the_answer_to_a_head_agrees_when_all_its_validators_are_ours() {
+    let (same, newer) = (date(-60), date(-30));
+    let (both, none) = ([("ETag", "\"a\""), ("Last-Modified", same.as_str())], []);
+    type Row<'a> = (&'a [(&'a str, &'a str)], &'a [(&'a str, &'a str)], bool);
+    let rows: [Row<'_>; 9] = [
+        (&both, &none, true),
+        (&both, &both, true),
+        (&both, &both[..1], true),
+        (&both, &[("ETag", "W/\"a\"")], true),
+        (&both, &[("ETag", "\"b\"")], false),
+        (&both, &[("ETag", "\"a\""), ("Last-Modified", &newer)], false),
+        (&both[..1], &both, false),
+        (&none, &both[..1], false),
+        (&none, &none, true),
+    ];
+    for (stored, head, expected) in rows {
+        assert_eq!(validators(stored).agree_with(&validators(head)), expected, "{stored:?} {head:?}");
+    }
+}
+
+#[test]
+fn a_304_chooses_by_a_strong_tag_only() {
+    type Row<'a> = (&'a [(&'a str, &'a str)], &'a [(&'a str, &'a str)], bool);
+    let rows: [Row<'_>; 6] = [
+        (&[("ETag", "\"a\"")], &[("ETag", "\"a\"")], true),
+        (&[("ETag", "\"a\"")], &[("ETag", "\"b\"")], false),
+        (&[("ETag", "\"a\"")], &[("ETag", "W/\"a\"")], false),
+        (&[("ETag", "W/\"a\"")], &[("ETag", "W/\"a\"")], false),
+        (&[("ETag", "\"a\"")], &[], false),
+        (&[], &[], false),
+    ];
+    for (stored, update, expected) in rows {
+        assert_eq!(validators(stored).are_chosen_by(&validators(update)), expected, "{stored:?} {update:?}");
     }
 }
 

@@ -13,12 +13,15 @@ pub struct Validators {
     /// As sent, weak or strong; kept even where it is malformed, for the origin may know it again.
     etag: Option<Box<[u8]>>,
     last_modified: Option<HttpDate>,
+    /// What a client's If-Modified-Since is compared with where there is no Last-Modified (RFC 9111 §4.3.2): the Date,
+    /// or else the time of arrival.
+    stored_since: Option<HttpDate>,
     /// The date is a strong validator (RFC 9110 §8.8.2.2): at least a second older than the response's Date.
     is_date_strong: bool,
 }
 
 impl Validators {
-    /// Reads them from a response's fields; `now` places two-digit years.
+    /// Reads them from the fields of a response that arrived at `now`.
     pub fn of(fields: &dyn Fields, now: HttpDate) -> Validators {
         let mut found = Validators::default();
         let (mut etags, mut dates, mut sent) = (0_u32, 0_u32, None);
@@ -33,8 +36,14 @@ impl Validators {
                 sent = HttpDate::parse(value, now);
             }
         });
+        found.stored_since = sent.or(Some(now));
         found.is_date_strong = found.last_modified.zip(sent).is_some_and(|(modified, sent)| modified < sent);
         found
+    }
+
+    /// The same of a response that is not stored: a condition by date is the origin's to judge where it says no date.
+    pub fn of_a_pass(self) -> Validators {
+        Validators { stored_since: None, ..self }
     }
 
     /// Nothing to validate with.
@@ -61,6 +70,24 @@ impl Validators {
             (None, Some(date)) => self.last_modified.is_none_or(|ours| ours == date),
             (None, None) => true,
         }
+    }
+
+    /// The ETag, where it is a well-formed strong one.
+    pub fn strong_etag(&self) -> Option<&[u8]> {
+        self.etag.as_deref().filter(|etag| !Tag::parse(etag).is_weak)
+    }
+
+    /// Does a 304 with these validators choose this response among several (RFC 9111 §4.3.4)? Only by its strong ETag.
+    pub fn are_chosen_by(&self, update: &Validators) -> bool {
+        self.strong_etag().is_some_and(|ours| update.strong_etag() == Some(ours))
+    }
+
+    /// Is every validator that the answer to a HEAD has the one we stored (RFC 9111 §4.3.5)?
+    pub fn agree_with(&self, head: &Validators) -> bool {
+        let is_ours =
+            |etag: &[u8]| self.etag.as_ref().is_some_and(|ours| Tag::parse(ours).equals_weakly(&Tag::parse(etag)));
+        head.etag.as_deref().is_none_or(is_ours)
+            && head.last_modified.is_none_or(|date| self.last_modified == Some(date))
     }
 
     /// Does an If-Range value let the Range apply (RFC 9110 §13.1.5)? A tag must match strongly; a date must be ours
@@ -95,13 +122,14 @@ pub fn evaluate(request: &dyn Fields, method: &str, status: u16, stored: &Valida
     }
     let conditions = Conditions::of(request, stored, now.date());
     let is_unmodified = |since: Option<HttpDate>| Some(stored.last_modified? <= since?);
+    let is_unmodified_copy = |since: Option<HttpDate>| Some(stored.last_modified.or(stored.stored_since)? <= since?);
     // A date counts only where there is no tag to compare (§13.1.4).
     let is_intact = conditions.if_match.or_else(|| is_unmodified(conditions.if_unmodified_since));
     if is_intact == Some(false) {
         Precondition::Failed
     } else if let Some(is_matched) = conditions.if_none_match {
         if is_matched { Precondition::NotModified } else { Precondition::Proceed }
-    } else if is_unmodified(conditions.if_modified_since) == Some(true) {
+    } else if is_unmodified_copy(conditions.if_modified_since) == Some(true) {
         Precondition::NotModified
     } else {
         Precondition::Proceed

@@ -1,8 +1,8 @@
 //! Vary and what it selects (RFC 9111 §4.1): which requests a stored response may answer.
 //!
 //! Request fields are compared after the changes that keep their meaning: several lines are joined, and in the list
-//! fields of content negotiation blanks around commas and semicolons and the case of letters do not count. All other
-//! values are compared byte by byte, because their syntax is not known here.
+//! fields of content negotiation blanks around commas and semicolons, the case of letters and the order of members do not
+//! count. All other values are compared byte by byte, because their syntax is not known here.
 
 use super::Fields;
 use super::list::{is_token_byte, members};
@@ -117,29 +117,82 @@ fn is_equal(name: &[u8], stored: Option<&[u8]>, request: &dyn Fields) -> bool {
 
 /// Calls `each` for every byte of the normalised value of a request field; false where there is no such field.
 fn for_each_byte(name: &[u8], request: &dyn Fields, each: &mut dyn FnMut(u8)) -> bool {
-    let (is_list, has_case) = syntax(name);
+    let syntax = syntax(name);
+    if syntax != Syntax::Unordered {
+        return for_each_byte_in_order(name, syntax, request, each);
+    }
+    let mut list = [0; MAX_SORTED_BYTES];
+    let mut length = 0_usize;
+    let is_present = for_each_byte_in_order(name, syntax, request, &mut |byte| {
+        if let Some(place) = list.get_mut(length) {
+            *place = byte;
+        }
+        length = length.saturating_add(1);
+    });
+    let mut members: [&[u8]; MAX_SORTED] = [&[]; MAX_SORTED];
+    let Some(members) = list.get(..length).and_then(|list| sorted(list, &mut members)) else {
+        // Too long to be sorted: its order counts.
+        return for_each_byte_in_order(name, syntax, request, each);
+    };
+    for (index, member) in members.iter().enumerate() {
+        if index > 0 {
+            each(b',');
+        }
+        member.iter().for_each(|&byte| each(byte));
+    }
+    is_present
+}
+
+/// The members of a list in their one order; `None` where there are too many, or commas may stand in quotes.
+fn sorted<'m, 'l>(list: &'l [u8], room: &'m mut [&'l [u8]; MAX_SORTED]) -> Option<&'m [&'l [u8]]> {
+    if list.contains(&b'"') {
+        return None;
+    }
+    let mut count = 0;
+    for member in list.split(|&byte| byte == b',').filter(|member| !member.is_empty()) {
+        *room.get_mut(count)? = member;
+        count += 1;
+    }
+    let members = room.get_mut(..count)?;
+    members.sort_unstable();
+    Some(members)
+}
+
+fn for_each_byte_in_order(name: &[u8], syntax: Syntax, request: &dyn Fields, each: &mut dyn FnMut(u8)) -> bool {
     let mut is_present = false;
     request.for_each(&mut |field, value| {
         if field.eq_ignore_ascii_case(name) {
             if std::mem::replace(&mut is_present, true) {
                 // RFC 9110 §5.2: lines of one name are joined by a comma and a blank.
-                (if is_list { &b","[..] } else { b", " }).iter().for_each(|&byte| each(byte));
+                (if syntax == Syntax::Opaque { &b", "[..] } else { b"," }).iter().for_each(|&byte| each(byte));
             }
-            match is_list {
-                true => for_each_list_byte(value, has_case, each),
-                false => value.iter().for_each(|&byte| each(byte)),
+            match syntax {
+                Syntax::Opaque => value.iter().for_each(|&byte| each(byte)),
+                Syntax::List => for_each_list_byte(value, true, each),
+                Syntax::Unordered => for_each_list_byte(value, false, each),
             }
         }
     });
     is_present
 }
 
-/// Whether the field is a list with parameters, and whether the case of its letters counts (RFC 9110 §12.5.1 to §12.5.4).
-fn syntax(name: &[u8]) -> (bool, bool) {
+/// What of a field's value carries meaning.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Syntax {
+    /// Every byte.
+    Opaque,
+    /// A list with parameters, whose values may have case.
+    List,
+    /// A list without case, whose order says nothing: weights do.
+    Unordered,
+}
+
+/// RFC 9110 §12.5.1 to §12.5.4
+fn syntax(name: &[u8]) -> Syntax {
     match name {
-        b"accept" => (true, true),
-        b"accept-charset" | b"accept-encoding" | b"accept-language" => (true, false),
-        _ => (false, true),
+        b"accept" => Syntax::List,
+        b"accept-charset" | b"accept-encoding" | b"accept-language" => Syntax::Unordered,
+        _ => Syntax::Opaque,
     }
 }
 
@@ -169,6 +222,9 @@ fn for_each_list_byte(value: &[u8], has_case: bool, each: &mut dyn FnMut(u8)) {
 /// More names than any honest response has; each costs a walk over the request's fields.
 const MAX_NAMES: usize = 32;
 const ABSENT: u32 = u32::MAX;
+/// Lists within these bounds are sorted on the stack; browsers stay far below them.
+const MAX_SORTED_BYTES: usize = 512;
+const MAX_SORTED: usize = 32;
 
 #[cfg(test)]
 mod tests {
@@ -213,7 +269,7 @@ mod tests {
     #[test]
     fn requests_are_told_apart_by_the_named_fields() {
         #[rustfmt::skip]
-        let rows: [(&str, Rows, Rows, bool); 23] = [
+        let rows: [(&str, Rows, Rows, bool); 29] = [
             ("Foo", &[("Foo", "1")], &[("fOO", "1")], true),
             ("Foo", &[("Foo", "1")], &[("Foo", "2")], false),
             ("Foo", &[("Foo", "1")], &[("Foo", "11")], false),
@@ -232,7 +288,13 @@ mod tests {
             ("Accept-Encoding", &[("Accept-Encoding", "gzip, br")], &[("Accept-Encoding", "gzip"), ("Accept-Encoding", "br")], true),
             ("Accept-Encoding", &[("Accept-Encoding", "gzip")], &[("Accept-Encoding", "gz ip")], false),
             ("Accept-Language", &[("Accept-Language", "en  , de\t")], &[("Accept-Language", "EN,DE")], true),
-            ("Accept-Language", &[("Accept-Language", "en, de")], &[("Accept-Language", "de, en")], false),
+            ("Accept-Language", &[("Accept-Language", "en, de")], &[("Accept-Language", "de,, EN")], true),
+            ("Accept-Language", &[("Accept-Language", "en, de")], &[("Accept-Language", "de"), ("Accept-Language", "en")], true),
+            ("Accept-Language", &[("Accept-Language", "en, de;q=0.5")], &[("Accept-Language", "de, en;q=0.5")], false),
+            ("Accept-Language", &[("Accept-Language", "en, de")], &[("Accept-Language", "en, de, en")], false),
+            ("Accept-Language", &[("Accept-Language", "")], &[], false),
+            ("Accept-Encoding", &[("Accept-Encoding", "br, \"a,b\"")], &[("Accept-Encoding", "\"a,b\", br")], false),
+            ("Accept", &[("Accept", "a/b, c/d")], &[("Accept", "c/d, a/b")], false),
             ("Accept", &[("Accept", "text/html; a=\"x, Y\"")], &[("Accept", "text/html;a=\"x, Y\"")], true),
             ("Accept", &[("Accept", "text/html;a=\"x, Y\"")], &[("Accept", "text/html;a=\"x,Y\"")], false),
             ("Accept", &[("Accept", "a;b=\"\\\" ,\"")], &[("Accept", "a;b=\"\\\",\"")], false),
@@ -243,6 +305,19 @@ mod tests {
             let variant = Variant::of(&vary, &Lines(stored)).unwrap();
             assert_eq!(variant.matches(&Lines(request)), expected, "{vary:?} {stored:?} {request:?}");
             assert_eq!(Variant::of(&vary, &Lines(request)).unwrap() == variant, expected || vary == Vary::Any);
+        }
+    }
+
+    #[test]
+    fn a_list_too_long_to_sort_is_compared_in_its_order() {
+        for (count, is_sorted) in [(32, true), (33, false), (120, false)] {
+            let tags: Vec<_> = (0..count).map(|number| format!("t{number}")).collect();
+            let reversed: Vec<_> = tags.iter().rev().cloned().collect();
+            let (one, other) = (tags.join(","), reversed.join(" , "));
+            let vary = Vary::parse(&Lines(&[("Vary", "Accept-Language")]));
+            let variant = Variant::of(&vary, &Lines(&[("Accept-Language", &one)])).unwrap();
+            assert!(variant.matches(&Lines(&[("Accept-Language", &one)])), "{count}");
+            assert_eq!(variant.matches(&Lines(&[("Accept-Language", &other)])), is_sorted, "{count}");
         }
     }
 

@@ -3,7 +3,7 @@
 /// The reason of a decision; its [`word`](Why::word) is the `detail` of `Cache-Status` and a column of the access log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Why {
-    /// Only answers to GET are stored.
+    /// Only answers to GET are stored, and those to POST that RFC 9110 §9.3.3 names.
     Method,
     /// This status is never stored: not final, a part, or the answer to a condition (RFC 9111 §3).
     Status,

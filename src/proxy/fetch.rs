@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Core;
-use super::fields::{self, Purpose};
+use super::fields::{self, Field, Purpose};
 use super::landing::{Arrived, Landing, Trip};
 use super::request::Request;
 use crate::cache::Ticket;
@@ -13,7 +13,6 @@ use crate::http1::{BodyLength, Present};
 use crate::observe::Counter;
 use crate::origin::{FetchError, Fetched, OriginBody, OriginRequest, Upload};
 use crate::policy::directives::{RequestDirectives, ResponseDirectives};
-use crate::policy::freshen::Freshened;
 use crate::policy::freshness::{Freshness, Times};
 use crate::policy::reuse;
 use crate::policy::storable::{RequestFacts, Storable, storable};
@@ -22,7 +21,7 @@ use crate::policy::variant::{Variant, Vary};
 use crate::policy::{Fields, Why};
 use crate::pool::{Full, Job, Share};
 use crate::status::{CacheStatus, Forward, Phase, ProxyError};
-use crate::store::{Body, Plan, Reader, StoredResponse, Writer};
+use crate::store::{Body, Inserted, Plan, Reader, StoredResponse, Writer};
 use crate::time::{HttpDate, Now};
 
 /// What a fetch is for.
@@ -78,18 +77,36 @@ impl Fetch {
     }
 
     fn go(&mut self, waited: Duration) {
-        let asked = self.core.clock.now();
-        let core = self.core.clone();
-        let request = self.request.clone();
-        let site = self.site.clone();
-        let purpose = if matches!(self.goal, Goal::Pass) { Purpose::Pass } else { Purpose::Store };
-        let mut list = fields::to_origin(&request, purpose, &core.identity);
-        if let Goal::Validate(stored) = &self.goal {
-            let conditions = &stored.validators;
-            list.extend(conditions.if_none_match().map(|tag| ("If-None-Match", tag.to_vec().into())));
-            list.extend(conditions.if_modified_since().map(|date| ("If-Modified-Since", date.to_vec().into())));
+        let mut asked = self.core.clock.now();
+        let candidates = self.candidates();
+        let mut result = self.send(&self.conditions(&candidates));
+        let mut confirmed = None;
+        if let Ok(fetched) = &mut result
+            && fetched.head.status == 304
+            && !candidates.is_empty()
+        {
+            confirmed = self.confirmed(&candidates, &fetched.head);
+            if confirmed.is_none() {
+                // The origin means something that we do not have: whoever waits has asked for no 304.
+                let _ = fetched.body.read(&mut [0; 16]);
+                asked = self.core.clock.now();
+                result = self.send(&[]);
+            }
         }
-        let list: Vec<(&str, &[u8])> = list.iter().map(|(name, value)| (*name, value.as_ref())).collect();
+        match (result, confirmed) {
+            (Ok(fetched), Some(stored)) => self.freshened(&stored, fetched, asked, waited),
+            (Ok(fetched), None) => self.arrived(fetched, asked, waited),
+            (Err(error), _) => self.failed(error, waited),
+        }
+    }
+
+    /// One request to the origin, with our own conditions.
+    fn send(&self, conditions: &[Field<'_>]) -> Result<Fetched, FetchError> {
+        let (core, request, site) = (&self.core, &self.request, &self.site);
+        let purpose = if matches!(self.goal, Goal::Pass) { Purpose::Pass } else { Purpose::Store };
+        let list = fields::to_origin(request, purpose, &core.identity);
+        let list = list.iter().chain(conditions);
+        let list: Vec<(&str, &[u8])> = list.map(|(name, value)| (*name, value.as_ref())).collect();
         let upload = request.body.as_ref().map(|body| {
             let body = body.clone();
             Upload { length: body.length(), open: Box::new(move || Ok(Box::new(body.reader()))) }
@@ -102,12 +119,9 @@ impl Fetch {
             fields: &list,
             body: upload,
         };
-        let result = core.origins.send(&site, &origin_request, None);
+        let result = core.origins.send(site, &origin_request, None);
         core.pool.mark(site.number, !result.as_ref().is_err_and(is_silence));
-        match result {
-            Ok(fetched) => self.arrived(fetched, asked, waited),
-            Err(error) => self.failed(error, waited),
-        }
+        result
     }
 
     /// No usable response: stale if it may be, else the cause for all who wait.
@@ -134,23 +148,16 @@ impl Fetch {
         let now = self.core.clock.now();
         let trip = Trip::of(&fetched.report, waited);
         let status = fetched.head.status;
-        if let Goal::Validate(stored) = &self.goal {
-            let stored = stored.clone();
-            let update = Validators::of(&fetched.head, HttpDate(now.unix()));
-            if status == 304 && stored.validators.is_freshened_by(&update) {
-                return self.freshened(&stored, fetched, asked, now, trip);
-            }
-            if status >= 500
-                && let Some(stale) = self.servable_on_5xx(now)
-            {
-                let arrived = stale_arrival(stale, None, trip, self.forward, "origin-5xx");
-                return self.land(Landing::Response(arrived.clone()), Landing::Response(arrived));
-            }
+        if status >= 500
+            && let Some(stale) = self.servable_on_5xx(now)
+        {
+            let arrived = stale_arrival(stale, None, trip, self.forward, "origin-5xx");
+            return self.land(Landing::Response(arrived.clone()), Landing::Response(arrived));
         }
-        self.invalidate(status);
         let times = Times { request: asked, response: now };
+        self.learn(&fetched.head, times);
         let verdict = match (&self.goal, &self.key) {
-            (Goal::Pass, _) | (_, None) => None,
+            (Goal::Pass, _) | (_, None) => self.post_to_store(&fetched.head, times),
             _ => Some(storable(&self.facts(), status, &fetched.head, &self.site.rules, times)),
         };
         let too_large =
@@ -201,7 +208,7 @@ impl Fetch {
         let reader = Reader::new(&shared);
         let response = Arc::new(StoredResponse {
             variant: self.variant(&head),
-            validators: Validators::of(&head, HttpDate(now.unix())),
+            validators: Validators::of(&head, HttpDate(now.unix())).of_a_pass(),
             head: match self.request.method() {
                 "HEAD" => fields::head_of_head(&head, now),
                 _ => fields::kept_head(&head, now),
@@ -225,37 +232,23 @@ impl Fetch {
         self.fill(writer, body, None);
     }
 
-    /// 304: a new head over the same body takes the old one's place (RFC 9111 §4.3.4).
-    fn freshened(&mut self, stored: &Arc<StoredResponse>, fetched: Fetched, asked: Now, now: Now, trip: Trip) {
-        let Fetched { head, mut body, .. } = fetched;
+    /// 304: a new head over the same body takes the old one's place, or stands beside it for the requests that are like
+    /// this one (RFC 9111 §4.3.4).
+    fn freshened(&mut self, stored: &Arc<StoredResponse>, fetched: Fetched, asked: Now, waited: Duration) {
+        let now = self.core.clock.now();
+        let Fetched { head, mut body, report, .. } = fetched;
+        let trip = Trip::of(&report, waited);
         // Nothing follows a 304, but reading to the end is what gives the connection back.
         let _ = body.read(&mut [0; 16]);
         let update = fields::kept_head(&head, now);
-        let merged = Freshened { stored: &stored.head, update: &update };
         let times = Times { request: asked, response: now };
-        let verdict = storable(&self.facts(), stored.head.status(), &merged, &self.site.rules, times);
-        let mut freshness = match verdict {
-            Storable::Yes(freshness) => freshness,
-            // It may not stay, but whoever waits may have it.
-            Storable::No(_) => stored.freshness,
-        };
+        let (refusal, mut response) = self.renewed(stored, &update, times);
         if self.forward == Forward::Request {
-            freshness = freshness.after_forced_validation();
+            response.freshness = response.freshness.after_forced_validation();
         }
-        let response = Arc::new(StoredResponse {
-            variant: self.variant(&merged).or_else(|| stored.variant.clone()),
-            validators: Validators::of(&merged, HttpDate(now.unix())),
-            head: fields::merged_head(stored.head.status(), &merged),
-            freshness,
-            body: stored.body.clone(),
-        });
-        let is_kept = self.key.as_deref().is_some_and(|key| match verdict {
-            Storable::Yes(_) => self.core.cache.store.replace(key, stored, response.clone()),
-            Storable::No(_) => {
-                self.core.cache.store.remove_response(key, stored);
-                false
-            }
-        });
+        let freshness = response.freshness;
+        let response = Arc::new(response);
+        let is_kept = self.key.as_deref().is_some_and(|key| self.keep(key, stored, &response, refusal.is_none()));
         let status = CacheStatus {
             forward: Some(self.forward),
             forward_status: Some(304),
@@ -298,18 +291,21 @@ impl Fetch {
         }
     }
 
-    /// An unsafe method that succeeded makes what is stored for its target invalid (RFC 9111 §4.4).
-    fn invalidate(&self, status: u16) {
-        let is_safe = matches!(self.request.method(), "GET" | "HEAD" | "OPTIONS");
-        if is_safe || !(200..400).contains(&status) {
-            return;
+    /// Puts what a 304 made of `stored` into the store, if it may be there.
+    fn keep(&self, key: &[u8], stored: &Arc<StoredResponse>, response: &Arc<StoredResponse>, may_stay: bool) -> bool {
+        let store = &self.core.cache.store;
+        match (&self.goal, may_stay) {
+            (Goal::Validate(_), true) => store.replace(key, stored, response.clone()),
+            (Goal::Validate(_), false) => {
+                store.remove_response(key, stored);
+                false
+            }
+            (_, true) => store.insert(key, response.clone()) == Inserted::Stored,
+            (_, false) => false,
         }
-        let mut key = Vec::new();
-        super::route::key_of(&mut key, &self.site, self.request.host(), self.request.target(), self.request.is_https);
-        self.core.cache.store.remove(&key);
     }
 
-    fn facts(&self) -> RequestFacts<'_> {
+    pub(super) fn facts(&self) -> RequestFacts<'_> {
         RequestFacts {
             method: self.request.method(),
             has_authorization: self.request.present.has_any(Present::AUTHORIZATION),
@@ -317,7 +313,7 @@ impl Fetch {
         }
     }
 
-    fn variant(&self, response: &dyn Fields) -> Option<Box<Variant>> {
+    pub(super) fn variant(&self, response: &dyn Fields) -> Option<Box<Variant>> {
         Variant::of(&Vary::parse(response), &*self.request).map(Box::new)
     }
 

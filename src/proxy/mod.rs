@@ -11,6 +11,7 @@ mod exchange;
 mod fetch;
 mod fields;
 mod landing;
+mod learn;
 mod note;
 mod outcome;
 mod reason;

@@ -104,6 +104,17 @@ impl Store {
         self.0.shards.with(&key, |shard| shard.contains(&key as &dyn lru::Hashed)).unwrap_or(false)
     }
 
+    /// All that is stored under `key` and may be served, newest first. Marks nothing as used.
+    pub fn variants(&self, key: &[u8]) -> Vec<Arc<StoredResponse>> {
+        let key = self.key(key);
+        let look = |shard: &mut lru::Shard| {
+            let entry = shard.peek(&key as &dyn lru::Hashed)?;
+            let newest_first = entry.responses().iter().rev();
+            Some(newest_first.filter(|response| response.body.may_be_shared()).map(Arc::clone).collect())
+        };
+        self.0.shards.with(&key, look).flatten().unwrap_or_default()
+    }
+
     /// Stores `response` as the newest under `key`, in the place of one with the same variant. A key has at most 64
     /// variants; beyond that its oldest leaves. The body may still be open.
     pub fn insert(&self, key: &[u8], response: Arc<StoredResponse>) -> Inserted {
