@@ -13,6 +13,7 @@ mod fields;
 mod landing;
 mod note;
 mod outcome;
+mod ranged;
 mod reason;
 mod request;
 mod route;
