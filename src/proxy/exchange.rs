@@ -152,6 +152,10 @@ pub fn resume(core: &Arc<Core>, call: Call<'_, Local>, mut exchange: Exchange, w
     let mut desk = Desk::new(core, call);
     loop {
         let landed = exchange.waiting.as_mut().map_or(Poll::Lost, |waiting| waiting.poll(wake));
+        // Asked for after the poll, which left the wake: whatever is told from now on wakes, and nothing is told late.
+        if let Some(waiting) = exchange.waiting.as_mut() {
+            desk.out.append(&mut waiting.told());
+        }
         let step = match landed {
             Poll::Pending => {
                 let until = exchange.until;

@@ -10,6 +10,7 @@ mod error_page;
 mod exchange;
 mod fetch;
 mod fields;
+mod interim;
 mod landing;
 mod note;
 mod outcome;

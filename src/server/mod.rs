@@ -70,7 +70,8 @@ pub struct Call<'a, L> {
     pub now: Now,
     /// Who asks.
     pub peer: &'a Peer,
-    /// Where the handler writes the status line and fields of its answer, without framing fields and blank line.
+    /// Where the handler writes the status line and fields of its answer, without framing fields and blank line. Whole
+    /// interim responses may stand before that; where `resume` goes on to wait, what it wrote leaves at once.
     pub out: &'a mut Vec<u8>,
 }
 
