@@ -145,6 +145,11 @@ impl<T> Ticket<T> {
         self.end(Outcome::Landed { lead: Some(lead), followers });
     }
 
+    /// What tells the lead something while the flight is under way.
+    pub fn messenger(&self) -> Messenger<T> {
+        Messenger { flight: Arc::clone(&self.flight) }
+    }
+
     /// Those who wait, the lead not counted.
     #[cfg(test)]
     pub fn followers(&self) -> usize {
@@ -154,7 +159,7 @@ impl<T> Ticket<T> {
     /// Somebody waits for the outcome, the lead counted.
     pub fn is_awaited(&self) -> bool {
         let state = self.flight.lock();
-        state.followers > 0 || state.has_lead
+        state.followers > 0 || state.lead.is_some()
     }
 
     fn end(&mut self, outcome: Outcome<T>) {
@@ -180,6 +185,29 @@ impl<T> Drop for Ticket<T> {
     }
 }
 
+/// Carries messages of a flight under way to its lead, and to nobody else.
+pub struct Messenger<T> {
+    flight: Arc<Flight<T>>,
+}
+
+impl<T> Messenger<T> {
+    /// Leaves `message` for the lead and wakes it. It is dropped where no lead waits, and beyond 16 messages or 16 KiB in
+    /// all: a message is a courtesy, what counts is the landing.
+    pub fn tell(&self, message: &[u8]) {
+        let mut state = self.flight.lock();
+        let bytes = state.told_bytes.saturating_add(message.len());
+        let Some(place) = state.lead.filter(|_| state.messages < MOST_MESSAGES && bytes <= MOST_TOLD) else { return };
+        state.messages += 1;
+        state.told_bytes = bytes;
+        state.told.extend_from_slice(message);
+        let wake = state.wakes.get_mut(place).and_then(Option::take);
+        drop(state);
+        if let Some(wake) = wake {
+            wake.wake();
+        }
+    }
+}
+
 struct Flight<T>(Mutex<State<T>>);
 
 struct State<T> {
@@ -188,7 +216,12 @@ struct State<T> {
     wakes: Vec<Option<Wake>>,
     free: Vec<usize>,
     followers: usize,
-    has_lead: bool,
+    /// The place of the lead, while it waits.
+    lead: Option<usize>,
+    /// What the lead has not taken yet, and how much it was told in all.
+    told: Vec<u8>,
+    messages: usize,
+    told_bytes: usize,
 }
 
 enum Outcome<T> {
@@ -199,8 +232,16 @@ enum Outcome<T> {
 
 impl<T> Flight<T> {
     fn new() -> Flight<T> {
-        let outcome = Outcome::UnderWay;
-        Flight(Mutex::new(State { outcome, wakes: Vec::new(), free: Vec::new(), followers: 0, has_lead: false }))
+        Flight(Mutex::new(State {
+            outcome: Outcome::UnderWay,
+            wakes: Vec::new(),
+            free: Vec::new(),
+            followers: 0,
+            lead: None,
+            told: Vec::new(),
+            messages: 0,
+            told_bytes: 0,
+        }))
     }
 
     fn lock(&self) -> MutexGuard<'_, State<T>> {
@@ -229,15 +270,15 @@ pub enum Poll<T> {
 impl<T> Waiting<T> {
     fn new(flight: Arc<Flight<T>>, is_lead: bool) -> Waiting<T> {
         let mut state = flight.lock();
-        if is_lead {
-            state.has_lead = true;
-        } else {
-            state.followers = state.followers.saturating_add(1);
-        }
         let place = state.free.pop().unwrap_or_else(|| {
             state.wakes.push(None);
             state.wakes.len().saturating_sub(1)
         });
+        if is_lead {
+            state.lead = Some(place);
+        } else {
+            state.followers = state.followers.saturating_add(1);
+        }
         drop(state);
         Waiting { flight, place, is_lead }
     }
@@ -259,13 +300,19 @@ impl<T: Clone> Waiting<T> {
         drop(replaced);
         poll
     }
+
+    /// What the lead was told since it was last asked for; nothing for the others. Whoever asks after a poll misses
+    /// nothing: what comes later wakes.
+    pub fn told(&mut self) -> Vec<u8> {
+        if self.is_lead { std::mem::take(&mut self.flight.lock().told) } else { Vec::new() }
+    }
 }
 
 impl<T> Drop for Waiting<T> {
     fn drop(&mut self) {
         let mut state = self.flight.lock();
         if self.is_lead {
-            state.has_lead = false;
+            state.lead = None;
         } else {
             state.followers = state.followers.saturating_sub(1);
         }
@@ -280,6 +327,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Messages to the lead of one flight.
+const MOST_MESSAGES: usize = 16;
+/// Bytes of all of them.
+const MOST_TOLD: usize = 16 << 10;
 /// Enough that requests for different keys seldom meet.
 const SHARDS: usize = 32;
 /// Marks in one shard.

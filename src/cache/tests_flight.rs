@@ -159,3 +159,36 @@ fn of_many_threads_one_leads_and_every_follower_is_woken() {
     });
     assert_eq!((leads.into_inner(), landed.into_inner()), (1, THREADS));
 }
+
+#[test]
+fn the_lead_alone_is_told_and_woken_while_the_flight_is_under_way() {
+    let flights = Flights::new();
+    let (ticket, mut first) = lead(&flights, b"a");
+    let mut second = follow(&flights, b"a");
+    let messenger = ticket.messenger();
+    let ((first_posts, first_wake), (second_posts, second_wake)) = (wake(), wake());
+    messenger.tell(b"one ");
+    assert_eq!((first.poll(&first_wake), second.poll(&second_wake)), (Poll::Pending, Poll::Pending));
+    assert_eq!((first.told(), second.told()), (b"one ".to_vec(), Vec::new()), "told before the first poll");
+    messenger.tell(b"two ");
+    messenger.tell(b"three");
+    let posts = |posts: &Posts| posts.0.load(Ordering::SeqCst);
+    assert_eq!((posts(&first_posts), posts(&second_posts)), (1, 0));
+    assert_eq!((first.told(), first.told()), (b"two three".to_vec(), Vec::new()));
+    messenger.tell(b"four");
+    ticket.land("lead", "follower");
+    assert_eq!((first.poll(&first_wake), first.told()), (Poll::Landed("lead"), b"four".to_vec()));
+    drop((first, second));
+    messenger.tell(b"five");
+}
+
+#[test]
+fn what_a_lead_is_told_is_bounded() {
+    let rows = [(17, 10, 16 * 10), (3, 6 << 10, 2 * (6 << 10)), (1, (16 << 10) + 1, 0)];
+    for (messages, size, kept) in rows {
+        let (ticket, mut waiting) = Flights::<()>::alone();
+        let messenger = ticket.messenger();
+        (0..messages).for_each(|_| messenger.tell(&vec![0; size]));
+        assert_eq!(waiting.told().len(), kept, "{messages} of {size} bytes");
+    }
+}

@@ -8,7 +8,9 @@ use super::check_origin;
 use super::names;
 use super::problem::{Fault, Place, Problems};
 use super::section::{Item, Located, Section};
-use super::site::{CertificateNames, HttpsConfig, OriginConfig, OriginProtocol, Role, ServerConfig, Timeouts, Trust};
+use super::site::{
+    CertificateNames, HttpsConfig, OriginConfig, OriginProtocol, RangeFetch, Role, ServerConfig, Timeouts, Trust,
+};
 use super::{Listen, Site};
 use crate::policy::Rules;
 
@@ -43,6 +45,10 @@ pub(super) fn site(number: usize, section: &Section, folder: &Path, listen: &Lis
         rules: Rules {
             store_set_cookie: section.flag("store_set_cookie"),
             ignore_client_cache_control: section.text("client_cache_control").as_deref() == Some("ignore"),
+        },
+        range_fetch: match section.text("range_fetch").as_deref() {
+            Some("whole") => RangeFetch::Whole,
+            _ => RangeFetch::Pass,
         },
         request_body: section.number_if_any("request_body"),
         max_fetches: section.number_if_any("max_fetches").and_then(|number| number.try_into().ok()),

@@ -46,7 +46,8 @@ use std::time::Duration;
 pub use problem::Problem;
 pub use router::Router;
 pub use site::{
-    CertificateNames, Destination, HttpsConfig, OriginConfig, OriginProtocol, Role, ServerConfig, Site, Timeouts, Trust,
+    CertificateNames, Destination, HttpsConfig, OriginConfig, OriginProtocol, RangeFetch, Role, ServerConfig, Site,
+    Timeouts, Trust,
 };
 pub use starter::{reference_text, starter_file};
 

@@ -27,6 +27,8 @@ pub struct Site {
     pub share_domains: bool,
     /// What the pure policy must know.
     pub rules: crate::policy::Rules,
+    /// What a range of something not stored asks of the origin.
+    pub range_fetch: RangeFetch,
     /// Largest request body, bytes, where it differs from `limits.request_body`.
     pub request_body: Option<u64>,
     /// Most fetches under way at once, where it differs from `workers.max_fetches`.
@@ -35,6 +37,15 @@ pub struct Site {
     pub expose_errors: bool,
     /// Plain HTTP requests are redirected to https (301 or 308).
     pub force_https: bool,
+}
+
+/// What the origin is asked for where a client wants a range of something not stored (`range_fetch`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RangeFetch {
+    /// The client's own range; the answer is not stored.
+    Pass,
+    /// The whole, to be stored; the range is cut from it as it arrives.
+    Whole,
 }
 
 /// Certificate and key that clients see (`[site.https]`). The files are not read here.

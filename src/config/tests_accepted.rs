@@ -125,6 +125,7 @@ domains = ["IMG.example.", "*.static.example", "2001:DB8:0::1"]
 share_domains = true
 store_set_cookie = true
 client_cache_control = "ignore"
+range_fetch = "whole"
 request_body = "1MiB"
 max_fetches = 7
 [site.https]
@@ -162,6 +163,7 @@ fn every_setting_arrives_where_it_belongs() {
     assert_eq!(site.domains, ["img.example", "*.static.example", "[2001:db8::1]"]);
     assert!(site.share_domains && site.rules.store_set_cookie && site.rules.ignore_client_cache_control);
     assert_eq!((site.request_body, site.max_fetches), (Some(1 << 20), Some(7)));
+    assert_eq!((site.range_fetch, other.range_fetch), (RangeFetch::Whole, RangeFetch::Pass));
     let https = site.https.as_ref().unwrap();
     assert_eq!(https, &HttpsConfig { certificate: "/etc/millpond/c.pem".into(), key: "/keys/k.pem".into() });
     assert_eq!((other.name.as_str(), other.is_default), ("default", true));

@@ -13,7 +13,7 @@ use rustls::pki_types::PrivateKeyDer;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use super::*;
-use crate::config::{CertificateNames, OriginConfig, OriginProtocol, Role, Timeouts, Trust};
+use crate::config::{CertificateNames, OriginConfig, OriginProtocol, RangeFetch, Role, Timeouts, Trust};
 
 /// What an origin does with one connection.
 pub(super) type Script = Box<dyn FnOnce(TcpStream) + Send>;
@@ -143,6 +143,7 @@ pub(super) fn site(addresses: &[SocketAddr]) -> Site {
         share_schemes: false,
         share_domains: false,
         rules: Default::default(),
+        range_fetch: RangeFetch::Pass,
         request_body: None,
         max_fetches: None,
         expose_errors: true,

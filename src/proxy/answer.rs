@@ -3,11 +3,11 @@
 use std::io::Write;
 
 use super::error_page::{Form, Page};
+use super::ranged::ranged;
 use super::reason::reason;
 use super::request::Request;
 use crate::http1::{Present, RequestHead};
 use crate::policy::Fields;
-use crate::policy::range::Ranges;
 use crate::policy::validator::{self, Precondition};
 use crate::server::Payload;
 use crate::status::{CacheStatus, ProxyStatus};
@@ -71,17 +71,13 @@ pub fn from_response(
             }
             Precondition::Failed => {
                 write_status(out, 412);
-                copy_fields(out, response, is_kept_by_304);
+                copy_fields(out, response, is_kept_by_refusal);
                 finish_head(out, age, cache);
                 return (412, Payload::Empty);
             }
         }
     }
-    if has_conditions
-        && ask.present.has_any(Present::RANGE)
-        && ask.method == "GET"
-        && let Some(ranged) = ranged(out, ask, response, cache, now)
-    {
+    if has_conditions && let Some(ranged) = ranged(out, ask, response, cache, now) {
         return ranged;
     }
     out.extend_from_slice(response.head.bytes());
@@ -98,43 +94,6 @@ pub fn from_response(
     (status, Payload::Stream { reader, skip: 0, length })
 }
 
-/// The answer to a range request, where the range can be served (RFC 9110 §14).
-fn ranged(
-    out: &mut Vec<u8>,
-    ask: &Ask<'_>,
-    response: &StoredResponse,
-    cache: &CacheStatus,
-    now: Now,
-) -> Option<(u16, Payload)> {
-    let length = response.body.length()?;
-    let age = response.freshness.age(now);
-    if ask.present.has_any(Present::IF_RANGE)
-        && !ask.read_field("if-range", |value| response.validators.allow_range(value, now))
-    {
-        return None;
-    }
-    match ask.read_field("range", |value| Ranges::parse(value, length)) {
-        Ranges::Whole | Ranges::Many(_) => None,
-        Ranges::One(part) => {
-            write_status(out, 206);
-            copy_fields(out, response, |_| true);
-            out.extend_from_slice(b"Content-Range: ");
-            part.write_content_range(length, out);
-            out.extend_from_slice(b"\r\n");
-            finish_head(out, age, cache);
-            let reader = Reader::new(&response.body);
-            Some((206, Payload::Stream { reader, skip: part.start, length: Some(part.length()) }))
-        }
-        Ranges::Unsatisfiable => {
-            write_status(out, 416);
-            copy_fields(out, response, is_kept_by_304);
-            let _ = write!(out, "Content-Range: bytes */{length}\r\n");
-            finish_head(out, age, cache);
-            Some((416, Payload::Empty))
-        }
-    }
-}
-
 fn not_modified(out: &mut Vec<u8>, response: &StoredResponse) {
     write_status(out, 304);
     copy_fields(out, response, is_kept_by_304);
@@ -145,13 +104,21 @@ fn is_kept_by_304(name: &str) -> bool {
     KEPT_BY_304.iter().any(|known| known.eq_ignore_ascii_case(name))
 }
 
-fn copy_fields(out: &mut Vec<u8>, response: &StoredResponse, keep: impl Fn(&str) -> bool) {
+/// The same for 412 and 416, which are of this one request: what says how long the stored response may be kept would
+/// have a cache behind us give them to others.
+pub fn is_kept_by_refusal(name: &str) -> bool {
+    is_kept_by_304(name) && !FRESHNESS.iter().any(|known| known.eq_ignore_ascii_case(name))
+}
+
+/// The field lines of a stored response whose names `keep` accepts.
+pub fn copy_fields(out: &mut Vec<u8>, response: &StoredResponse, keep: impl Fn(&str) -> bool) {
     for (name, value) in response.head.fields().filter(|(name, _)| keep(name)) {
         write_field(out, name, value);
     }
 }
 
-fn finish_head(out: &mut Vec<u8>, age: u32, cache: &CacheStatus) {
+/// What every answer of the cache says last.
+pub fn finish_head(out: &mut Vec<u8>, age: u32, cache: &CacheStatus) {
     // RFC 9111 §5.1: every response from the store says its age; a first answer only where it is not new.
     if cache.hit || age > 0 {
         let _ = write!(out, "Age: {age}\r\n");
@@ -213,3 +180,4 @@ fn conditions() -> Present {
 pub const ALLOWED: &[u8] = b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 const KEPT_BY_304: [&str; 8] =
     ["cache-control", "cdn-cache-control", "content-location", "date", "etag", "expires", "vary", "via"];
+const FRESHNESS: [&str; 3] = ["cache-control", "cdn-cache-control", "expires"];

@@ -6,7 +6,7 @@ use super::Core;
 use super::answer::Ask;
 use super::fetch::Goal;
 use crate::cache::Lookup;
-use crate::config::Site;
+use crate::config::{RangeFetch, Site};
 use crate::http1::Present;
 use crate::observe::CacheResult;
 use crate::policy::Why;
@@ -58,10 +58,13 @@ pub fn decide(core: &Core, ask: &Ask<'_>, key: Option<impl AsRef<[u8]>>, site: &
     if is_only_cached {
         return Decision::NotCached;
     }
+    let has_range = ask.present.has_any(Present::RANGE);
     match (ask.method, goal) {
-        // A HEAD brings no body to store, and a range only a part of one: both are passed (range_fetch = "pass").
+        // A HEAD brings no body to store, and a range only a part of one: both are passed.
         ("HEAD", _) => Decision::Fetch(Goal::Pass, forward, reason),
-        (_, Goal::Store) if ask.present.has_any(Present::RANGE) => Decision::Fetch(Goal::Pass, forward, "range"),
+        (_, Goal::Store) if has_range && site.range_fetch == RangeFetch::Pass => {
+            Decision::Fetch(Goal::Pass, forward, "range")
+        }
         (_, goal) => Decision::Fetch(goal, forward, reason),
     }
 }

@@ -13,6 +13,7 @@ use super::request::Request;
 use super::route::{NOT_CACHED, own};
 use crate::cache::{Flights, Role, Ticket};
 use crate::config::Site;
+use crate::http1::Present;
 use crate::observe::Counter;
 use crate::server::Step;
 use crate::status::{CacheStatus, Forward, Phase, ProxyError};
@@ -40,10 +41,22 @@ pub fn depart(desk: &mut Desk<'_>, mut exchange: Exchange, goal: Goal) -> Step<P
             let Role::Lead(ticket, waiting) = alone() else { return depart(desk, exchange, Goal::Apart) };
             exchange.waiting = Some(waiting);
             exchange.is_lead = true;
-            let goal = if let Goal::Store = goal { Goal::Apart } else { goal };
+            let goal = if let Goal::Store = goal { apart(&exchange.request) } else { goal };
             take_off(desk, exchange, goal, ticket)
         }
     }
+}
+
+/// Off to a fetch that nobody else waits for.
+pub fn on_its_own(desk: &mut Desk<'_>, mut exchange: Exchange) -> Step<Proxy> {
+    exchange.key = None;
+    let goal = apart(&exchange.request);
+    depart(desk, exchange, goal)
+}
+
+/// A range is passed where the key is not coalesced: the whole, however often it were fetched, would not stay.
+fn apart(request: &Request) -> Goal {
+    if request.present.has_any(Present::RANGE) { Goal::Pass } else { Goal::Apart }
 }
 
 fn alone() -> Role<Landing> {
@@ -105,8 +118,7 @@ fn take_off(desk: &mut Desk<'_>, exchange: Exchange, goal: Goal, ticket: Ticket<
 pub fn again(desk: &mut Desk<'_>, mut exchange: Exchange) -> Step<Proxy> {
     exchange.returns += 1;
     if exchange.returns > MOST_RETURNS {
-        exchange.key = None;
-        return depart(desk, exchange, Goal::Apart);
+        return on_its_own(desk, exchange);
     }
     let request = exchange.request.clone();
     match decide(desk.core, &Ask::of_request(&request), exchange.key.as_deref(), &exchange.site, desk.now) {

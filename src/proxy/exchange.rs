@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::answer::{self, Ask};
 use super::decide::{Decision, decide};
-use super::depart::{again, depart, refresh};
+use super::depart::{again, depart, on_its_own, refresh};
 use super::error_page::Form;
 use super::fetch::Goal;
 use super::landing::{Landing, Trip, own_failure};
@@ -152,6 +152,10 @@ pub fn resume(core: &Arc<Core>, call: Call<'_, Local>, mut exchange: Exchange, w
     let mut desk = Desk::new(core, call);
     loop {
         let landed = exchange.waiting.as_mut().map_or(Poll::Lost, |waiting| waiting.poll(wake));
+        // Asked for after the poll, which left the wake: whatever is told from now on wakes, and nothing is told late.
+        if let Some(waiting) = exchange.waiting.as_mut() {
+            desk.out.append(&mut waiting.told());
+        }
         let step = match landed {
             Poll::Pending => {
                 let until = exchange.until;
@@ -161,10 +165,7 @@ pub fn resume(core: &Arc<Core>, call: Call<'_, Local>, mut exchange: Exchange, w
                 Step::Answer(exchange.answer(&mut desk, arrived))
             }
             Poll::Landed(Landing::Response(_) | Landing::Again) => again(&mut desk, exchange),
-            Poll::Landed(Landing::Apart) => {
-                exchange.key = None;
-                depart(&mut desk, exchange, Goal::Apart)
-            }
+            Poll::Landed(Landing::Apart) => on_its_own(&mut desk, exchange),
             Poll::Landed(Landing::Failed(error, trip)) => Step::Answer(exchange.fail(&mut desk, &error, &trip)),
             Poll::Lost => {
                 let detail = "the fetch ended without an answer";

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Core;
 use super::fields::{self, Field, Purpose};
+use super::interim;
 use super::landing::{Arrived, Landing, Trip};
 use super::request::Request;
 use crate::cache::Ticket;
@@ -119,7 +120,7 @@ impl Fetch {
             fields: &list,
             body: upload,
         };
-        let result = core.origins.send(site, &origin_request, None);
+        let result = core.origins.send(site, &origin_request, interim::forward(request, self.ticket.as_ref()));
         core.pool.mark(site.number, !result.as_ref().is_err_and(is_silence));
         result
     }

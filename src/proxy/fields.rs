@@ -177,7 +177,8 @@ fn canonical(client: SocketAddr) -> IpAddr {
 }
 
 const NAME: &str = "millpond";
-const VIA: &[u8] = b"1.1 millpond";
+/// Our member of Via in what we received over HTTP/1.1 and send on.
+pub const VIA: &[u8] = b"1.1 millpond";
 const MOST_OTHERS: usize = 8;
 const CONDITIONAL: [&str; 6] =
     ["range", "if-range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since"];

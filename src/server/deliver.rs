@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use super::session::{Connection, Next, Reply, Stage, TURN_BYTES};
 use super::socket::Fill;
+use super::source::{Source, total};
 use super::worker::Turn;
 use super::{Answer, Delivery, Event, Handler, Payload};
 use crate::http1::{self, Version};
 use crate::status::ProxyError;
-use crate::store::{Chunk, Next as Part, Reader};
-use crate::wake::Wake;
+use crate::store::{Chunk, Next as Part};
 
 /// An answer on its way.
 pub struct Deliver<H: Handler> {
@@ -30,13 +30,6 @@ pub struct Deliver<H: Handler> {
     has_unread_body: bool,
     fault: Option<ProxyError>,
     note: Option<H::Note>,
-}
-
-/// Where the body comes from.
-struct Source {
-    reader: Reader,
-    skip: u64,
-    left: Option<u64>,
 }
 
 /// What happens to the connection afterwards.
@@ -74,6 +67,7 @@ impl<H: Handler> Deliver<H> {
         let mut before = std::mem::take(&mut turn.out);
         let payload = match answer.payload {
             Payload::Stream { length, .. } if reply.is_head => Payload::Head(length),
+            Payload::Parts { chunks, .. } if reply.is_head => Payload::Head(Some(total(&chunks))),
             payload => payload,
         };
         let mut closing = Closing::Keep;
@@ -95,7 +89,11 @@ impl<H: Handler> Deliver<H> {
                     }
                     None => closing = Closing::EndsBody,
                 }
-                source = (length != Some(0)).then_some(Source { reader, skip, left: length });
+                source = (length != Some(0)).then_some(Source::Stretch { reader, skip, left: length });
+            }
+            Payload::Parts { body, chunks } => {
+                write_length(&mut before, total(&chunks));
+                source = Some(Source::Parts { _body: body, chunks: chunks.into_iter() });
             }
         }
         match (closing, reply.version) {
@@ -236,7 +234,7 @@ impl<H: Handler> Deliver<H> {
             }
             _ => {}
         }
-        if self.source.as_ref().is_some_and(|source| source.left == Some(0)) {
+        if self.source.as_ref().is_some_and(Source::is_spent) {
             self.source = None;
         }
         part
@@ -323,42 +321,6 @@ impl<H: Handler> Deliver<H> {
             turn.handler.count(&mut turn.local, Event::TimedOut);
         }
         self.finish(false, turn);
-    }
-}
-
-impl Source {
-    /// The next part that is to be sent: without what is skipped, and no more than is left.
-    fn next(&mut self, wake: impl FnOnce() -> Wake) -> Part {
-        let mut wake = Some(wake);
-        loop {
-            let part = match self.reader.next(None) {
-                // Only a body still being filled needs the wake, so a hit never makes one.
-                Part::NotYet => match wake.take() {
-                    Some(wake) => self.reader.next(Some(&wake())),
-                    None => Part::NotYet,
-                },
-                part => part,
-            };
-            let Part::Chunk(mut chunk) = part else {
-                return match (part, self.left) {
-                    (Part::Complete, Some(left)) if left > 0 => Part::Broken(ProxyError::HttpResponseIncomplete),
-                    (part, _) => part,
-                };
-            };
-            let skipped = self.skip.min(chunk.len());
-            chunk.advance(skipped);
-            self.skip -= skipped;
-            if let Some(left) = self.left.as_mut() {
-                chunk.truncate(*left);
-                *left -= chunk.len();
-            }
-            if !chunk.is_empty() {
-                return Part::Chunk(chunk);
-            }
-            if self.left == Some(0) {
-                return Part::Complete;
-            }
-        }
     }
 }
 

@@ -11,6 +11,7 @@ mod head;
 mod listener;
 mod session;
 mod socket;
+mod source;
 mod upload;
 mod worker;
 
@@ -28,7 +29,7 @@ use crate::config::Limits;
 use crate::error::Error;
 use crate::http1::RequestHead;
 use crate::status::ProxyError;
-use crate::store::Reader;
+use crate::store::{Body, Chunk, Reader};
 use crate::time::Now;
 use crate::wake::Wake;
 
@@ -69,7 +70,8 @@ pub struct Call<'a, L> {
     pub now: Now,
     /// Who asks.
     pub peer: &'a Peer,
-    /// Where the handler writes the status line and fields of its answer, without framing fields and blank line.
+    /// Where the handler writes the status line and fields of its answer, without framing fields and blank line. Whole
+    /// interim responses may stand before that; where `resume` goes on to wait, what it wrote leaves at once.
     pub out: &'a mut Vec<u8>,
 }
 
@@ -120,6 +122,13 @@ pub enum Payload {
         skip: u64,
         /// How many are to be sent, where known; otherwise all to the end of the body.
         length: Option<u64>,
+    },
+    /// Several stretches one after the other, all there already; their lengths together are the content's.
+    Parts {
+        /// What the stretches are cut from: its memory stays accounted for until they are sent.
+        body: Arc<Body>,
+        /// The stretches, none of them empty.
+        chunks: Vec<Chunk>,
     },
 }
 

@@ -4,6 +4,7 @@
 //! names the next one, or a reason to park. Only a parked session holds memory of its own: while it runs it uses the
 //! worker's buffers.
 
+use std::io::IoSlice;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -93,6 +94,8 @@ pub struct Reply {
 pub struct Await<H: Handler> {
     exchange: H::Exchange,
     reply: Reply,
+    /// What the socket has not taken yet of interim responses.
+    unsent: Vec<u8>,
 }
 
 impl<H: Handler> Session<H> {
@@ -203,9 +206,7 @@ impl<H: Handler> Session<H> {
             }
             Stage::Head(_) => Some(refuse(connection, turn, None, Reply::LAST, TOO_SLOW)),
             Stage::Upload(upload) => upload.late(connection, turn),
-            Stage::Await(waiting) => {
-                Some(refuse(connection, turn, Some(waiting.exchange), waiting.reply, WAITED_TOO_LONG))
-            }
+            Stage::Await(waiting) => Some(waiting.late(connection, turn)),
             Stage::Deliver(deliver) => {
                 deliver.late(turn);
                 None
@@ -244,29 +245,54 @@ impl Reply {
 }
 
 impl<H: Handler> Await<H> {
-    fn step(self, connection: &mut Connection, turn: &mut Turn<H>) -> Next<H> {
+    fn step(mut self, connection: &mut Connection, turn: &mut Turn<H>) -> Next<H> {
         if connection.is_gone {
             turn.handler.abandoned(&mut turn.local, turn.now, self.exchange);
             return Next::Close;
         }
         turn.out.clear();
+        turn.out.append(&mut self.unsent);
         let wake = connection.wake(&turn.mailbox).clone();
         let call = Call { local: &mut turn.local, now: turn.now, peer: &connection.peer, out: &mut turn.out };
         match turn.handler.resume(call, self.exchange, &wake) {
             Step::Await(exchange, until) => {
                 connection.deadline = until;
-                Next::Park(Stage::Await(Box::new(Await { exchange, reply: self.reply })))
+                let unsent = send_interim(&turn.out, connection);
+                let stage = Stage::Await(Box::new(Await { exchange, reply: self.reply, unsent }));
+                if connection.is_gone { Next::Go(stage) } else { Next::Park(stage) }
             }
             step => Next::Go(follow(step, self.reply, connection, turn)),
         }
     }
+
+    /// The answer of a wait that was too long, behind what is left of interim responses.
+    fn late(mut self, connection: &Connection, turn: &mut Turn<H>) -> Stage<H> {
+        turn.out.clear();
+        turn.out.append(&mut self.unsent);
+        refused(connection, turn, Some(self.exchange), self.reply, WAITED_TOO_LONG)
+    }
+}
+
+/// Hands whole interim responses to the socket without waiting for it; returns what it did not take.
+fn send_interim(out: &[u8], connection: &mut Connection) -> Vec<u8> {
+    let mut rest = out;
+    while !rest.is_empty() && !connection.is_gone {
+        match connection.socket.write(&[IoSlice::new(rest)]) {
+            Ok(Some(n)) => rest = rest.get(n..).unwrap_or_default(),
+            Ok(None) => return rest.to_vec(),
+            Err(_) => connection.is_gone = true,
+        }
+    }
+    // TLS may hold some of it back until the socket has room again.
+    connection.is_gone |= connection.socket.flush().is_err();
+    Vec::new()
 }
 
 /// The stage that a handler's step leads to.
 pub fn follow<H: Handler>(step: Step<H>, reply: Reply, connection: &mut Connection, turn: &mut Turn<H>) -> Stage<H> {
     match step {
         Step::Answer(answer) => deliver(answer, reply, turn),
-        Step::Await(exchange, _) => Stage::Await(Box::new(Await { exchange, reply })),
+        Step::Await(exchange, _) => Stage::Await(Box::new(Await { exchange, reply, unsent: Vec::new() })),
         // Only `begin` may ask for the request body; anything else has it already.
         Step::Upload(exchange, _) => refuse(connection, turn, Some(exchange), reply, CONFUSED),
     }
@@ -281,6 +307,16 @@ pub fn refuse<H: Handler>(
     refusal: Refusal,
 ) -> Stage<H> {
     turn.out.clear();
+    refused(connection, turn, exchange, reply, refusal)
+}
+
+fn refused<H: Handler>(
+    connection: &Connection,
+    turn: &mut Turn<H>,
+    exchange: Option<H::Exchange>,
+    reply: Reply,
+    refusal: Refusal,
+) -> Stage<H> {
     let call = Call { local: &mut turn.local, now: turn.now, peer: &connection.peer, out: &mut turn.out };
     let answer = turn.handler.refuse(call, exchange, refusal);
     deliver(answer, reply, turn)

@@ -60,6 +60,13 @@ pub(super) static SITE: Spec = Spec {
             r#""ignore""#,
         ),
         key(
+            "range_fetch",
+            Kind::Choice(&["pass", "whole"]),
+            Value("pass"),
+            "What a range of something not stored asks of the origin: that range alone, or the whole, to be stored.",
+            r#""whole""#,
+        ),
+        key(
             "request_body",
             Kind::Size(0, 64 * TIB),
             Means("limits.request_body"),
