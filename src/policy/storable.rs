@@ -146,6 +146,7 @@ const ERROR_LIFETIME: u32 = 10;
 mod tests {
     use super::super::tests::{Lines, at, date};
     use super::*;
+    use proptest::prelude::*;
 
     const GET: RequestFacts<'static> = RequestFacts {
         method: "GET",
@@ -350,4 +351,31 @@ mod tests {
         let ignoring = Rules { ignore_client_cache_control: true, ..Rules::default() };
         assert_eq!(check(&request, 200, &lines, &ignoring), Ok(600));
     }
+
+    proptest! {
+        #[test]
+        fn nothing_said_beside_it_lets_a_private_or_no_store_response_be_stored(
+            before in prop::collection::vec(PERMISSION, 0..4),
+            restriction in "(private|no-store|PRIVATE|No-Store)(=\"[a-z, ]{0,5}\"|=x)?",
+            after in prop::collection::vec(PERMISSION, 0..4),
+            status in 0_u16..700,
+            is_targeted: bool,
+            has_authorization: bool,
+        ) {
+            let restriction = if is_targeted { restriction.to_lowercase() } else { restriction };
+            let line = [before, vec![restriction], after].concat().join(", ");
+            let permission = ("Cache-Control", "public, max-age=600, s-maxage=600");
+            let lines = match is_targeted {
+                true => vec![permission, ("CDN-Cache-Control", &line)],
+                false => vec![("Cache-Control", line.as_str()), permission, ("ETag", "\"a\"")],
+            };
+            let rules = Rules { store_set_cookie: true, ignore_client_cache_control: true };
+            let request = RequestFacts { has_authorization, ..GET };
+            prop_assert!(check(&request, status, &lines, &rules).is_err(), "{lines:?}");
+        }
+    }
+
+    /// What might be taken for a permission; no must-understand, which may set no-store aside.
+    const PERMISSION: &str =
+        "public|max-age=[0-9]{1,3}|s-maxage=60|immutable|must-revalidate|stale-if-error=60|ext=\"a\"";
 }
