@@ -4,30 +4,22 @@
 //! threads together, so that the last quarter is always there for those that are. The pool knows sites by number only,
 //! never what a job does, and holds no lock while one runs, is asked whether it is wanted, or is dropped.
 
+mod job;
 mod queue;
+mod seat;
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use queue::{Queued, Queues};
+pub use job::{Full, Job, Refusal, Turn};
+use queue::{Queued, Queues, Taken};
 pub use queue::{Share, SiteStats};
-
-/// Work for one thread.
-pub trait Job: Send + 'static {
-    /// Does it. `waited` is the time since it was submitted: a job may be too old to be worth doing.
-    fn run(self, waited: Duration);
-
-    /// False once nobody wants the result: a waiting job is then dropped instead of run.
-    fn is_wanted(&self) -> bool {
-        true
-    }
-}
+use seat::{Call, Seat};
 
 /// What bounds a pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,31 +37,6 @@ impl Default for Limits {
     fn default() -> Limits {
         Limits { threads: 512, stack: 256 * 1024, idle: Duration::from_secs(30) }
     }
-}
-
-/// A job that was not taken, and why. The caller has it back.
-pub struct Full<J> {
-    /// As it was submitted.
-    pub job: J,
-    /// What was full.
-    pub why: Refusal,
-}
-
-impl<J> fmt::Debug for Full<J> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Full").field(&self.why).finish()
-    }
-}
-
-/// Why a pool takes no job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
-    /// The site has its share of running and waiting jobs.
-    Queue,
-    /// There is no thread, and the system gives none.
-    NoThread,
-    /// The pool is shutting down.
-    Closed,
 }
 
 /// A pool at one moment, and what it has counted.
@@ -107,8 +74,7 @@ impl<J: Job> Pool<J> {
         let state = State {
             queues: Queues::new(max_threads),
             threads: 0,
-            idle: 0,
-            wakes: 0,
+            idle: Vec::new(),
             is_closed: false,
             last_number: 0,
             counts: Stats::default(),
@@ -119,7 +85,6 @@ impl<J: Job> Pool<J> {
             clock: Box::new(clock),
             spawn,
             state: Mutex::new(state),
-            work: Condvar::new(),
             ended: Condvar::new(),
         }))
     }
@@ -165,8 +130,10 @@ impl<J: Job> Pool<J> {
     pub fn shutdown(&self, limit: Duration) -> bool {
         let mut state = self.0.lock();
         state.is_closed = true;
-        self.0.work.notify_all();
-        let waited = self.0.ended.wait_timeout_while(state, limit, |state| state.threads > 0);
+        let idle = std::mem::take(&mut state.idle);
+        drop(state);
+        idle.iter().for_each(|seat| seat.call(Call::Look));
+        let waited = self.0.ended.wait_timeout_while(self.0.lock(), limit, |state| state.threads > 0);
         let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         let left = state.queues.clear();
         let is_done = left.is_empty() && state.threads == 0;
@@ -196,19 +163,17 @@ struct Inner<J> {
     clock: Box<dyn Fn() -> Duration + Send + Sync>,
     spawn: Spawn,
     state: Mutex<State<J>>,
-    /// Idle threads wait here for a wake.
-    work: Condvar,
     /// Notified when a thread ends.
     ended: Condvar,
 }
 
-/// Every thread runs a job, is idle, or is looking for a job (just started, woken, or done with one).
+/// Every thread has a job, is idle, or is looking for a job (just started, or done with one).
 struct State<J> {
     queues: Queues<J>,
     threads: usize,
-    idle: usize,
-    /// Threads woken that have not noticed yet; whoever wakes one takes it out of `idle`.
-    wakes: usize,
+    /// The seats of idle threads. The last to sit down is called first, so that few threads do the work, with warm
+    /// caches, and the others grow old and end. Whoever takes a seat out calls its thread, after unlocking.
+    idle: Vec<Arc<Seat<J>>>,
     is_closed: bool,
     /// Number of the job submitted last.
     last_number: u64,
@@ -218,7 +183,7 @@ struct State<J> {
 
 impl<J> State<J> {
     fn is_anyone_looking(&self) -> bool {
-        self.threads > self.idle + self.queues.running()
+        self.threads > self.idle.len() + self.queues.running()
     }
 }
 
@@ -240,17 +205,13 @@ impl<J: Job> Inner<J> {
         state.last_number += 1;
         let number = state.last_number;
         state.queues.push(site, share, Queued { job, since, number });
-        let is_short = state.threads == 0 || (will_start && state.idle == 0);
+        let is_short = state.threads == 0 || (will_start && state.idle.is_empty());
         if is_short && state.threads < self.max_threads {
             state = self.start_thread(state);
             let left = if state.threads == 0 { state.queues.take_back(site, number) } else { None };
             return left.map_or(Ok(()), |left| Err(Full { job: left.job, why: Refusal::NoThread }));
         }
-        if will_start {
-            self.wake_one(&mut state);
-        } else {
-            self.recruit(state);
-        }
+        self.recruit(state);
         Ok(())
     }
 
@@ -269,23 +230,24 @@ impl<J: Job> Inner<J> {
         false
     }
 
-    /// Wakes or starts a thread if there is a job that may start, and nobody on the way to it.
-    fn recruit(self: &Arc<Self>, mut state: MutexGuard<'_, State<J>>) {
-        if !state.queues.has_startable() || state.is_anyone_looking() {
-            return;
-        }
-        if state.idle > 0 {
-            self.wake_one(&mut state);
-        } else if state.threads < self.max_threads {
-            drop(self.start_thread(state));
-        }
-    }
-
-    fn wake_one(&self, state: &mut State<J>) {
-        if state.idle > 0 {
-            state.idle -= 1;
-            state.wakes += 1;
-            self.work.notify_one();
+    /// Gives jobs that may start to idle threads; where none is idle, and nobody on the way to a job, starts a thread,
+    /// which recruits the next.
+    fn recruit<'s>(self: &'s Arc<Self>, mut state: MutexGuard<'s, State<J>>) {
+        while state.queues.has_startable() {
+            let Some(seat) = state.idle.pop() else {
+                if state.threads < self.max_threads && !state.is_anyone_looking() {
+                    drop(self.start_thread(state));
+                }
+                return;
+            };
+            let call = state.queues.take().map_or(Call::Look, Call::Run);
+            let is_last = !state.queues.has_startable();
+            drop(state);
+            seat.call(call);
+            if is_last {
+                return;
+            }
+            state = self.lock();
         }
     }
 
@@ -306,57 +268,70 @@ impl<J: Job> Inner<J> {
 
     /// A thread's life.
     fn work(self: Arc<Self>) {
+        let seat = Arc::new(Seat::default());
         let mut finished = None;
-        while let Some((site, queued)) = self.next(finished) {
-            self.run(queued);
-            finished = Some(site);
+        while let Some(taken) = self.next(&seat, finished) {
+            finished = Some(taken.site);
+            self.run(taken);
         }
     }
 
     /// Waits for the next job; `None` ends the thread, which no longer counts then.
-    fn next(self: &Arc<Self>, finished: Option<usize>) -> Option<(usize, Queued<J>)> {
+    fn next(self: &Arc<Self>, seat: &Arc<Seat<J>>, finished: Option<usize>) -> Option<Taken<J>> {
         let mut state = self.lock();
         if let Some(site) = finished {
             state.queues.finish(site);
         }
         loop {
-            if let Some(found) = state.queues.take() {
+            if let Some(taken) = state.queues.take() {
                 self.recruit(state);
-                return Some(found);
+                return Some(taken);
             }
-            let may_stay;
-            (state, may_stay) = self.rest(state);
-            if !may_stay {
-                state.threads -= 1;
-                self.ended.notify_all();
-                return None;
+            if state.is_closed {
+                break;
+            }
+            state.idle.push(Arc::clone(seat));
+            drop(state);
+            match self.rest(seat) {
+                Some(Call::Run(taken)) => return Some(taken),
+                Some(Call::Look) => state = self.lock(),
+                None => return None,
             }
         }
+        self.leave(state);
+        None
     }
 
-    /// Idles until woken; false after too long, or if the pool is closed.
-    fn rest<'s>(&'s self, mut state: MutexGuard<'s, State<J>>) -> (MutexGuard<'s, State<J>>, bool) {
-        state.idle += 1;
-        let waited = self.work.wait_timeout_while(state, self.idle, |state| state.wakes == 0 && !state.is_closed);
-        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        let is_woken = state.wakes > 0;
-        if is_woken {
-            state.wakes -= 1;
-        } else {
-            state.idle -= 1;
+    /// Idles until called; `None` after too long: the thread has left then.
+    fn rest(&self, seat: &Arc<Seat<J>>) -> Option<Call<J>> {
+        if let Some(call) = seat.wait(self.idle) {
+            return Some(call);
         }
-        (state, is_woken)
+        let mut state = self.lock();
+        if let Some(place) = state.idle.iter().position(|idle| Arc::ptr_eq(idle, seat)) {
+            state.idle.remove(place);
+            self.leave(state);
+            return None;
+        }
+        drop(state);
+        // Somebody has taken the seat out: the call is on its way.
+        Some(seat.wait_long())
+    }
+
+    fn leave(&self, mut state: MutexGuard<'_, State<J>>) {
+        state.threads -= 1;
+        self.ended.notify_all();
     }
 
     /// Runs one job, or drops it unrun.
-    fn run(&self, queued: Queued<J>) {
-        let Queued { job, since, .. } = queued;
-        let waited = (self.clock)().saturating_sub(since);
+    fn run(&self, taken: Taken<J>) {
+        let Taken { queued: Queued { job, since, .. }, answering, .. } = taken;
+        let turn = Turn { waited: (self.clock)().saturating_sub(since), answering };
         let is_unwanted = self.contain(|| {
             if !job.is_wanted() {
                 return true;
             }
-            job.run(waited);
+            job.run(turn);
             false
         });
         if is_unwanted == Some(true) {

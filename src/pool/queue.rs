@@ -1,6 +1,8 @@
 //! Who is next: one queue a site, served in turn, under a share for each. No threads, locks or clocks.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// What one site may have at once.
@@ -21,6 +23,14 @@ pub(super) struct Queued<J> {
     pub number: u64,
 }
 
+/// A job whose turn has come.
+pub(super) struct Taken<J> {
+    pub site: usize,
+    pub queued: Queued<J>,
+    /// The mark of its site, as it stands.
+    pub answering: Arc<AtomicBool>,
+}
+
 /// The queues of all sites.
 ///
 /// A site stands in `turn`, once, while it has a job waiting and a free share; whoever takes its job puts it at the end.
@@ -38,7 +48,8 @@ struct Site<J> {
     jobs: VecDeque<Queued<J>>,
     running: usize,
     share: Share,
-    is_answering: bool,
+    /// Written through [`Queues::mark`] alone, read by jobs too.
+    answering: Arc<AtomicBool>,
     has_turn: bool,
 }
 
@@ -60,7 +71,7 @@ impl<J> Queues<J> {
     pub fn will_start(&self, site: usize, share: Share) -> bool {
         let site = self.sites.get(&site);
         let held = site.map_or(0, |site| site.running.saturating_add(site.jobs.len()));
-        let is_answering = site.is_some_and(|site| site.is_answering);
+        let is_answering = site.is_some_and(Site::is_answering);
         held < share.max_running.max(1) && (is_answering || self.doubtful < self.max_doubtful)
     }
 
@@ -90,8 +101,8 @@ impl<J> Queues<J> {
         jobs.remove(place)
     }
 
-    /// The next job that may start, and its site; it counts as running until [`Queues::finish`].
-    pub fn take(&mut self) -> Option<(usize, Queued<J>)> {
+    /// The next job that may start; it counts as running until [`Queues::finish`].
+    pub fn take(&mut self) -> Option<Taken<J>> {
         while let Some(place) = self.next_place() {
             let key = self.turn.remove(place)?;
             let site = self.site(key);
@@ -102,11 +113,11 @@ impl<J> Queues<J> {
             }
             let Some(queued) = site.jobs.pop_front() else { continue };
             site.running += 1;
-            let is_answering = site.is_answering;
+            let answering = Arc::clone(&site.answering);
+            self.doubtful += usize::from(!site.is_answering());
             self.running += 1;
-            self.doubtful += usize::from(!is_answering);
             self.enrol(key);
-            return Some((key, queued));
+            return Some(Taken { site: key, queued, answering });
         }
         None
     }
@@ -120,7 +131,7 @@ impl<J> Queues<J> {
     pub fn finish(&mut self, key: usize) {
         let site = self.site(key);
         site.running = site.running.saturating_sub(1);
-        let is_answering = site.is_answering;
+        let is_answering = site.is_answering();
         self.running = self.running.saturating_sub(1);
         self.doubtful = self.doubtful.saturating_sub(usize::from(!is_answering));
         self.enrol(key);
@@ -130,7 +141,7 @@ impl<J> Queues<J> {
     pub fn mark(&mut self, key: usize, is_answering: bool) {
         let site = self.site(key);
         let running = site.running;
-        match (std::mem::replace(&mut site.is_answering, is_answering), is_answering) {
+        match (site.answering.swap(is_answering, Ordering::Relaxed), is_answering) {
             (false, true) => self.doubtful = self.doubtful.saturating_sub(running),
             (true, false) => self.doubtful += running,
             _ => {}
@@ -158,7 +169,7 @@ impl<J> Queues<J> {
             site: *key,
             running: site.running,
             queued: site.jobs.len(),
-            is_answering: site.is_answering,
+            is_answering: site.is_answering(),
         })
     }
 
@@ -167,7 +178,7 @@ impl<J> Queues<J> {
         if self.doubtful < self.max_doubtful {
             return (!self.turn.is_empty()).then_some(0);
         }
-        self.turn.iter().position(|key| self.sites.get(key).is_some_and(|site| site.is_answering))
+        self.turn.iter().position(|key| self.sites.get(key).is_some_and(Site::is_answering))
     }
 
     /// Gives the site a place in turn if it has use for one.
@@ -184,7 +195,7 @@ impl<J> Queues<J> {
             jobs: VecDeque::new(),
             running: 0,
             share: Share { max_running: 1, max_queued: 0 },
-            is_answering: false,
+            answering: Arc::default(),
             has_turn: false,
         })
     }
@@ -193,6 +204,10 @@ impl<J> Queues<J> {
 impl<J> Site<J> {
     fn may_start(&self) -> bool {
         !self.jobs.is_empty() && self.running < self.share.max_running.max(1)
+    }
+
+    fn is_answering(&self) -> bool {
+        self.answering.load(Ordering::Relaxed)
     }
 }
 
@@ -225,7 +240,7 @@ mod tests {
     }
 
     fn take_all(queues: &mut Queues<&'static str>) -> Vec<&'static str> {
-        std::iter::from_fn(|| queues.take()).map(|(_, queued)| queued.job).collect()
+        std::iter::from_fn(|| queues.take()).map(|taken| taken.queued.job).collect()
     }
 
     #[test]

@@ -20,8 +20,8 @@ struct Scripted {
 }
 
 impl Job for Scripted {
-    fn run(self, waited: Duration) {
-        self.began.send((self.name, waited)).unwrap();
+    fn run(self, turn: Turn) {
+        self.began.send((self.name, turn.waited)).unwrap();
         let _ = self.gate.recv();
         assert!(self.name != "panics", "a fetch that panics, as this test wants");
     }
@@ -221,7 +221,7 @@ fn threads_come_on_demand_and_go_when_idle() {
     }
     let state = stage.pool.0.lock();
     let (state, waited) = stage.pool.0.ended.wait_timeout_while(state, LONG, |state| state.threads > 0).unwrap();
-    assert!(!waited.timed_out() && state.idle == 0 && state.wakes == 0);
+    assert!(!waited.timed_out() && state.idle.is_empty());
 }
 
 #[test]

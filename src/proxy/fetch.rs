@@ -20,7 +20,7 @@ use crate::policy::storable::{RequestFacts, Storable, storable};
 use crate::policy::validator::Validators;
 use crate::policy::variant::{Variant, Vary};
 use crate::policy::{Fields, Why};
-use crate::pool::{Full, Job, Share};
+use crate::pool::{Full, Job, Share, Turn};
 use crate::status::{CacheStatus, Forward, Phase, ProxyError};
 use crate::store::{Body, Inserted, Plan, Reader, StoredResponse, Writer};
 use crate::time::{HttpDate, Now};
@@ -54,9 +54,9 @@ pub struct Fetch {
 }
 
 impl Job for Fetch {
-    fn run(mut self, waited: Duration) {
+    fn run(mut self, turn: Turn) {
         self.core.metrics.add(Counter::FetchesStarted, 1);
-        self.go(waited);
+        self.go(&turn);
     }
 
     fn is_wanted(&self) -> bool {
@@ -77,10 +77,10 @@ impl Fetch {
         })
     }
 
-    fn go(&mut self, waited: Duration) {
+    fn go(&mut self, turn: &Turn) {
         let mut asked = self.core.clock.now();
         let candidates = self.candidates();
-        let mut result = self.send(&self.conditions(&candidates));
+        let mut result = self.send(&self.conditions(&candidates), turn);
         let mut confirmed = None;
         if let Ok(fetched) = &mut result
             && fetched.head.status == 304
@@ -91,18 +91,18 @@ impl Fetch {
                 // The origin means something that we do not have: whoever waits has asked for no 304.
                 let _ = fetched.body.read(&mut [0; 16]);
                 asked = self.core.clock.now();
-                result = self.send(&[]);
+                result = self.send(&[], turn);
             }
         }
         match (result, confirmed) {
-            (Ok(fetched), Some(stored)) => self.freshened(&stored, fetched, asked, waited),
-            (Ok(fetched), None) => self.arrived(fetched, asked, waited),
-            (Err(error), _) => self.failed(error, waited),
+            (Ok(fetched), Some(stored)) => self.freshened(&stored, fetched, asked, turn.waited),
+            (Ok(fetched), None) => self.arrived(fetched, asked, turn.waited),
+            (Err(error), _) => self.failed(error, turn.waited),
         }
     }
 
     /// One request to the origin, with our own conditions.
-    fn send(&self, conditions: &[Field<'_>]) -> Result<Fetched, FetchError> {
+    fn send(&self, conditions: &[Field<'_>], turn: &Turn) -> Result<Fetched, FetchError> {
         let (core, request, site) = (&self.core, &self.request, &self.site);
         let purpose = if matches!(self.goal, Goal::Pass) { Purpose::Pass } else { Purpose::Store };
         let list = fields::to_origin(request, purpose, &core.identity);
@@ -121,7 +121,10 @@ impl Fetch {
             body: upload,
         };
         let result = core.origins.send(site, &origin_request, interim::forward(request, self.ticket.as_ref()));
-        core.pool.mark(site.number, !result.as_ref().is_err_and(is_silence));
+        let is_answering = !result.as_ref().is_err_and(is_silence);
+        if turn.is_answering() != is_answering {
+            core.pool.mark(site.number, is_answering);
+        }
         result
     }
 
