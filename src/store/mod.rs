@@ -3,6 +3,7 @@
 //! Memory only, so far. Knows what responses cost and when they were used last; whether one may be stored or reused is
 //! `policy`'s question, and which of a key's variants fits is asked of the caller.
 
+mod account;
 mod body;
 mod budget;
 mod chunk;

@@ -207,7 +207,7 @@ impl Writer {
 
     fn seal(&mut self) {
         let sealed = match &self.memory {
-            Memory::File(file) => Sealed::File(Arc::clone(file), self.len),
+            Memory::File(file) => Sealed::File(Box::new((Arc::clone(file), self.len))),
             Memory::Heap | Memory::HeapOnly => Sealed::Bytes(match self.pieces().as_slice() {
                 [one] => Arc::clone(one),
                 many => many.concat().into(),
