@@ -41,7 +41,10 @@ impl Buffer {
             self.start = 0;
         }
         let wanted = self.end.saturating_add(STEP);
-        if self.storage.len() < wanted {
+        if self.storage.is_empty() {
+            // Comes zeroed from the system: what no answer fills is never touched.
+            self.storage = vec![0; wanted];
+        } else if self.storage.len() < wanted {
             self.storage.resize(wanted, 0);
         }
         self.storage.get_mut(self.end..).unwrap_or_default()

@@ -3,7 +3,7 @@
 //! Tells apart all ways in which a stream ends (a clean end, a cut one, a reset), because a body without length is
 //! complete after a clean end alone. Refuses to know of HTTP and of where the connection came from.
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, BufRead, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Instant;
@@ -123,6 +123,16 @@ impl Connection {
                 None => self.wait(deadline)?,
             }
         }
+    }
+
+    /// The same where most likely nothing has come yet: waits first, which spares a read in vain.
+    pub fn await_fill(&mut self, deadline: Instant) -> Result<usize, WireFailure> {
+        // What rustls has decrypted already is not seen by waiting for the socket.
+        let is_dry = self.tls.as_mut().is_none_or(|tls| tls.session.reader().fill_buf().is_err());
+        if is_dry {
+            self.wait(deadline)?;
+        }
+        self.fill(deadline)
     }
 
     /// The same without waiting.

@@ -146,7 +146,7 @@ impl Exchange {
         let first_byte = (now + self.limits.first_byte).min(self.limits.head);
         while !self.answer.advance(&mut self.connection.input)? {
             let deadline = if self.first_byte.is_some() { self.limits.head } else { first_byte };
-            match self.connection.fill(deadline) {
+            match self.connection.await_fill(deadline) {
                 Ok(0) => return Err(Cause::Wire(WireFailure::Closed)),
                 Ok(_) => self.saw_bytes(),
                 Err(failure) => return Err(Cause::Wire(failure)),
