@@ -10,7 +10,7 @@ use crate::http1::{Present, RequestHead};
 use crate::policy::Fields;
 use crate::policy::validator::{self, Precondition};
 use crate::server::Payload;
-use crate::status::{CacheStatus, ProxyStatus};
+use crate::status::{CacheStatus, ProxyStatus, write_decimal};
 use crate::store::{Body, Reader, StoredResponse};
 use crate::time::Now;
 
@@ -121,14 +121,20 @@ pub fn copy_fields(out: &mut Vec<u8>, response: &StoredResponse, keep: impl Fn(&
 pub fn finish_head(out: &mut Vec<u8>, age: u32, cache: &CacheStatus) {
     // RFC 9111 §5.1: every response from the store says its age; a first answer only where it is not new.
     if cache.hit || age > 0 {
-        let _ = write!(out, "Age: {age}\r\n");
+        out.extend_from_slice(b"Age: ");
+        write_decimal(out, u64::from(age));
+        out.extend_from_slice(b"\r\n");
     }
     cache.write_field(out);
 }
 
 /// `HTTP/1.1 404 Not Found`
 pub fn write_status(out: &mut Vec<u8>, status: u16) {
-    let _ = write!(out, "HTTP/1.1 {status} {}\r\n", reason(status));
+    out.extend_from_slice(b"HTTP/1.1 ");
+    write_decimal(out, u64::from(status));
+    out.push(b' ');
+    out.extend_from_slice(reason(status).as_bytes());
+    out.extend_from_slice(b"\r\n");
 }
 
 /// One field line.

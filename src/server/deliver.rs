@@ -3,7 +3,7 @@
 //! Framing towards the client is decided here (RFC 9112 §6): a known length, chunks, or the end of the connection. A body
 //! that breaks ends the connection without its last chunk or byte, so that a cut answer never looks whole.
 
-use std::io::{self, IoSlice, Write};
+use std::io::{self, IoSlice};
 use std::time::Duration;
 
 use super::session::{Connection, Next, Reply, Stage, TURN_BYTES};
@@ -12,7 +12,7 @@ use super::source::{Source, total};
 use super::worker::Turn;
 use super::{Answer, Delivery, Event, Handler, Payload};
 use crate::http1::{self, Version};
-use crate::status::ProxyError;
+use crate::status::{ProxyError, write_decimal};
 use crate::store::{Chunk, Next as Part};
 
 /// An answer on its way.
@@ -326,8 +326,8 @@ impl<H: Handler> Deliver<H> {
 
 fn write_length(out: &mut Vec<u8>, length: u64) {
     out.extend_from_slice(b"Content-Length: ");
-    // Writing to a Vec cannot fail.
-    let _ = write!(out, "{length}\r\n");
+    write_decimal(out, length);
+    out.extend_from_slice(b"\r\n");
 }
 
 /// A body that grows wakes its readers; this only bounds what a fault of ours could hold.
