@@ -1,5 +1,6 @@
 //! One fetch, top to bottom, on a fetcher's thread: ask the origin, land the flight, fill the body.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -265,11 +266,27 @@ impl Fetch {
     }
 
     /// Moves the body over, as it comes; true when it is whole and still kept as planned.
-    fn fill(&self, mut writer: Writer, mut body: OriginBody, stored: Option<&Arc<StoredResponse>>) -> bool {
-        let mut buffer = vec![0; READ];
+    fn fill(&self, writer: Writer, body: OriginBody, stored: Option<&Arc<StoredResponse>>) -> bool {
+        let mut room = ROOM.take();
+        if room.is_empty() {
+            // Comes zeroed from the system; what no body fills is never touched.
+            room = vec![0; READ];
+        }
+        let is_whole = self.pour(writer, body, stored, &mut room);
+        ROOM.set(room);
+        is_whole
+    }
+
+    fn pour(
+        &self,
+        mut writer: Writer,
+        mut body: OriginBody,
+        stored: Option<&Arc<StoredResponse>>,
+        room: &mut [u8],
+    ) -> bool {
         let mut is_stored = stored.is_some();
         loop {
-            let n = match body.read(&mut buffer) {
+            let n = match body.read(room) {
                 Ok(0) => {
                     writer.finish();
                     return is_stored || stored.is_none();
@@ -281,7 +298,7 @@ impl Fetch {
                     return false;
                 }
             };
-            if writer.push(buffer.get(..n).unwrap_or_default()).is_err() {
+            if writer.push(room.get(..n).unwrap_or_default()).is_err() {
                 writer.fail(ProxyError::ProxyInternalError);
                 return false;
             }
@@ -367,6 +384,11 @@ fn is_shared_error(status: u16, why: Option<Why>) -> bool {
 
 /// Did the origin not answer at all? Such a site does not get the last fetchers (decisions 9).
 fn is_silence(error: &FetchError) -> bool {
+thread_local! {
+    /// What this fetcher reads bodies into, kept from fetch to fetch.
+    static ROOM: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
     !matches!(error.phase, Phase::ResponseHead | Phase::Body) || error.error == ProxyError::HttpResponseTimeout
 }
 
