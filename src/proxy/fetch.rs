@@ -384,12 +384,12 @@ fn is_shared_error(status: u16, why: Option<Why>) -> bool {
 
 /// Did the origin not answer at all? Such a site does not get the last fetchers (decisions 9).
 fn is_silence(error: &FetchError) -> bool {
+    !matches!(error.phase, Phase::ResponseHead | Phase::Body) || error.error == ProxyError::HttpResponseTimeout
+}
+
 thread_local! {
     /// What this fetcher reads bodies into, kept from fetch to fetch.
     static ROOM: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
-}
-
-    !matches!(error.phase, Phase::ResponseHead | Phase::Body) || error.error == ProxyError::HttpResponseTimeout
 }
 
 const READ: usize = 64 << 10;
