@@ -10,7 +10,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
 use mio::{Interest, Token};
@@ -66,8 +66,15 @@ impl Acceptor {
     /// Starts the thread.
     pub fn start(bound: Bound, workers: Vec<Remote>, shared: Arc<Shared>, limit: usize) -> Result<Acceptor, Error> {
         let listener = Arc::new(bound.listener);
-        let accepting =
-            Accepting { listener: listener.clone(), is_https: bound.is_https, workers, shared, limit, turn: 0 };
+        let accepting = Accepting {
+            listener: listener.clone(),
+            is_https: bound.is_https,
+            workers,
+            shared,
+            limit,
+            turn: 0,
+            pace: Pace::default(),
+        };
         let thread = std::thread::Builder::new()
             .name("acceptor".into())
             .stack_size(256 << 10)
@@ -92,6 +99,17 @@ struct Accepting {
     shared: Arc<Shared>,
     limit: usize,
     turn: usize,
+    pace: Pace,
+}
+
+/// How the acceptor waits. At a low rate it blocks for each connection. At a high one, where a thread woken for each would
+/// cost clients and workers more than the connection itself, it takes all there are, and rests a moment between.
+#[derive(Default)]
+struct Pace {
+    /// Connections taken since `since`, or since the last rest.
+    taken: usize,
+    since: Option<Instant>,
+    is_resting: bool,
 }
 
 impl Accepting {
@@ -102,7 +120,8 @@ impl Accepting {
                 return;
             }
             match accepted {
-                Ok(()) => {}
+                Ok(()) => self.note_taken(),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.rest(),
                 Err(error) if is_about_one_connection(&error) => {}
                 Err(_) => {
                     // Out of descriptors or memory: what is open goes on, and room may come back.
@@ -110,6 +129,28 @@ impl Accepting {
                     std::thread::sleep(PAUSE);
                 }
             }
+        }
+    }
+
+    /// Begins to rest between rounds once a window of connections came quickly.
+    fn note_taken(&mut self) {
+        self.pace.taken += 1;
+        if self.pace.is_resting || self.pace.taken < WINDOW {
+            return;
+        }
+        let now = Instant::now();
+        let is_rush = self.pace.since.is_some_and(|since| now.duration_since(since) < RUSH);
+        self.pace.taken = 0;
+        self.pace.since = Some(now);
+        self.pace.is_resting = is_rush && self.listener.set_nonblocking(true).is_ok();
+    }
+
+    /// Nobody is left: a short rest, or back to blocking where nobody came since the last one.
+    fn rest(&mut self) {
+        if std::mem::take(&mut self.pace.taken) > 0 {
+            std::thread::sleep(REST);
+        } else if self.listener.set_nonblocking(false).is_ok() {
+            self.pace = Pace::default();
         }
     }
 
@@ -156,4 +197,8 @@ fn is_about_one_connection(error: &io::Error) -> bool {
 }
 
 const BACKLOG: i32 = 4096;
+/// This many connections within [`RUSH`] are a rush: 4,000 a second.
+const WINDOW: usize = 32;
+const RUSH: Duration = Duration::from_millis(8);
+const REST: Duration = Duration::from_micros(200);
 const PAUSE: Duration = Duration::from_millis(50);
