@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::Core;
 use super::fields::{self, Field, Purpose};
 use super::interim;
-use super::landing::{Arrived, Landing, Trip};
+use super::landing::{Arrived, Landing, Trip, waited_too_long};
 use super::request::Request;
 use crate::cache::Ticket;
 use crate::config::Site;
@@ -56,6 +56,9 @@ pub struct Fetch {
 
 impl Job for Fetch {
     fn run(mut self, turn: Turn) {
+        if let Some(error) = waited_too_long(turn.waited) {
+            return self.failed(error, turn.waited);
+        }
         self.core.metrics.add(Counter::FetchesStarted, 1);
         self.go(&turn);
     }

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::observe::FetchTimes;
 use crate::origin::{FetchError, Report};
@@ -48,7 +49,7 @@ pub struct Trip {
 
 impl Trip {
     /// From the report of a fetch that waited `queue` for its fetcher.
-    pub fn of(report: &Report, queue: std::time::Duration) -> Trip {
+    pub fn of(report: &Report, queue: Duration) -> Trip {
         let times = FetchTimes {
             queue: Some(queue),
             dns: happened(report.resolve),
@@ -61,7 +62,7 @@ impl Trip {
 }
 
 /// A step that was not needed took no time at all.
-fn happened(time: std::time::Duration) -> Option<std::time::Duration> {
+fn happened(time: Duration) -> Option<Duration> {
     (!time.is_zero()).then_some(time)
 }
 
@@ -76,5 +77,29 @@ pub fn own_failure(error: ProxyError, phase: Phase, detail: &str) -> FetchError 
         alert: None,
         rcode: None,
         is_after_request: false,
+    }
+}
+
+/// A fetch that has stood in its queue for so long is not begun: its clients have waited enough, and the origin is behind
+/// as it is. They get a 503, or what is stale.
+pub fn waited_too_long(waited: Duration) -> Option<FetchError> {
+    let detail = "the fetch waited too long for its turn: more are wanted than the site's origin answers";
+    (waited > QUEUE_AGE).then(|| own_failure(ProxyError::ConnectionLimitReached, Phase::Queue, detail))
+}
+
+const QUEUE_AGE: Duration = Duration::from_secs(20);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fetch_is_refused_once_it_has_waited_longer_than_the_queue_may_hold_it() {
+        assert_eq!(waited_too_long(QUEUE_AGE), None);
+        let error = waited_too_long(QUEUE_AGE + Duration::from_millis(1)).unwrap();
+        assert_eq!(
+            (error.error.status(), error.error.token(), error.phase),
+            (503, "connection_limit_reached", Phase::Queue)
+        );
     }
 }
