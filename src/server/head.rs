@@ -136,7 +136,7 @@ impl Head {
             version: head.version,
             is_head: head.method == "HEAD",
             keep_alive: head.keep_alive && (limit == 0 || connection.requests < limit),
-            has_unread_body: !matches!(head.body, BodyLength::None | BodyLength::Exact(0)),
+            has_unread_body: !head.body.is_empty(),
         };
         turn.out.clear();
         let call = Call { local: &mut turn.local, now: turn.now, peer: &connection.peer, out: &mut turn.out };
