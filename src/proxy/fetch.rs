@@ -1,29 +1,29 @@
 //! One fetch, top to bottom, on a fetcher's thread: ask the origin, land the flight, fill the body.
 
-use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::Core;
 use super::fields::{self, Field, Purpose};
+use super::fill::length_of;
 use super::interim;
 use super::landing::{Arrived, Landing, Trip, waited_too_long};
 use super::request::Request;
+use super::stale::{is_silence, stale_arrival};
 use crate::cache::Ticket;
 use crate::config::Site;
-use crate::http1::{BodyLength, Present};
+use crate::http1::Present;
 use crate::observe::Counter;
-use crate::origin::{FetchError, Fetched, OriginBody, OriginRequest, Upload};
+use crate::origin::{FetchError, Fetched, OriginRequest, Upload};
 use crate::policy::directives::{RequestDirectives, ResponseDirectives};
 use crate::policy::freshness::{Freshness, Times};
-use crate::policy::reuse;
 use crate::policy::storable::{RequestFacts, Storable, storable};
 use crate::policy::validator::Validators;
 use crate::policy::variant::{Variant, Vary};
 use crate::policy::{Fields, Why};
 use crate::pool::{Full, Job, Share, Turn};
-use crate::status::{CacheStatus, Forward, Phase, ProxyError};
-use crate::store::{Body, Inserted, Plan, Reader, StoredResponse, Writer};
+use crate::status::{CacheStatus, Forward};
+use crate::store::{Body, Plan, Reader, StoredResponse};
 use crate::time::{HttpDate, Now};
 
 /// What a fetch is for.
@@ -132,26 +132,6 @@ impl Fetch {
         result
     }
 
-    /// No usable response: stale if it may be, else the cause for all who wait.
-    fn failed(&mut self, error: FetchError, waited: Duration) {
-        self.core.metrics.add(Counter::FetchesFailed, 1);
-        self.core.metrics.shared().failed(error.error);
-        let now = self.core.clock.now();
-        let mut trip = Trip { origin: error.address, ..Trip::default() };
-        trip.times.queue = Some(waited);
-        let is_early = matches!(error.phase, Phase::Queue | Phase::Resolve | Phase::Connect | Phase::TlsHandshake);
-        let error = Arc::new(error);
-        if let Some(stored) = self.servable_stale(now) {
-            let arrived = stale_arrival(stored, Some(error), trip, self.forward, "origin-failed");
-            return self.land(Landing::Response(arrived.clone()), Landing::Response(arrived));
-        }
-        let lead = Landing::Failed(error, trip);
-        // A sick origin is not asked once more for everybody who waits; a broken answer may be this request's alone, so
-        // one of them tries again for all (decisions 15).
-        let followers = if is_early || self.is_second { lead.clone() } else { Landing::Again };
-        self.land(lead, followers);
-    }
-
     fn arrived(&mut self, fetched: Fetched, asked: Now, waited: Duration) {
         let now = self.core.clock.now();
         let trip = Trip::of(&fetched.report, waited);
@@ -240,95 +220,6 @@ impl Fetch {
         self.fill(writer, body, None);
     }
 
-    /// 304: a new head over the same body takes the old one's place, or stands beside it for the requests that are like
-    /// this one (RFC 9111 §4.3.4).
-    fn freshened(&mut self, stored: &Arc<StoredResponse>, fetched: Fetched, asked: Now, waited: Duration) {
-        let now = self.core.clock.now();
-        let Fetched { head, mut body, report, .. } = fetched;
-        let trip = Trip::of(&report, waited);
-        // Nothing follows a 304, but reading to the end is what gives the connection back.
-        let _ = body.read(&mut [0; 16]);
-        let update = fields::kept_head(&head, now);
-        let times = Times { request: asked, response: now };
-        let (refusal, mut response) = self.renewed(stored, &update, times);
-        if self.forward == Forward::Request {
-            response.freshness = response.freshness.after_forced_validation();
-        }
-        let freshness = response.freshness;
-        let response = Arc::new(response);
-        let is_kept = self.key.as_deref().is_some_and(|key| self.keep(key, stored, &response, refusal.is_none()));
-        let status = CacheStatus {
-            forward: Some(self.forward),
-            forward_status: Some(304),
-            stored: is_kept,
-            ttl: Some(freshness.ttl(now)),
-            ..CacheStatus::default()
-        };
-        let arrived = Arrived { response, reader: None, status, fault: None, trip };
-        self.land(Landing::Response(arrived.clone()), Landing::Response(arrived));
-    }
-
-    /// Moves the body over, as it comes; true when it is whole and still kept as planned.
-    fn fill(&self, writer: Writer, body: OriginBody, stored: Option<&Arc<StoredResponse>>) -> bool {
-        let mut room = ROOM.take();
-        if room.is_empty() {
-            // Comes zeroed from the system; what no body fills is never touched.
-            room = vec![0; READ];
-        }
-        let is_whole = self.pour(writer, body, stored, &mut room);
-        ROOM.set(room);
-        is_whole
-    }
-
-    fn pour(
-        &self,
-        mut writer: Writer,
-        mut body: OriginBody,
-        stored: Option<&Arc<StoredResponse>>,
-        room: &mut [u8],
-    ) -> bool {
-        let mut is_stored = stored.is_some();
-        loop {
-            let n = match body.read(room) {
-                Ok(0) => {
-                    writer.finish();
-                    return is_stored || stored.is_none();
-                }
-                Ok(n) => n,
-                Err(error) => {
-                    self.core.metrics.shared().failed(error.error);
-                    writer.fail(error.error);
-                    return false;
-                }
-            };
-            if writer.push(room.get(..n).unwrap_or_default()).is_err() {
-                writer.fail(ProxyError::ProxyInternalError);
-                return false;
-            }
-            if let (true, Some(response), Some(key)) = (is_stored, stored, &self.key)
-                && !response.body.is_kept()
-            {
-                // It outgrew the store: those who read it have it to the end, nobody else finds it.
-                self.core.cache.store.remove_response(key, response);
-                is_stored = false;
-            }
-        }
-    }
-
-    /// Puts what a 304 made of `stored` into the store, if it may be there.
-    fn keep(&self, key: &[u8], stored: &Arc<StoredResponse>, response: &Arc<StoredResponse>, may_stay: bool) -> bool {
-        let store = &self.core.cache.store;
-        match (&self.goal, may_stay) {
-            (Goal::Validate(_), true) => store.replace(key, stored, response.clone()),
-            (Goal::Validate(_), false) => {
-                store.remove_response(key, stored);
-                false
-            }
-            (_, true) => store.insert(key, response.clone()) == Inserted::Stored,
-            (_, false) => false,
-        }
-    }
-
     pub(super) fn facts(&self) -> RequestFacts<'_> {
         RequestFacts {
             method: self.request.method(),
@@ -341,42 +232,10 @@ impl Fetch {
         Variant::of(&Vary::parse(response), &*self.request).map(Box::new)
     }
 
-    fn servable_stale(&self, now: Now) -> Option<Arc<StoredResponse>> {
-        match &self.goal {
-            Goal::Validate(stored) if reuse::may_serve_stale_on_error(&stored.freshness, now, STALE_LIMIT) => {
-                Some(stored.clone())
-            }
-            _ => None,
-        }
-    }
-
-    fn servable_on_5xx(&self, now: Now) -> Option<Arc<StoredResponse>> {
-        self.servable_stale(now).filter(|stored| stored.freshness.stale_if_error().is_some())
-    }
-
-    fn land(&mut self, lead: Landing, followers: Landing) {
+    pub(super) fn land(&mut self, lead: Landing, followers: Landing) {
         if let Some(ticket) = self.ticket.take() {
             ticket.land(lead, followers);
         }
-    }
-}
-
-fn stale_arrival(
-    response: Arc<StoredResponse>,
-    fault: Option<Arc<FetchError>>,
-    trip: Trip,
-    forward: Forward,
-    why: &'static str,
-) -> Arrived {
-    let status = CacheStatus { hit: true, forward: Some(forward), detail: Some(why), ..CacheStatus::default() };
-    Arrived { response, reader: None, status, fault, trip }
-}
-
-fn length_of(body: &OriginBody) -> Option<u64> {
-    match body.length() {
-        BodyLength::None => Some(0),
-        BodyLength::Exact(length) => Some(length),
-        BodyLength::Chunked | BodyLength::UntilClose => None,
     }
 }
 
@@ -384,16 +243,3 @@ fn length_of(body: &OriginBody) -> Option<u64> {
 fn is_shared_error(status: u16, why: Option<Why>) -> bool {
     status >= 500 && matches!(why, Some(Why::NoFreshness | Why::NoCache | Why::TooLarge))
 }
-
-/// Did the origin not answer at all? Such a site does not get the last fetchers (decisions 9).
-fn is_silence(error: &FetchError) -> bool {
-    !matches!(error.phase, Phase::ResponseHead | Phase::Body) || error.error == ProxyError::HttpResponseTimeout
-}
-
-thread_local! {
-    /// What this fetcher reads bodies into, kept from fetch to fetch.
-    static ROOM: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
-}
-
-const READ: usize = 64 << 10;
-const STALE_LIMIT: Duration = Duration::from_secs(86_400);

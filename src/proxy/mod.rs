@@ -10,6 +10,7 @@ mod error_page;
 mod exchange;
 mod fetch;
 mod fields;
+mod fill;
 mod interim;
 mod landing;
 mod learn;
@@ -19,6 +20,8 @@ mod ranged;
 mod reason;
 mod request;
 mod route;
+mod stale;
+mod validate;
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};

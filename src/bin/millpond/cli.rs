@@ -3,14 +3,19 @@
 //! Parsed by hand, from one table of commands and options. Opens nothing, prints nothing, knows nothing of the library:
 //! whoever calls it acts on the `Command`, or prints the `Usage` and ends with `Usage::EXIT_STATUS`.
 
+mod given;
 mod help;
 #[cfg(test)]
 mod tests;
+mod words;
 
 use std::ffi::OsString;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+
+use given::Given;
+use words::suggestion;
 
 /// What the operator asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -142,84 +147,7 @@ struct OptionSpec {
     value: Option<&'static str>,
 }
 
-/// What was given to a command.
-struct Given {
-    spec: &'static CommandSpec,
-    options: Vec<(&'static str, OsString)>,
-    argument: Option<OsString>,
-}
-
 impl Given {
-    /// Sorts the arguments of a command; `None` means that its help was asked for.
-    fn read(spec: &'static CommandSpec, mut arguments: impl Iterator<Item = OsString>) -> Result<Option<Given>, Usage> {
-        let mut given = Given { spec, options: Vec::new(), argument: None };
-        while let Some(argument) = arguments.next() {
-            let text = argument.to_string_lossy().into_owned();
-            if matches!(text.as_str(), "-h" | "--help") {
-                return Ok(None);
-            }
-            if text.starts_with('-') && text.len() > 1 {
-                given.option(&argument, &text, &mut arguments)?;
-            } else {
-                given.plain(argument)?;
-            }
-        }
-        Ok(Some(given))
-    }
-
-    /// `--name`, `--name value` or `--name=value`.
-    fn option(
-        &mut self,
-        argument: &OsString,
-        text: &str,
-        rest: &mut impl Iterator<Item = OsString>,
-    ) -> Result<(), Usage> {
-        let (name, attached) = match text.split_once('=') {
-            Some((name, value)) => (name, Some(value)),
-            None => (text, None),
-        };
-        let Some(option) = self.spec.options.iter().find(|option| option.name == name) else {
-            return Err(self.unknown_option(name));
-        };
-        if self.option_value(option.name).is_some() {
-            return Err(self.usage(format!("{name} is given twice"), "give it once"));
-        }
-        let value = match (option.value, attached) {
-            (None, None) => OsString::new(),
-            (None, Some(_)) => return Err(self.usage(format!("{name} takes no value"), "leave the = out")),
-            (Some(what), None) => match rest.next() {
-                Some(value) if !value.to_string_lossy().starts_with("--") => value,
-                _ => return Err(self.usage(format!("{name} lacks its value"), &format!("write {name} {what}"))),
-            },
-            (Some(_), Some(value)) if argument.to_str().is_some() => value.into(),
-            // Cutting at the = would change a path that is not UTF-8.
-            (Some(what), Some(_)) => {
-                return Err(self.usage(format!("{name}= takes only UTF-8"), &format!("write {name} {what}")));
-            }
-        };
-        if value.is_empty() && option.value.is_some() {
-            return Err(self.usage(format!("{name} has an empty value"), "write one, or leave the option out"));
-        }
-        self.options.push((option.name, value));
-        Ok(())
-    }
-
-    fn plain(&mut self, argument: OsString) -> Result<(), Usage> {
-        let shown = argument.to_string_lossy().into_owned();
-        if !self.spec.takes_argument {
-            let hint = match self.spec.options.iter().find_map(|option| option.value.map(|_| option.name)) {
-                Some(name) => format!("did you mean {name} {shown}?"),
-                None => "leave it out".to_owned(),
-            };
-            return Err(self.usage(format!("{} takes no argument like \"{shown}\"", self.spec.name), &hint));
-        }
-        if self.argument.is_some() {
-            return Err(self.usage(format!("\"{shown}\" is one argument too many"), "give one"));
-        }
-        self.argument = Some(argument);
-        Ok(())
-    }
-
     fn command(self) -> Result<Command, Usage> {
         match self.spec.topic {
             Topic::Serve => self.serve().map(Command::Serve),
@@ -291,29 +219,6 @@ impl Given {
             }
         }
     }
-
-    /// What was given with an option; empty for one without a value.
-    fn option_value(&self, name: &str) -> Option<&OsString> {
-        self.options.iter().find(|(given, _)| *given == name).map(|(_, value)| value)
-    }
-
-    fn text(&self, name: &str, value: &OsString) -> Result<String, Usage> {
-        let text = value.to_str().ok_or_else(|| self.usage(format!("{name} is not UTF-8"), "write plain text"))?;
-        Ok(text.to_owned())
-    }
-
-    fn unknown_option(&self, name: &str) -> Usage {
-        let words: Vec<&str> = self.spec.options.iter().map(|option| option.name).collect();
-        let hint = suggestion(name, &words, str::to_owned).unwrap_or_else(|| match words.as_slice() {
-            [] => format!("{} has no options", self.spec.name),
-            words => format!("{} knows {}", self.spec.name, words.join(", ")),
-        });
-        self.usage(format!("{} has no option {name}", self.spec.name), &hint)
-    }
-
-    fn usage(&self, message: String, hint: &str) -> Usage {
-        Usage::new(message, format!("{hint} (see millpond help {})", self.spec.name))
-    }
 }
 
 fn unknown_command(name: &str) -> Usage {
@@ -329,32 +234,6 @@ fn unknown_command(name: &str) -> Usage {
     let hint = suggestion(name, &names, |word| format!("millpond {word}"))
         .unwrap_or_else(|| format!("the commands are {}; see millpond help", names.join(", ")));
     Usage::new(format!("there is no command \"{name}\""), hint)
-}
-
-/// `did you mean …?`, if one of the words is at most two typing errors away, and fewer than half its letters.
-fn suggestion(given: &str, words: &[&str], show: impl Fn(&str) -> String) -> Option<String> {
-    if given.len() > 32 {
-        return None;
-    }
-    let (errors, word) = words.iter().map(|word| (distance(given, word), word)).min_by_key(|(errors, _)| *errors)?;
-    (errors <= 2 && errors * 2 < word.len()).then(|| format!("did you mean {}?", show(word)))
-}
-
-/// Letters missed, added or replaced between two words.
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
-    for (i, letter) in a.chars().enumerate() {
-        let mut corner = i;
-        let mut left = i + 1;
-        for (above, other) in row.iter_mut().skip(1).zip(b.chars()) {
-            left = (corner + usize::from(letter != other)).min(left + 1).min(*above + 1);
-            corner = std::mem::replace(above, left);
-        }
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
-        }
-    }
-    row.last().copied().unwrap_or_default()
 }
 
 const CONFIG: OptionSpec = OptionSpec { name: "--config", value: Some("FILE") };

@@ -1,0 +1,75 @@
+//! Moving a body from the origin's connection into a [`Body`](crate::store::Body), chunk by chunk, on the fetcher's thread.
+
+use std::cell::Cell;
+use std::sync::Arc;
+
+use super::fetch::Fetch;
+use crate::http1::BodyLength;
+use crate::origin::OriginBody;
+use crate::status::ProxyError;
+use crate::store::{StoredResponse, Writer};
+
+impl Fetch {
+    /// Moves the body over, as it comes; true when it is whole and still kept as planned.
+    pub(super) fn fill(&self, writer: Writer, body: OriginBody, stored: Option<&Arc<StoredResponse>>) -> bool {
+        let mut room = ROOM.take();
+        if room.is_empty() {
+            // Comes zeroed from the system; what no body fills is never touched.
+            room = vec![0; READ];
+        }
+        let is_whole = self.pour(writer, body, stored, &mut room);
+        ROOM.set(room);
+        is_whole
+    }
+
+    fn pour(
+        &self,
+        mut writer: Writer,
+        mut body: OriginBody,
+        stored: Option<&Arc<StoredResponse>>,
+        room: &mut [u8],
+    ) -> bool {
+        let mut is_stored = stored.is_some();
+        loop {
+            let n = match body.read(room) {
+                Ok(0) => {
+                    writer.finish();
+                    return is_stored || stored.is_none();
+                }
+                Ok(n) => n,
+                Err(error) => {
+                    self.core.metrics.shared().failed(error.error);
+                    writer.fail(error.error);
+                    return false;
+                }
+            };
+            if writer.push(room.get(..n).unwrap_or_default()).is_err() {
+                writer.fail(ProxyError::ProxyInternalError);
+                return false;
+            }
+            if let (true, Some(response), Some(key)) = (is_stored, stored, &self.key)
+                && !response.body.is_kept()
+            {
+                // It outgrew the store: those who read it have it to the end, nobody else finds it.
+                self.core.cache.store.remove_response(key, response);
+                is_stored = false;
+            }
+        }
+    }
+}
+
+/// The length that a body declares, if it does.
+pub fn length_of(body: &OriginBody) -> Option<u64> {
+    match body.length() {
+        BodyLength::None => Some(0),
+        BodyLength::Exact(length) => Some(length),
+        BodyLength::Chunked | BodyLength::UntilClose => None,
+    }
+}
+
+thread_local! {
+    /// What this fetcher reads bodies into, kept from fetch to fetch.
+    static ROOM: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+const READ: usize = 64 << 10;

@@ -1,0 +1,67 @@
+//! When the origin fails: what is stored is served although it is stale, or the cause goes to all who wait.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::fetch::{Fetch, Goal};
+use super::landing::{Arrived, Landing, Trip};
+use crate::observe::Counter;
+use crate::origin::FetchError;
+use crate::policy::reuse;
+use crate::status::{CacheStatus, Forward, Phase, ProxyError};
+use crate::store::StoredResponse;
+use crate::time::Now;
+
+impl Fetch {
+    /// No usable response: stale if it may be, else the cause for all who wait.
+    pub(super) fn failed(&mut self, error: FetchError, waited: Duration) {
+        self.core.metrics.add(Counter::FetchesFailed, 1);
+        self.core.metrics.shared().failed(error.error);
+        let now = self.core.clock.now();
+        let mut trip = Trip { origin: error.address, ..Trip::default() };
+        trip.times.queue = Some(waited);
+        let is_early = matches!(error.phase, Phase::Queue | Phase::Resolve | Phase::Connect | Phase::TlsHandshake);
+        let error = Arc::new(error);
+        if let Some(stored) = self.servable_stale(now) {
+            let arrived = stale_arrival(stored, Some(error), trip, self.forward, "origin-failed");
+            return self.land(Landing::Response(arrived.clone()), Landing::Response(arrived));
+        }
+        let lead = Landing::Failed(error, trip);
+        // A sick origin is not asked once more for everybody who waits; a broken answer may be this request's alone, so
+        // one of them tries again for all (decisions 15).
+        let followers = if is_early || self.is_second { lead.clone() } else { Landing::Again };
+        self.land(lead, followers);
+    }
+
+    pub(super) fn servable_stale(&self, now: Now) -> Option<Arc<StoredResponse>> {
+        match &self.goal {
+            Goal::Validate(stored) if reuse::may_serve_stale_on_error(&stored.freshness, now, STALE_LIMIT) => {
+                Some(stored.clone())
+            }
+            _ => None,
+        }
+    }
+
+    pub(super) fn servable_on_5xx(&self, now: Now) -> Option<Arc<StoredResponse>> {
+        self.servable_stale(now).filter(|stored| stored.freshness.stale_if_error().is_some())
+    }
+}
+
+/// What is stored, in the place of what the origin did not bring.
+pub fn stale_arrival(
+    response: Arc<StoredResponse>,
+    fault: Option<Arc<FetchError>>,
+    trip: Trip,
+    forward: Forward,
+    why: &'static str,
+) -> Arrived {
+    let status = CacheStatus { hit: true, forward: Some(forward), detail: Some(why), ..CacheStatus::default() };
+    Arrived { response, reader: None, status, fault, trip }
+}
+
+/// Did the origin not answer at all? Such a site does not get the last fetchers (decisions 9).
+pub fn is_silence(error: &FetchError) -> bool {
+    !matches!(error.phase, Phase::ResponseHead | Phase::Body) || error.error == ProxyError::HttpResponseTimeout
+}
+
+const STALE_LIMIT: Duration = Duration::from_secs(86_400);
