@@ -18,6 +18,7 @@ mod structured;
 pub mod validator;
 pub mod variant;
 mod why;
+pub mod withheld;
 
 pub use why::Why;
 

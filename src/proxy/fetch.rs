@@ -20,6 +20,7 @@ use crate::policy::freshness::{Freshness, Times};
 use crate::policy::storable::{RequestFacts, Storable, storable};
 use crate::policy::validator::Validators;
 use crate::policy::variant::{Variant, Vary};
+use crate::policy::withheld::Withheld;
 use crate::policy::{Fields, Why};
 use crate::pool::{Full, Job, Share, Turn};
 use crate::status::{CacheStatus, Forward};
@@ -164,13 +165,19 @@ impl Fetch {
         let plan = Plan { kept: true, length: length_of(&body), spill: self.core.spill.clone() };
         let (writer, shared) = Body::open(plan, Some(self.core.cache.store.budget()));
         let reader = Reader::new(&shared);
-        let response = Arc::new(StoredResponse {
-            variant: self.variant(&head),
-            validators: Validators::of(&head, HttpDate(now.unix())),
-            head: fields::kept_head(&head, now),
-            freshness,
-            body: shared,
-        });
+        let withheld = Withheld::of(&head);
+        let of_head = |kept| {
+            Arc::new(StoredResponse {
+                variant: self.variant(&head),
+                validators: Validators::of(&head, HttpDate(now.unix())),
+                head: kept,
+                freshness,
+                body: shared.clone(),
+            })
+        };
+        let response = of_head(fields::shared_head(&head, &withheld, now));
+        // Whoever asked gets all of it, whatever is withheld from the others.
+        let own = if withheld.is_empty() { response.clone() } else { of_head(fields::kept_head(&head, now)) };
         let Some(key) = self.key.clone() else { return };
         self.core.cache.store.insert(&key, response.clone());
         let status = CacheStatus {
@@ -179,8 +186,13 @@ impl Fetch {
             ttl: Some(freshness.ttl(now)),
             ..CacheStatus::default()
         };
-        let arrived = Arrived { response: response.clone(), reader: Some(reader), status, fault: None, trip };
-        self.land(Landing::Response(arrived.clone()), Landing::Response(arrived));
+        let arrived = |response| {
+            let (reader, trip) = (Some(reader.clone()), trip.clone());
+            Landing::Response(Arrived { response, reader, status, fault: None, trip })
+        };
+        let (lead, followers) = (arrived(own), arrived(response.clone()));
+        drop(reader);
+        self.land(lead, followers);
         let is_whole = self.fill(writer, body, Some(&response));
         if !is_whole {
             self.core.cache.store.remove_response(&key, &response);
