@@ -1,6 +1,7 @@
 //! The whole, assembled: listeners, workers, fetchers, store and log, started and stopped together.
 
 mod keeper;
+mod listening;
 mod material;
 mod reload;
 mod stats;
@@ -10,9 +11,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keeper::Keeper;
+use listening::wanted;
 use material::Material;
 pub use reload::Reloaded;
-use reload::{Front, refusal, wanted};
+use reload::{Front, refusal};
 pub use stats::Stats;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};

@@ -7,6 +7,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::listening::{Listening, Plan};
 use super::material::Material;
 use super::{Addresses, Edge, open_log};
 use crate::config::{Change, Config, Problem};
@@ -48,16 +49,6 @@ pub(super) struct Front {
     reloading: Mutex<Reloading>,
 }
 
-/// One listener.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Listening {
-    /// The address as the configuration has it.
-    asked: SocketAddr,
-    is_https: bool,
-    /// The address with its real port.
-    address: SocketAddr,
-}
-
 /// Everything that can fail, done.
 struct Ready {
     live: Live,
@@ -93,12 +84,7 @@ impl Edge {
 impl Front {
     /// The first one: `bound` is what `config` asks for, in order.
     pub fn new(config: &Config, bound: &[Bound], certificates: Arc<Certificates>) -> Front {
-        let with_address = |((asked, is_https), bound): ((SocketAddr, bool), &Bound)| Listening {
-            asked,
-            is_https,
-            address: bound.address(),
-        };
-        let listening = wanted(config).zip(bound).map(with_address).collect();
+        let listening = Listening::of(config, bound);
         let reloading = Reloading { next_site: config.sites.len() };
         Front { certificates, listening: Mutex::new(listening), reloading: Mutex::new(reloading) }
     }
@@ -131,32 +117,11 @@ impl Front {
         if !problems.is_empty() {
             return Err(refusal(&problems));
         }
-        let (listening, bound, gone) = self.listeners(&config)?;
+        let Plan { listening, bound, gone } = Plan::new(self.listening(), &config)?;
         let access_log = renewed_log(&config, &old, proxy)?;
         server.listen(bound)?;
         let change = config.succeed(&old.config, &mut reloading.next_site);
         Ok(Ready { live: Live::new(config, access_log), change, certificates, listening, gone })
-    }
-
-    /// The listeners of a configuration: those there are, those bound for it, and the addresses to leave.
-    fn listeners(&self, config: &Config) -> Result<(Vec<Listening>, Vec<Bound>, Vec<SocketAddr>), Error> {
-        let mut left = self.listening();
-        let (mut listening, mut new) = (Vec::new(), Vec::new());
-        for (asked, is_https) in wanted(config) {
-            if let Some(place) = left.iter().position(|known| (known.asked, known.is_https) == (asked, is_https)) {
-                listening.push(left.remove(place));
-                continue;
-            }
-            let bound = Bound::bind(asked, is_https).map_err(|error| {
-                let key = if is_https { "listen.https" } else { "listen.http" };
-                let hint =
-                    "where another listener of ours overlaps it, as http or https, only a restart can change that";
-                refusal(&[config.problem_at(key.to_owned(), error.to_string(), hint.to_owned())])
-            })?;
-            listening.push(Listening { asked, is_https, address: bound.address() });
-            new.push(bound);
-        }
-        Ok((listening, new, left.iter().map(|gone| gone.address).collect()))
     }
 
     /// Puts it all in force. A site that is new is found before its certificate is shown, and one that is no more is
@@ -188,12 +153,6 @@ fn renewed_log(config: &Config, old: &Live, proxy: &Proxy) -> Result<Option<Arc<
         return Ok(old.access_log.clone());
     }
     Ok(open_log(config, proxy.metrics())?.map(Arc::new))
-}
-
-/// Every address that a configuration asks for, and whether for HTTPS.
-pub(super) fn wanted(config: &Config) -> impl Iterator<Item = (SocketAddr, bool)> {
-    let http = config.listen.http.iter().map(|address| (*address, false));
-    http.chain(config.listen.https.iter().map(|address| (*address, true)))
 }
 
 /// A line a problem.
