@@ -63,8 +63,9 @@ impl Edge {
     /// they began; what is stored stays, and so do idle connections to origins. Certificates and CA files are read
     /// anew even where the configuration is the same. Sites are the same where their names are, whatever their order.
     ///
-    /// When this returns, every request whose head arrives and every handshake that begins is under the new one. Two
-    /// reloads at once come one after the other.
+    /// When this returns, every request that begins and every handshake that begins is under the new one (limits: from the
+    /// worker's next loop turn on, which begins at once). A fetch under way may still store what it brings. Two reloads at
+    /// once come one after the other.
     ///
     /// # Errors
     /// [`Error::Configuration`] where certificates or CA files cannot be used, an address cannot be listened on, or
