@@ -77,6 +77,12 @@
 //!    as it grows.
 //! 6. `proxy::note` makes one record of it, for the counters and the access log.
 //!
+//! # Another configuration
+//!
+//! [`Edge::reload`] does everything that can fail first, then swaps: the sites and the log (`proxy`, one pointer, which
+//! workers look at with every request), limits and listeners (`server`), certificates (`tls`), trust in origins
+//! (`origin`). An exchange keeps its site, and a site its number, by which fetchers know it.
+//!
 //! # Invariants
 //!
 //! 1. Below floor 2 nothing does I/O; below floor 3 nothing reads a clock.
@@ -115,7 +121,7 @@ mod edge;
 #[doc(hidden)]
 pub mod measured;
 
-pub use edge::{Addresses, Edge, Stats};
+pub use edge::{Addresses, Edge, Reloaded, Stats};
 pub use error::Error;
 pub use time::{HttpDate, Now};
 

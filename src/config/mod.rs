@@ -18,6 +18,7 @@
 //! assert!(problems[0].to_string().starts_with("millpond.toml:6: site[1].origin.sni: \"10.0.0.1\" is an IP address"));
 //! ```
 
+mod change;
 mod check;
 mod check_origin;
 mod check_site;
@@ -43,6 +44,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+pub(crate) use change::Change;
 pub use problem::Problem;
 pub use router::Router;
 pub use site::{

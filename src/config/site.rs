@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// One site (`[[site]]`): domains with one origin and one set of rules.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Site {
-    /// Its place among the sites of the file, from 0: stands for it where a number is enough.
+    /// Stands for it where a number is enough. Its place among the sites of the file, from 0; in a running POP the number
+    /// that a site of its name had before a reload, so that what is kept by number stays its own.
     pub number: usize,
     /// For logs and metrics: the first domain, or `default`.
     pub name: String,

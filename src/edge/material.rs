@@ -1,15 +1,14 @@
 //! What a configuration names on disk: certificates and keys for clients, CA files for origins. All problems at once.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use crate::config::{Config, Problem, Site, Trust};
-use crate::tls::{Certificates, CertificatesBuilder, ProblemKind, TrustSource, trust_roots};
+use crate::tls::{CertificatesBuilder, ProblemKind, TrustSource, trust_roots};
 
 /// What was read, and what is wrong or doubtful with it.
 pub struct Material {
-    /// The certificates that clients see; `None` where no listener is HTTPS.
-    pub certificates: Option<Arc<Certificates>>,
+    /// The certificates that clients see. Worth nothing where a problem is more than a warning.
+    pub certificates: CertificatesBuilder,
     /// Problems, warnings among them.
     pub problems: Vec<Problem>,
 }
@@ -38,8 +37,20 @@ impl Material {
             let hint = "give a site [site.https] with certificate and key, or take https out of [listen]";
             note("listen.https".into(), "no site has a certificate".into(), hint.into(), false);
         }
-        let certificates = (has_listener && problems.iter().all(|problem| problem.is_warning)).then(|| builder.build());
-        Material { certificates, problems }
+        Material { certificates: builder, problems }
+    }
+
+    /// What was read, unless something stands against it; warnings are logged.
+    ///
+    /// # Errors
+    /// All problems that are more than warnings.
+    pub fn accepted(self) -> Result<CertificatesBuilder, Vec<Problem>> {
+        let (doubts, problems): (Vec<_>, Vec<_>) = self.problems.into_iter().partition(|problem| problem.is_warning);
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        doubts.iter().for_each(|doubt| log::warn!("{doubt}"));
+        Ok(self.certificates)
     }
 }
 

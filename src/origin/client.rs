@@ -141,8 +141,8 @@ impl<'a> Walk<'a> {
         self.report.resolve = started.elapsed();
         let found = found.map_err(|failure| Failure::early(Cause::Lookup(failure), Phase::Resolve))?;
         let all = found.iter().map(|address| SocketAddr::new(*address, route.port));
-        let foreign: Vec<_> =
-            all.filter(|address| !is_own_listener(*address, &self.origins.listeners, is_local)).collect();
+        let own = self.origins.listeners();
+        let foreign: Vec<_> = all.filter(|address| !is_own_listener(*address, &own, is_local)).collect();
         if foreign.is_empty() { Err(Failure::early(Cause::OwnAddress, Phase::Resolve)) } else { Ok(foreign) }
     }
 

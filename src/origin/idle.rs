@@ -99,6 +99,15 @@ impl IdlePool {
         drop(gone);
     }
 
+    /// Closes those whose key is not to be kept.
+    pub fn retain(&self, mut is_kept: impl FnMut(&Key) -> bool) {
+        let mut table = self.lock();
+        let gone: Vec<_> = table.waiting.extract_if(|key, _| !is_kept(key)).collect();
+        table.total = table.total.saturating_sub(gone.iter().map(|(_, same)| same.len()).sum());
+        drop(table);
+        drop(gone);
+    }
+
     /// How many wait now.
     pub fn len(&self) -> usize {
         self.lock().total
@@ -200,6 +209,9 @@ mod tests {
             far.push(end);
         }
         assert_eq!(pool.len(), 3);
+        pool.retain(|kept| *kept == key(1));
+        assert_eq!(pool.len(), 1);
+        assert!(pool.take(&key(0), LONG).is_none() && pool.take(&key(1), LONG).is_some());
     }
 
     #[test]

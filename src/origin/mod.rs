@@ -34,7 +34,7 @@ mod tests_tls;
 mod tests_upload;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 pub use answer::Interim;
@@ -55,7 +55,7 @@ pub struct Origins {
     idle: Arc<IdlePool>,
     policies: Policies,
     /// Our own listening addresses: an origin there would be a loop.
-    listeners: Vec<SocketAddr>,
+    listeners: RwLock<Arc<[SocketAddr]>>,
 }
 
 /// An answer whose head has come.
@@ -96,6 +96,7 @@ impl Origins {
     /// Nothing resolved, nothing connected. `listeners` are our own, with their real ports.
     pub fn new(resolver: Resolver, listeners: Vec<SocketAddr>) -> Origins {
         let limits = IdleLimits { per_key: MAX_IDLE_PER_KEY, total: MAX_IDLE };
+        let listeners = RwLock::new(listeners.into());
         Origins { resolver, idle: Arc::new(IdlePool::new(limits)), policies: Policies::default(), listeners }
     }
 
@@ -113,6 +114,19 @@ impl Origins {
     /// Closes idle connections that have waited long enough; for the keeper, about once a second.
     pub fn reap(&self) {
         self.idle.reap();
+    }
+
+    /// After a reload, which leaves these sites and these listeners of ours: what origins are trusted by is read anew, and
+    /// idle connections verified by what has changed, or for nobody any more, are closed. Says how many policies changed.
+    pub fn renew(&self, sites: &[Arc<Site>], listeners: Vec<SocketAddr>) -> usize {
+        *self.listeners.write().unwrap_or_else(PoisonError::into_inner) = listeners.into();
+        let renewed = self.policies.renew(sites);
+        self.idle.retain(|key| key.tls.as_ref().is_none_or(|(policy, _)| !renewed.gone.contains(policy)));
+        renewed.changed
+    }
+
+    fn listeners(&self) -> Arc<[SocketAddr]> {
+        Arc::clone(&self.listeners.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Idle connections now.

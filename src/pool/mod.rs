@@ -111,6 +111,11 @@ impl<J: Job> Pool<J> {
         self.0.recruit(state);
     }
 
+    /// Forgets the sites that are not to be kept and have no job; a later job makes them known again.
+    pub fn retain(&self, is_kept: impl Fn(usize) -> bool) {
+        self.0.lock().queues.retain(is_kept);
+    }
+
     /// The pool now.
     pub fn stats(&self) -> Stats {
         let state = self.0.lock();

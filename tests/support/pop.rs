@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use millpond::config::Config;
-use millpond::{Edge, Stats};
+use millpond::{Edge, Error, Reloaded, Stats};
 
 use super::client::{Client, Response};
 use super::origin::Origin;
@@ -88,7 +88,14 @@ impl Pop {
         self.0.take().expect("it runs until now").shutdown();
     }
 
-    fn edge(&self) -> &Edge {
+    /// Puts `[listen]` as given and the rest of a file in force.
+    pub fn reload(&self, listen: &str, toml: &str) -> Result<Reloaded, Error> {
+        let text = format!("[listen]\n{listen}\n{toml}");
+        let config = Config::parse(&text, Path::new("scene.toml"));
+        self.edge().reload(config.unwrap_or_else(|problems| panic!("{text}\n{problems:?}")))
+    }
+
+    pub fn edge(&self) -> &Edge {
         self.0.as_ref().expect("it runs until it is shut down")
     }
 
