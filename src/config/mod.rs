@@ -46,8 +46,8 @@ use std::time::Duration;
 pub use problem::Problem;
 pub use router::Router;
 pub use site::{
-    CertificateNames, Destination, HttpsConfig, OriginConfig, OriginProtocol, RangeFetch, Role, ServerConfig, Site,
-    Timeouts, Trust,
+    CertificateNames, ClientCertificate, Destination, HealthCheck, HttpsConfig, OriginConfig, OriginProtocol,
+    RangeFetch, Role, ServerConfig, Site, Timeouts, TlsMin, Trust,
 };
 pub use starter::{reference_text, starter_file};
 

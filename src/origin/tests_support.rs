@@ -13,7 +13,7 @@ use rustls::pki_types::PrivateKeyDer;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use super::*;
-use crate::config::{CertificateNames, OriginConfig, OriginProtocol, RangeFetch, Role, Timeouts, Trust};
+use crate::config::{CertificateNames, OriginConfig, OriginProtocol, RangeFetch, Role, Timeouts, TlsMin, Trust};
 
 /// What an origin does with one connection.
 pub(super) type Script = Box<dyn FnOnce(TcpStream) + Send>;
@@ -120,6 +120,7 @@ pub(super) fn site(addresses: &[SocketAddr]) -> Site {
         between_bytes: long,
         head: Duration::from_secs(60),
         total: Duration::ZERO,
+        min_rate: 0,
     };
     Site {
         number: 0,
@@ -138,6 +139,12 @@ pub(super) fn site(addresses: &[SocketAddr]) -> Site {
             trust: Trust::Bundled,
             pin: Vec::new(),
             timeouts,
+            client_certificate: None,
+            tls_min: TlsMin::Tls12,
+            retries: 2,
+            retry_on: vec![502, 503, 504],
+            max_connections: 0,
+            health: None,
         },
         https: None,
         share_schemes: false,
