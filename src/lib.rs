@@ -115,8 +115,9 @@ mod edge;
 #[doc(hidden)]
 pub mod measured;
 
-pub use edge::{Addresses, Edge, Stats};
+pub use edge::{Addresses, Edge, OriginStates, Stats};
 pub use error::Error;
+pub use origin::{AddressState, CheckState, NameState};
 pub use time::{HttpDate, Now};
 
 /// The examples of the README are held to compile and run.

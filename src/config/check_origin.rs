@@ -6,9 +6,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 
 use super::Listen;
+use super::names;
 use super::problem::{Fault, Place, Problems, quoted};
 use super::section::Section;
-use super::names;
 use super::site::{ClientCertificate, HealthCheck, OriginConfig, OriginProtocol, ServerConfig};
 
 /// Refuses a server that is ourselves, and doubts one that may be or whose port surprises. One note a server.

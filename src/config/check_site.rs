@@ -9,7 +9,8 @@ use super::names;
 use super::problem::{Fault, Place, Problems};
 use super::section::{Item, Located, Section};
 use super::site::{
-    CertificateNames, HttpsConfig, OriginConfig, OriginProtocol, RangeFetch, Role, ServerConfig, Timeouts, TlsMin, Trust,
+    CertificateNames, HttpsConfig, OriginConfig, OriginProtocol, RangeFetch, Role, ServerConfig, Timeouts, TlsMin,
+    Trust,
 };
 use super::{Listen, Site};
 use crate::policy::Rules;

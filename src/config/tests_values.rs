@@ -254,9 +254,9 @@ ports = { https = 65536 }
     ports.https: 65536 is too large; anything from 1 to 65535 will do
 ports = 80
     ports: this must be a table, not the number 80; write { key = value }
-client_certificate = { certificate = "c.pem" }
-    client_certificate: there is no such key; known here: servers, protocol, ports, host, sni,
-    common_name_whitelist, certificate_names, trust, pin, timeouts
+compression = "gzip"
+    compression: there is no such key; known here: servers, protocol, ports, host, sni, common_name_whitelist,
+    certificate_names, trust, pin, client_certificate, tls_min, retries, retry_on, max_connections, timeouts, health
 timeouts = { total = "0s", connect = "0s" }
     timeouts.connect: "0s" is no time at all; write "30s", "250ms", "5m" or "1h"
 "#;

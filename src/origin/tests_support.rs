@@ -53,6 +53,17 @@ pub(super) fn closed_port() -> (socket2::Socket, SocketAddr) {
     (socket, address)
 }
 
+/// An address whose backlog is full, so that connects hang; the sockets that fill it come along.
+pub(super) fn silent_port() -> (socket2::Socket, Vec<TcpStream>, SocketAddr) {
+    let (socket, address) = closed_port();
+    socket.listen(0).unwrap();
+    let mut fill = Vec::new();
+    while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(100)) {
+        fill.push(stream);
+    }
+    (socket, fill, address)
+}
+
 pub(super) fn script(run: impl FnOnce(TcpStream) + Send + 'static) -> Script {
     Box::new(run)
 }

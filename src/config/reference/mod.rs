@@ -193,7 +193,9 @@ impl Kind {
     /// Reads a whole number as this kind.
     pub fn read_number(self, number: u64) -> Result<Value, Fault> {
         match self {
-            Kind::Number(min, max) | Kind::Numbers(min, max) => within(number, min, max, |number| number.to_string()).map(Value::Number),
+            Kind::Number(min, max) | Kind::Numbers(min, max) => {
+                within(number, min, max, |number| number.to_string()).map(Value::Number)
+            }
             Kind::Size(min, max) => within(number, min, max, units::show_size).map(Value::Number),
             Kind::Share => Ok(Value::Share(units::Share::Bytes(number))),
             Kind::DurationOrOff if number == 0 => Ok(Value::Time(std::time::Duration::ZERO)),
