@@ -26,6 +26,7 @@ pub struct Route {
 }
 
 /// The servers for one request, best first.
+#[derive(Clone)]
 pub struct Candidates<'a> {
     origin: &'a OriginConfig,
     host: &'a str,
@@ -38,6 +39,16 @@ impl<'a> Candidates<'a> {
     /// asked for none (HTTP/1.0).
     pub fn new(origin: &'a OriginConfig, host: &'a str, client_is_https: bool, turn: u64) -> Candidates<'a> {
         Candidates { origin, host, client_is_https, order: order(&origin.servers, turn).into_iter() }
+    }
+}
+
+impl Candidates<'_> {
+    /// Name and port of those that are left.
+    pub fn rest(&self) -> impl Iterator<Item = (&str, u16)> {
+        self.order
+            .as_slice()
+            .iter()
+            .map(|server| (server.name.as_str(), self.origin.destination(server, self.client_is_https).port))
     }
 }
 
@@ -54,6 +65,9 @@ impl Iterator for Candidates<'_> {
 /// comes first exactly as often as its weight says. What is left is shared out alike, by another digit of `turn`, so that
 /// the share of a dead server goes to all others by their weights.
 fn order(servers: &[ServerConfig], turn: u64) -> Vec<&ServerConfig> {
+    if let [only] = servers {
+        return vec![only];
+    }
     let mut order = Vec::with_capacity(servers.len());
     for role in [Role::Primary, Role::Backup] {
         let mut left: Vec<&ServerConfig> = servers.iter().filter(|server| server.role == role).collect();

@@ -35,10 +35,10 @@ pub struct Walk<'a> {
     /// From resolving to the head, all attempts together.
     pub(super) deadline: Instant,
     /// Moves to another address or server that are still allowed.
-    moves: usize,
+    pub(super) moves: usize,
     pub(super) report: Report,
-    /// All that is left to try is suspect or dead, or there is nothing else: no address is called off.
-    pub(super) is_last_resort: bool,
+    /// The servers that may still be asked after the present one.
+    pub(super) rest: Option<Candidates<'a>>,
     /// The first bytes of a head that was refused.
     head_start: Vec<u8>,
     /// An answer whose status is in `retry_on`: the best there is until another server has a better one.
@@ -91,7 +91,7 @@ impl<'a> Walk<'a> {
             deadline: Instant::now() + site.origin.timeouts.head,
             moves: site.origin.retries,
             report: Report::default(),
-            is_last_resort: false,
+            rest: None,
             head_start: Vec::new(),
             spare: None,
         })
@@ -103,7 +103,8 @@ impl<'a> Walk<'a> {
         let mut resting = Vec::new();
         let (site, request) = (self.site, self.request);
         let turn = self.origins.turn(site);
-        for route in Candidates::new(&site.origin, request.host, request.client_is_https, turn) {
+        let mut candidates = Candidates::new(&site.origin, request.host, request.client_is_https, turn);
+        while let Some(route) = candidates.next() {
             match self.survey(&route) {
                 Err(failure) => {
                     let error = self.error(failure, &route);
@@ -111,6 +112,7 @@ impl<'a> Walk<'a> {
                 }
                 Ok(found) if found.good.is_empty() => resting.push((route, found.resting)),
                 Ok(found) => {
+                    self.rest = (site.origin.servers.len() > 1).then(|| candidates.clone());
                     if let Some(end) = self.visit(&route, found.good, &mut course) {
                         return end;
                     }
@@ -118,7 +120,7 @@ impl<'a> Walk<'a> {
             }
         }
         if !course.is_tried && !resting.is_empty() {
-            self.is_last_resort = true;
+            self.rest = None;
             let all_dead = |cause| Failure::early(cause, Phase::Connect).into_error("");
             for (route, addresses) in self.last_resort(resting).map_err(all_dead)? {
                 if let Some(end) = self.visit(&route, addresses, &mut course) {

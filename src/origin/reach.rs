@@ -45,10 +45,9 @@ impl Walk<'_> {
         Ok(self.sift(foreign))
     }
 
-    fn sift(&mut self, all: Vec<SocketAddr>) -> Survey {
+    fn sift(&self, all: Vec<SocketAddr>) -> Survey {
         let (origins, site) = (self.origins, self.site);
         let is_only = all.len() == 1 && site.origin.servers.len() == 1;
-        self.is_last_resort = is_only;
         if origins.health.is_quiet() && (is_only || site.origin.health.is_none()) {
             return Survey { good: all, resting: Vec::new() };
         }
@@ -156,9 +155,19 @@ impl Walk<'_> {
         if self.site.origin.max_connections == 0 { 0 } else { self.origins.slots.changes() }
     }
 
+    /// Where the fetch could go from here, as far as that is known without asking anybody.
+    fn others(&self) -> Vec<SocketAddr> {
+        let Some(rest) = self.rest.as_ref().filter(|_| self.moves > 0) else { return Vec::new() };
+        let known = |(name, port)| {
+            let addresses = self.origins.resolver.known(name).unwrap_or_default();
+            addresses.iter().map(|address| SocketAddr::new(*address, port)).collect::<Vec<_>>()
+        };
+        rest.rest().flat_map(known).collect()
+    }
+
     fn dial(&mut self, addresses: &[SocketAddr], tls: Option<&Secure>) -> Result<Connection, Failure> {
         let timeouts = &self.site.origin.timeouts;
-        let watch = Watch { health: &self.origins.health, is_patient: self.is_last_resort };
+        let watch = Watch { health: &self.origins.health, others: self.others() };
         let started = Instant::now();
         let dialled = dial_watched(addresses, self.deadline.min(started + timeouts.connect), Some(&watch));
         let connected = Instant::now();
@@ -178,10 +187,10 @@ impl Walk<'_> {
     }
 }
 
-/// Tells the table what happens, and gives up on an address that others have found silent, where there is another.
+/// Tells the table what happens, and gives up on an address that others have found silent, while there is a good one.
 struct Watch<'a> {
     health: &'a Health,
-    is_patient: bool,
+    others: Vec<SocketAddr>,
 }
 
 impl Onlooker for Watch<'_> {
@@ -198,8 +207,35 @@ impl Onlooker for Watch<'_> {
     }
 
     fn is_lost(&self, address: SocketAddr) -> bool {
-        !self.is_patient && self.health.is_lost(address)
+        self.health.is_lost(address) && self.others.iter().any(|other| !self.health.is_lost(*other))
     }
 }
 
 const MAX_LISTED: usize = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_called_off_only_while_there_is_a_better_one() {
+        let address = |port| SocketAddr::from(([192, 0, 2, 1], port));
+        let (health, good, dead, suspect) = (Health::default(), address(1), address(2), address(3));
+        health.failed(dead, RefusalKind::Refused);
+        health.failed(dead, RefusalKind::Refused);
+        health.overtaken(suspect);
+        let rows = [
+            // dialled, where else it could go, called off
+            (suspect, vec![good], true),
+            (suspect, vec![dead, good], true),
+            (dead, vec![good], true),
+            (suspect, vec![], false),
+            (suspect, vec![dead], false),
+            (good, vec![good], false),
+        ];
+        for (dialled, others, expected) in rows {
+            let watch = Watch { health: &health, others };
+            assert_eq!(watch.is_lost(dialled), expected, "{dialled} {:?}", watch.others);
+        }
+    }
+}

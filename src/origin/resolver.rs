@@ -103,6 +103,15 @@ impl Resolver {
         }
     }
 
+    /// The addresses of `name` as they are known, without asking.
+    pub fn known(&self, name: &str) -> Option<Arc<[IpAddr]>> {
+        if let Ok(address) = name.parse::<IpAddr>() {
+            return Some(Arc::from([address]));
+        }
+        let state = self.0.lock();
+        state.entries.get(name.to_ascii_lowercase().as_str())?.last_good(Instant::now(), &self.0.lifetimes)
+    }
+
     /// Every name that is known, in order.
     pub fn names(&self) -> Vec<NameState> {
         let now = Instant::now();
