@@ -190,8 +190,9 @@ mod tests {
     #[test]
     fn equals_share_by_weight_and_backups_get_nothing_while_a_primary_lives() {
         use Role::{Backup, Primary};
-        let rows: &[(&[(Role, u32)], &[usize], &[u64])] = &[
-            // servers, the dead among them, shares of 3600 turns
+        /// Servers, the dead among them, shares of 3600 turns.
+        type Row<'a> = (&'a [(Role, u32)], &'a [usize], &'a [u64]);
+        let rows: &[Row<'_>] = &[
             (&[(Primary, 1)], &[], &[3600]),
             (&[(Primary, 1), (Primary, 1)], &[], &[1800, 1800]),
             (&[(Primary, 3), (Primary, 1)], &[], &[2700, 900]),

@@ -47,9 +47,10 @@ mod tests {
 
     #[test]
     fn each_window_is_judged_by_itself() {
+        /// The least rate, waits in seconds with the bytes received so far, the wait after which it is too slow.
+        type Row<'a> = (u64, &'a [(u32, u64)], Option<usize>);
         let second = Duration::from_secs(1);
-        // (least, waits in seconds with the bytes received so far, the wait after which it is too slow)
-        let rows: &[(u64, &[(u32, u64)], Option<usize>)] = &[
+        let rows: &[Row<'_>] = &[
             (10, &[(19, 0), (1, 200)], None),
             (10, &[(19, 0), (1, 199)], Some(1)),
             (10, &[(20, 10_000), (20, 10_199)], Some(1)),

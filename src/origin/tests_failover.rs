@@ -147,7 +147,8 @@ fn an_answer_to_retry_on_moves_on_and_is_passed_on_where_there_is_nothing_better
 
 #[test]
 fn what_may_not_be_repeated_or_has_no_move_left_keeps_its_answer() {
-    let rows: [(&str, fn(&mut Site)); 4] = [
+    type Change = fn(&mut Site);
+    let rows: [(&str, Change); 4] = [
         ("POST", |_| ()),
         ("PATCH", |_| ()),
         ("GET", |site| site.origin.retries = 0),
