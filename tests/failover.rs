@@ -3,10 +3,11 @@
 
 mod support;
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
 use std::thread;
+use std::time::Duration;
 
 use support::pop::{request, site_with, trust};
 use support::{Certificates, Gate, Leaf, Origin, OriginTls, Pop, Reply, Response, wait_until};
@@ -236,7 +237,12 @@ fn a_server_that_fails_its_health_check_is_left_out_until_it_is_well() {
         }
         _ => named("primary")(request),
     });
+    let are_all_sick = Arc::new(AtomicBool::new(false));
+    let all_sick = Arc::clone(&are_all_sick);
     let second = Origin::plain(move |request| match request.target.as_str() {
+        "/healthz" if all_sick.load(Ordering::SeqCst) => {
+            Reply::bytes("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+        }
         "/healthz" => Reply::bytes("HTTP/1.1 204 No Content\r\n\r\n"),
         _ => named("backup")(request),
     });
@@ -249,9 +255,40 @@ fn a_server_that_fails_its_health_check_is_left_out_until_it_is_well() {
     assert_eq!(pop.get("/x").text(), "backup");
     let failure = pop.origins().checks.into_iter().find(|state| state.is_failing).unwrap().failure;
     assert!(failure.ends_with("GET /healthz was answered with 500"), "{failure}");
+    are_all_sick.store(true, Ordering::SeqCst);
+    wait_until(|| pop.origins().checks.iter().all(|state| state.is_failing));
+    // One request a second goes through all the same.
+    wait_until(|| pop.get("/x").status == 503);
     is_sick.store(false, Ordering::SeqCst);
     wait_until(|| !is_out());
     assert_eq!(pop.get("/x").text(), "primary");
+}
+
+/// A listener with a full backlog, which lets connects hang as a black hole does; the sockets that fill it come along.
+fn black_hole() -> (socket2::Socket, Vec<TcpStream>, SocketAddr) {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    socket.listen(0).unwrap();
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
+    let mut fill = Vec::new();
+    while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(100)) {
+        fill.push(stream);
+    }
+    (socket, fill, address)
+}
+
+#[test]
+fn a_crowd_before_a_black_hole_is_served_by_the_other_server() {
+    let (_socket, _fill, silent) = black_hole();
+    let other = Origin::plain(named("ok"));
+    let pop = Pop::start(&site(&[primary(silent), primary(other.address())], "timeouts = { connect = \"500ms\" }"));
+    let mut clients: Vec<_> = (0..CLIENTS).map(|_| pop.client()).collect();
+    for (number, client) in clients.iter_mut().enumerate() {
+        client.send(request("GET", &format!("/{number}"), &[]));
+    }
+    assert!(clients.iter_mut().all(|client| client.response().text() == "ok"));
+    assert_eq!((pop.stats().failures, other.count()), (0, CLIENTS));
+    wait_until(|| pop.origins().addresses.iter().any(|state| state.dead_for.is_some()));
 }
 
 /// One of two servers is killed, its connections reset or closed, while a hundred clients ask on.

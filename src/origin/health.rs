@@ -78,7 +78,7 @@ impl Health {
 
     /// One request a second is let through to addresses that are all dead; true where this is the one.
     pub fn may_try(&self, addresses: &[SocketAddr]) -> bool {
-        self.lock().trial(addresses, Instant::now())
+        self.change(|table, now| table.trial(addresses, now))
     }
 
     /// Addresses to probe now; the caller tells the outcome of each.
@@ -197,9 +197,8 @@ impl Table {
             return false;
         }
         for address in addresses {
-            if let Some(entry) = self.0.get_mut(address) {
-                entry.tried = Some(now);
-            }
+            // Those that only fail their health check are not in the table yet.
+            self.entry(*address, now).tried = Some(now);
         }
         true
     }
@@ -244,7 +243,8 @@ impl Table {
             failure: entry.kind.words(),
             probed: entry.probed.map(ago),
         };
-        let mut states: Vec<_> = self.0.iter().map(state).collect();
+        let failed = self.0.iter().filter(|(_, entry)| entry.failures > 0 || entry.is_suspect);
+        let mut states: Vec<_> = failed.map(state).collect();
         states.sort_by_key(|state| state.address);
         states
     }

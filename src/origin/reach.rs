@@ -11,7 +11,7 @@ use super::client::{Walk, YOUNG};
 use super::connection::Connection;
 use super::connector::{Onlooker, RefusalKind, dial_watched, is_local};
 use super::error::{Cause, Failure};
-use super::health::{Health, Standing};
+use super::health::{AddressState, Health, Standing};
 use super::idle::Key;
 use super::policies::TlsPolicy;
 use super::slots::Slot;
@@ -82,11 +82,10 @@ impl Walk<'_> {
     fn obituary(&self, all: &[SocketAddr]) -> String {
         let states = self.origins.health.states();
         let words = |address: &SocketAddr| match states.iter().find(|state| state.address == *address) {
-            Some(state) => {
-                let since = state.dead_for.unwrap_or_default().as_secs();
-                format!("{address} {} (dead for {since} s)", state.failure)
+            Some(AddressState { failure, dead_for: Some(dead_for), .. }) => {
+                format!("{address} {failure} (dead for {} s)", dead_for.as_secs())
             }
-            None => format!("{address} fails its health check"),
+            _ => format!("{address} fails its health check"),
         };
         all.iter().take(MAX_LISTED).map(words).collect::<Vec<_>>().join(", ")
     }

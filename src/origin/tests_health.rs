@@ -96,6 +96,9 @@ fn one_request_a_second_may_try_the_dead() {
     assert!(!table.trial(&both[..1], start + TRIAL - MS));
     assert!(table.trial(&both[1..], start + TRIAL));
     assert!(!table.trial(&both, start + TRIAL));
+    let unknown = [address(3)];
+    assert!(table.trial(&unknown, start) && !table.trial(&unknown, start), "dead by a health check alone");
+    assert_eq!(table.states(start).len(), 2);
 }
 
 #[test]
