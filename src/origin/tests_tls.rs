@@ -75,6 +75,8 @@ fn a_tls_connection_serves_again_under_the_same_name_and_policy() {
     stricter.origin.certificate_names = crate::config::CertificateNames::San;
     assert!(!reused(&stricter, "www.example"));
     assert!(reused(&stricter, "www.example"));
+    stricter.origin.tls_min = crate::config::TlsMin::Tls13;
+    assert!(!reused(&stricter, "www.example"));
 }
 
 #[test]
