@@ -76,6 +76,12 @@ impl Reader<'_> {
             (Kind::Tables(_) | Kind::Texts | Kind::TextsOrTables(_) | Kind::TextOrTexts, DeValue::Array(array)) => {
                 Some(Content::List(self.items(key, &place, array)))
             }
+            (Kind::Numbers(..), DeValue::Array(array)) => Some(Content::List(self.numbers(key, &place, array))),
+            (Kind::Numbers(..), DeValue::Integer(number)) => {
+                let hint = format!("write {} = [{}]", key.name, shorten(number.as_str()));
+                self.problems.refuse(place, Fault::new("this must be a list", hint));
+                None
+            }
             (Kind::TextOrTexts, DeValue::String(text)) => {
                 Some(Content::List(vec![Item::Text(Located { text: text.clone().into_owned(), place })]))
             }
@@ -110,6 +116,22 @@ impl Reader<'_> {
                     items.push(Item::Unreadable);
                 }
             }
+        }
+        items
+    }
+
+    fn numbers(&mut self, key: &'static Key, place: &Place, array: &DeArray<'_>) -> Vec<Item> {
+        let mut items = Vec::new();
+        for (index, value) in array.iter().enumerate() {
+            let place = Place { line: self.lines.at(&value.span()), key: format!("{}[{}]", place.key, index + 1) };
+            let number = match value.get_ref() {
+                DeValue::Integer(_) => read_value(key.kind, value.get_ref()),
+                other => Err(Fault::new(format!("an item here must be a number, not {}", describe(other)), "")),
+            };
+            items.push(match self.problems.check(place, number) {
+                Some(Value::Number(number)) => Item::Number(number),
+                _ => Item::Unreadable,
+            });
         }
         items
     }

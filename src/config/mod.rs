@@ -48,8 +48,8 @@ pub(crate) use change::Change;
 pub use problem::Problem;
 pub use router::Router;
 pub use site::{
-    CertificateNames, Destination, HttpsConfig, OriginConfig, OriginProtocol, RangeFetch, Role, ServerConfig, Site,
-    Timeouts, Trust,
+    CertificateNames, ClientCertificate, Destination, HealthCheck, HttpsConfig, OriginConfig, OriginProtocol,
+    RangeFetch, Role, ServerConfig, Site, Timeouts, TlsMin, Trust,
 };
 pub use starter::{reference_text, starter_file};
 

@@ -83,6 +83,56 @@ pub struct OriginConfig {
     pub pin: Vec<[u8; 32]>,
     /// How long each phase of a fetch may take.
     pub timeouts: Timeouts,
+    /// What we show an origin that asks who we are.
+    pub client_certificate: Option<ClientCertificate>,
+    /// Lowest version of TLS.
+    pub tls_min: TlsMin,
+    /// Moves to another address or server that one fetch may make.
+    pub retries: usize,
+    /// Statuses of the origin that make a fetch move on.
+    pub retry_on: Vec<u16>,
+    /// Connections to one address at once; 0 = no limit.
+    pub max_connections: usize,
+    /// The health check, if there is one.
+    pub health: Option<HealthCheck>,
+}
+
+/// Certificate and key that an origin sees (`client_certificate`). The files are not read here.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ClientCertificate {
+    /// PEM file of the chain, our own certificate first.
+    pub certificate: PathBuf,
+    /// PEM file of the private key.
+    pub key: PathBuf,
+}
+
+/// Lowest version of TLS that is spoken with an origin (`tls_min`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum TlsMin {
+    /// TLS 1.2 and 1.3.
+    #[default]
+    Tls12,
+    /// TLS 1.3 alone.
+    Tls13,
+}
+
+/// What every server is asked from time to time (`[site.origin.health]`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HealthCheck {
+    /// Begins with a slash.
+    pub path: String,
+    /// Statuses that mean healthy; at least one.
+    pub status: Vec<u16>,
+    /// Between two checks of one server.
+    pub interval: Duration,
+    /// For a whole check.
+    pub timeout: Duration,
+    /// Host header of the check, before every other.
+    pub host: Option<String>,
+    /// Failed checks in a row that take a server out.
+    pub failures: u32,
+    /// Good checks in a row that bring it back.
+    pub successes: u32,
 }
 
 /// One server of `servers`.
@@ -161,6 +211,8 @@ pub struct Timeouts {
     pub head: Duration,
     /// The whole response; zero = off.
     pub total: Duration,
+    /// Least bytes a second of a body, over 20 s; zero = off.
+    pub min_rate: u64,
 }
 
 /// Where one fetch goes, the policy applied: what TCP and TLS see.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::config::{Config, Problem, Site, Trust};
-use crate::tls::{CertificatesBuilder, ProblemKind, TrustSource, trust_roots};
+use crate::tls::{CertificatesBuilder, ProblemKind, TrustSource, client_certificate, trust_roots};
 
 /// What was read, and what is wrong or doubtful with it.
 pub struct Material {
@@ -28,8 +28,8 @@ impl Material {
                 }),
                 Err(Trouble { key, what, hint }) => note(key, what, hint, false),
             }
-            if let Err(Trouble { key, what, hint }) = check_trust(site) {
-                note(key, what, hint, false);
+            for trouble in [check_trust(site), check_client_certificate(site)].into_iter().filter_map(Result::err) {
+                note(trouble.key, trouble.what, trouble.hint, false);
             }
         }
         let has_listener = !config.listen.https.is_empty();
@@ -82,6 +82,19 @@ fn check_trust(site: &Site) -> Result<(), Trouble> {
         key,
         what: problem.what,
         hint: problem.hint,
+    })
+}
+
+/// The certificate that the site's origin sees must be of use before any origin asks for it.
+fn check_client_certificate(site: &Site) -> Result<(), Trouble> {
+    let Some(paths) = &site.origin.client_certificate else { return Ok(()) };
+    let names = ["origin.client_certificate.certificate", "origin.client_certificate.key"];
+    let chain = read_file(&paths.certificate, site, names[0])?;
+    let private = read_file(&paths.key, site, names[1])?;
+    client_certificate(&chain, &private).map(|_| ()).map_err(|problem| Trouble {
+        key: path_of(site, if is_about_key(problem.kind) { names[1] } else { names[0] }),
+        what: problem.what,
+        hint: problem.hint.to_owned(),
     })
 }
 

@@ -22,7 +22,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use crate::config::{Config, LogFormat, Problem};
 use crate::error::Error;
 use crate::observe::{AccessLog, Format, Metrics};
-use crate::origin::{Origins, Resolver};
+use crate::origin::{AddressState, CheckState, NameState, Origins, Resolver};
 use crate::pool::{self, Pool};
 use crate::proxy::{Parts, Proxy};
 use crate::server::{Bound, Clock, Server, Settings};
@@ -45,6 +45,17 @@ pub struct Addresses {
     pub http: Vec<SocketAddr>,
     /// HTTPS.
     pub https: Vec<SocketAddr>,
+}
+
+/// The state of the way to the origins.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OriginStates {
+    /// Addresses that failed lately, dead ones among them.
+    pub addresses: Vec<AddressState>,
+    /// What health checks have found.
+    pub checks: Vec<CheckState>,
+    /// Names that were looked up.
+    pub names: Vec<NameState>,
 }
 
 impl Edge {
@@ -105,6 +116,16 @@ impl Edge {
             idle_origin_connections: proxy.idle_origin_connections(),
             ..Stats::of(&proxy.metrics().snapshot(), &proxy.store().stats(), &proxy.fetchers())
         }
+    }
+
+    /// What is known of the way to the origins: addresses that failed lately, health checks, names.
+    pub fn origins(&self) -> OriginStates {
+        let origins = self.proxy.as_ref().map(|proxy| proxy.origins());
+        origins.map_or_else(OriginStates::default, |origins| OriginStates {
+            addresses: origins.health(),
+            checks: origins.checks(),
+            names: origins.names(),
+        })
     }
 
     /// Opens the access log anew under its path, so that it can be rotated: rename the file, then call this.

@@ -138,14 +138,19 @@ impl Proxy {
         self.core.pool.stats()
     }
 
+    /// The way out, for those who look at its state.
+    pub fn origins(&self) -> &Origins {
+        &self.core.origins
+    }
+
     /// Connections to origins that wait for their next request.
     pub fn idle_origin_connections(&self) -> usize {
         self.core.origins.idle_connections()
     }
 
-    /// Upkeep, about once a second: idle connections that have waited long enough are closed.
+    /// Upkeep, about once a second: idle connections that have waited long enough are closed, dead origins looked at.
     pub fn keep(&self) {
-        self.core.origins.reap();
+        self.core.origins.keep(&self.core.live().config.sites);
     }
 
     /// Opens the access log anew under its path.

@@ -18,8 +18,8 @@ impl Fetch {
         self.core.metrics.add(Counter::FetchesFailed, 1);
         self.core.metrics.shared().failed(error.error);
         let now = self.core.clock.now();
-        let mut trip = Trip { origin: error.address, ..Trip::default() };
-        trip.times.queue = Some(waited);
+        let mut trip = Trip::of(&error.facts.report, waited);
+        trip.origin = error.address.or(trip.origin);
         let is_early = matches!(error.phase, Phase::Queue | Phase::Resolve | Phase::Connect | Phase::TlsHandshake);
         let error = Arc::new(error);
         if let Some(stored) = self.servable_stale(now) {

@@ -11,7 +11,7 @@ use rustls::ServerConfig;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert, ServerSessionMemoryCache};
-use rustls::sign::CertifiedKey;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 
 use super::certificate_problem::{CertificateProblem, ProblemKind, key_problem};
 use super::names::{NameRule, PresentedNames};
@@ -59,6 +59,15 @@ pub(crate) fn server_config(certificates: Arc<Certificates>) -> Arc<ServerConfig
         Err(error) => log::warn!("no TLS session tickets: {error}"),
     }
     Arc::new(config)
+}
+
+/// The certificate that we show to origins, from the PEM of its chain (leaf first) and of its key.
+pub(crate) fn client_certificate(
+    chain_pem: &[u8],
+    key_pem: &[u8],
+) -> Result<Arc<SingleCertAndKey>, CertificateProblem> {
+    let key = certified_key(read_chain(chain_pem)?, key_pem)?;
+    Ok(Arc::new(SingleCertAndKey::from(key)))
 }
 
 /// The alert to send in place of rustls' own output where a handshake failed because no certificate answers to its

@@ -14,11 +14,11 @@ mod trust;
 mod verifier;
 
 pub(crate) use certificate_problem::ProblemKind;
-pub(crate) use certificates::{Certificates, CertificatesBuilder, refusal_alert, server_config};
+pub(crate) use certificates::{Certificates, CertificatesBuilder, client_certificate, refusal_alert, server_config};
 pub(crate) use names::NameRule;
 pub(crate) use reject::reject_of;
 pub(crate) use trust::{TrustSource, trust_roots};
-pub(crate) use verifier::{NameCheck, client_config};
+pub(crate) use verifier::{ClientSide, NameCheck, client_config};
 
 #[cfg(test)]
 mod tests_certificates;

@@ -35,7 +35,7 @@ fn three(ca: &Authority) -> (CertificatesBuilder, [Leaf; 3]) {
 /// A client that takes any certificate of `ca`: it looks at which one it was shown.
 fn client(ca: &Authority) -> Arc<ClientConfig> {
     let whitelist = domains(&["*.example.com", "*.one.example.com", "*.static.example.com"]);
-    client_config(ca.roots(), NameCheck { whitelist, ..NameCheck::default() })
+    client_config(ca.roots(), NameCheck { whitelist, ..NameCheck::default() }, ClientSide::default())
 }
 
 fn without_sni(config: &Arc<ClientConfig>) -> Arc<ClientConfig> {

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use millpond::config::Config;
-use millpond::{Edge, Error, Reloaded, Stats};
+use millpond::{Edge, Error, OriginStates, Reloaded, Stats};
 
 use super::client::{Client, Response};
 use super::origin::Origin;
@@ -80,6 +80,11 @@ impl Pop {
 
     pub fn stats(&self) -> Stats {
         self.edge().stats()
+    }
+
+    /// What it knows of the way to its origins.
+    pub fn origins(&self) -> OriginStates {
+        self.edge().origins()
     }
 
     /// Stops in order.
