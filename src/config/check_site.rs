@@ -5,6 +5,7 @@
 use std::path::Path;
 
 use super::check_origin;
+use super::check_request;
 use super::names;
 use super::problem::{Fault, Place, Problems};
 use super::section::{Item, Located, Section};
@@ -13,6 +14,7 @@ use super::site::{
 };
 use super::{Listen, Site};
 use crate::policy::Rules;
+use crate::policy::edits::RequestEdits;
 
 /// One site. It is good only if no problem is fatal.
 pub(super) fn site(number: usize, section: &Section, folder: &Path, listen: &Listen, problems: &mut Problems) -> Site {
@@ -80,6 +82,7 @@ fn origin(
         sni: one(section, "sni", names::sni, problems),
         common_name_whitelist: each(section, "common_name_whitelist", names::whitelist_entry, problems),
         pin: each(section, "pin", names::fingerprint, problems),
+        request: check_request::request(section.table("request"), problems),
         ..plain_origin(section, folder)
     };
     // What the ports mean cannot be told where the protocol could not be read.
@@ -120,6 +123,8 @@ pub(super) fn plain_origin(section: &Section, folder: &Path) -> OriginConfig {
             Some(path) => Trust::File(folder.join(path)),
         },
         pin: Vec::new(),
+        follow_redirects: section.count("follow_redirects"),
+        request: RequestEdits::default(),
         timeouts: timeouts(section.table("timeouts")),
     }
 }
@@ -149,7 +154,7 @@ fn servers(section: &Section, problems: &mut Problems) -> Vec<(ServerConfig, Pla
             Some((server, place.clone()))
         }
         Item::Table(section) => Some((server_table(section, problems)?, section.place("address"))),
-        Item::Unreadable => None,
+        Item::Pair(..) | Item::Unreadable => None,
     };
     section.items("servers").iter().filter_map(server).collect()
 }

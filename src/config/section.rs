@@ -68,6 +68,8 @@ pub(super) enum Item {
     Text(Located),
     /// A table.
     Table(Section),
+    /// A name of the operator's own and its text.
+    Pair(String, Located),
     /// Something else; the problem is already noted.
     Unreadable,
 }
@@ -236,7 +238,15 @@ impl Section {
     pub fn texts(&self, name: &str) -> impl Iterator<Item = &Located> {
         self.items(name).iter().filter_map(|item| match item {
             Item::Text(located) => Some(located),
-            Item::Table(_) | Item::Unreadable => None,
+            Item::Table(_) | Item::Pair(..) | Item::Unreadable => None,
+        })
+    }
+
+    /// The names and texts of a table whose keys are the operator's own, none if it is absent.
+    pub fn pairs(&self, name: &str) -> impl Iterator<Item = (&str, &Located)> {
+        self.items(name).iter().filter_map(|item| match item {
+            Item::Pair(name, located) => Some((name.as_str(), located)),
+            Item::Text(_) | Item::Table(_) | Item::Unreadable => None,
         })
     }
 
@@ -244,7 +254,7 @@ impl Section {
     pub fn tables(&self, name: &str) -> impl Iterator<Item = &Section> {
         self.items(name).iter().filter_map(|item| match item {
             Item::Table(section) => Some(section),
-            Item::Text(_) | Item::Unreadable => None,
+            Item::Text(_) | Item::Pair(..) | Item::Unreadable => None,
         })
     }
 

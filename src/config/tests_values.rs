@@ -236,7 +236,7 @@ ports = 80
     ports: this must be a table, not the number 80; write { key = value }
 client_certificate = { certificate = "c.pem" }
     client_certificate: there is no such key; known here: servers, protocol, ports, host, sni,
-    common_name_whitelist, certificate_names, trust, pin, timeouts
+    common_name_whitelist, certificate_names, trust, pin, follow_redirects, request, timeouts
 timeouts = { total = "0s", connect = "0s" }
     timeouts.connect: "0s" is no time at all; write "30s", "250ms", "5m" or "1h"
 "#;

@@ -137,6 +137,8 @@ pub(super) fn site(addresses: &[SocketAddr]) -> Site {
             certificate_names: CertificateNames::SanOrCn,
             trust: Trust::Bundled,
             pin: Vec::new(),
+            follow_redirects: 0,
+            request: crate::policy::edits::RequestEdits::default(),
             timeouts,
         },
         https: None,

@@ -158,6 +158,15 @@ static ORIGIN: Spec = Spec {
             "Accept exactly these certificates, by SHA-256 fingerprint, whoever signed them and whatever their names.",
             r#"["sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"]"#,
         ),
+        key(
+            "follow_redirects",
+            Kind::Number(0, 10),
+            Value("0"),
+            "Redirects of the origin that are followed for clients (GET and HEAD), the last response kept under the URL \
+             that the client asked for. Private addresses are followed only where they are servers of a site.",
+            "3",
+        ),
+        key("request", Kind::Table(&super::request::REQUEST), Means("requests go on as they came"), "", ""),
         key("timeouts", Kind::Table(&TIMEOUTS), Means("every key has its default"), "", ""),
     ],
 };
