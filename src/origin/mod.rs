@@ -11,7 +11,9 @@ mod choice;
 mod client;
 mod connection;
 mod connector;
+mod elsewhere;
 mod error;
+mod guard;
 mod idle;
 mod lookup;
 mod names;
@@ -22,6 +24,8 @@ mod resolver;
 mod retry;
 mod transport;
 
+#[cfg(test)]
+mod tests_elsewhere;
 #[cfg(test)]
 mod tests_fetch;
 #[cfg(test)]
@@ -39,6 +43,7 @@ use std::time::Duration;
 
 pub use answer::Interim;
 pub use body::OriginBody;
+pub use elsewhere::Standing;
 pub use error::FetchError;
 pub use request::{OriginRequest, Upload};
 pub use resolver::Resolver;
