@@ -101,7 +101,8 @@ impl Reader<'_> {
                     items.push(Item::Pair(name.get_ref().clone().into_owned(), text));
                 }
                 other => {
-                    let fault = Fault::new(format!("this must be a text, not {}", describe(other)), "write it in quotes");
+                    let fault =
+                        Fault::new(format!("this must be a text, not {}", describe(other)), "write it in quotes");
                     self.problems.refuse(place, fault);
                 }
             }

@@ -51,7 +51,10 @@ fn edits_that_cannot_be_made_are_refused_with_a_hint() {
             r#"set = { Host = "b.example" }"#,
             "m.toml:6: site[1].origin.request.set.Host: Host cannot be edited; set host under [site.origin]",
         ),
-        (r#"add = { "content_length" = "1" }"#, "request.add.content_length: content_length cannot be edited; it frames"),
+        (
+            r#"add = { "content_length" = "1" }"#,
+            "request.add.content_length: content_length cannot be edited; it frames",
+        ),
         (r#"remove = ["X-A", "If-None-Match"]"#, "request.remove[2]: If-None-Match cannot be edited; conditions"),
         (r#"remove = ["CDN-Loop"]"#, "request.remove[1]: CDN-Loop cannot be edited; it keeps"),
         (r#"set = { "X A" = "1" }"#, "request.set.X A: \"X A\" is no field name; write letters"),
@@ -62,7 +65,10 @@ fn edits_that_cannot_be_made_are_refused_with_a_hint() {
         (r#"set = "X""#, "request.set: this must be a table of names and texts, not the text \"X\"; write { \"name\""),
         (many.as_str(), "request.add: 33 are too many; at most 32 will do"),
         (r#"rewrite = [{ from = "/a" }]"#, "request.rewrite[1]: `to` is missing: a rule has a new path; add to ="),
-        (r#"rewrite = [{ from = "/*", to = "/$2" }]"#, "request.rewrite[1]: $2 stands for nothing; from has 1 wildcards"),
+        (
+            r#"rewrite = [{ from = "/*", to = "/$2" }]"#,
+            "request.rewrite[1]: $2 stands for nothing; from has 1 wildcards",
+        ),
         (r#"rewrite = ["/a"]"#, "request.rewrite[1]: an item here must be a table, not the text \"/a\""),
         (r#"rewrite = "/a""#, "this must be a list of tables: rewrite = [{ … }], not the text \"/a\"; write [{ key"),
         (r#"path_prefix = "bucket""#, "request.path_prefix: a path begins with /; write \"/bucket\""),

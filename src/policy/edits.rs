@@ -168,8 +168,24 @@ mod tests {
     #[test]
     fn fields_that_are_not_the_operators_are_refused_with_a_hint() {
         for name in [
-            "Host", "CONNECTION", "Transfer_Encoding", "content-length", "Proxy-Authorization", "Proxy", "If-None-Match",
-            "if_match", "Range", "Via", "CDN-Loop", "TE", "Expect", "", "a b", "a:", "caf\u{e9}", "x\r\ny",
+            "Host",
+            "CONNECTION",
+            "Transfer_Encoding",
+            "content-length",
+            "Proxy-Authorization",
+            "Proxy",
+            "If-None-Match",
+            "if_match",
+            "Range",
+            "Via",
+            "CDN-Loop",
+            "TE",
+            "Expect",
+            "",
+            "a b",
+            "a:",
+            "caf\u{e9}",
+            "x\r\ny",
         ] {
             let mistake = editable_name(name).unwrap_err();
             assert!(!mistake.hint.is_empty(), "{name}");

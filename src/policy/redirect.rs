@@ -102,7 +102,8 @@ impl Url {
 pub fn turn(client: &Url, asked: &Url, home: &[&str], to: &Url) -> Turn {
     let is_same_path = |url: &Url| to.target == url.target || to.target == without_dots(&url.target);
     let is_clients = to.is_on(&client.authority()) && is_same_path(client);
-    let is_asked = is_same_path(asked) && (to.is_on(&asked.authority()) || home.iter().any(|authority| to.is_on(authority)));
+    let is_asked =
+        is_same_path(asked) && (to.is_on(&asked.authority()) || home.iter().any(|authority| to.is_on(authority)));
     match (is_clients, to.is_https == asked.is_https) {
         (false, _) if !is_asked => Turn::Elsewhere,
         (_, true) => Turn::Same,

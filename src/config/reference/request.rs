@@ -40,7 +40,13 @@ pub(super) static REQUEST: Spec = Spec {
             "What is put before every path; last of all. Paths with .. segments are refused then.",
             r#""/bucket""#,
         ),
-        key("query", Kind::Table(&QUERY), Means("the client's query"), "Parameters to change.", "{ remove = [\"token\"] }"),
+        key(
+            "query",
+            Kind::Table(&QUERY),
+            Means("the client's query"),
+            "Parameters to change.",
+            "{ remove = [\"token\"] }",
+        ),
     ],
 };
 
