@@ -72,9 +72,10 @@
 //! 4. A hit is answered at once: the stored head as it is, `Age` and `Cache-Status` behind it, one vectored write
 //!    (`server::deliver`). Nothing is allocated; `tests/zero_allocation.rs` counts.
 //! 5. A miss is copied (`proxy::request`), joins a flight (`cache::flight`), and its session is parked. The first of a key
-//!    leads: `proxy::fetch` runs on a fetcher, `origin` chooses a server (by role, weight and health) and reaches it, and
-//!    when the response head is known the response enters the store with its body open and the flight lands. Every
-//!    waiting session is woken and reads the body as it grows.
+//!    leads: `proxy::fetch` runs on a fetcher, asks with the site's edits (`proxy::ask`) and along redirects
+//!    (`proxy::follow`), `origin` chooses a server (by role, weight and health) and reaches it, and when the response head
+//!    is known the response enters the store with its body open and the flight lands. Every waiting session is woken and
+//!    reads the body as it grows.
 //! 6. `proxy::note` makes one record of it, for the counters and the access log.
 //!
 //! # Another configuration

@@ -5,6 +5,7 @@
 use std::path::Path;
 
 use super::check_origin;
+use super::check_request;
 use super::names;
 use super::problem::{Fault, Place, Problems};
 use super::section::{Item, Located, Section};
@@ -14,6 +15,7 @@ use super::site::{
 };
 use super::{Listen, Site};
 use crate::policy::Rules;
+use crate::policy::edits::RequestEdits;
 
 /// One site. It is good only if no problem is fatal.
 pub(super) fn site(number: usize, section: &Section, folder: &Path, listen: &Listen, problems: &mut Problems) -> Site {
@@ -83,6 +85,7 @@ fn origin(
         pin: each(section, "pin", names::fingerprint, problems),
         health: check_origin::health(section.table("health"), problems),
         client_certificate: check_origin::client_certificate(section.table("client_certificate"), folder, problems),
+        request: check_request::request(section.table("request"), problems),
         ..plain_origin(section, folder)
     };
     // What the ports mean cannot be told where the protocol could not be read.
@@ -123,6 +126,8 @@ pub(super) fn plain_origin(section: &Section, folder: &Path) -> OriginConfig {
             Some(path) => Trust::File(folder.join(path)),
         },
         pin: Vec::new(),
+        follow_redirects: section.count("follow_redirects"),
+        request: RequestEdits::default(),
         timeouts: timeouts(section.table("timeouts")),
         client_certificate: None,
         tls_min: match section.text("tls_min").as_deref() {
@@ -162,7 +167,7 @@ fn servers(section: &Section, problems: &mut Problems) -> Vec<(ServerConfig, Pla
             Some((server, place.clone()))
         }
         Item::Table(section) => Some((server_table(section, problems)?, section.place("address"))),
-        Item::Number(_) | Item::Unreadable => None,
+        Item::Number(_) | Item::Pair(..) | Item::Unreadable => None,
     };
     section.items("servers").iter().filter_map(server).collect()
 }

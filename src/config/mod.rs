@@ -21,6 +21,7 @@
 mod change;
 mod check;
 mod check_origin;
+mod check_request;
 mod check_site;
 mod file;
 mod names;
@@ -34,6 +35,8 @@ mod starter;
 mod tests_accepted;
 #[cfg(test)]
 mod tests_problems;
+#[cfg(test)]
+mod tests_request;
 #[cfg(test)]
 mod tests_values;
 mod units;

@@ -81,6 +81,10 @@ pub struct OriginConfig {
     pub trust: Trust,
     /// SHA-256 fingerprints of leaf certificates that are accepted as they are.
     pub pin: Vec<[u8; 32]>,
+    /// Redirects of the origin that are followed for a client (`follow_redirects`); 0 = none.
+    pub follow_redirects: usize,
+    /// What is changed in requests to the origin (`[site.origin.request]`).
+    pub request: crate::policy::edits::RequestEdits,
     /// How long each phase of a fetch may take.
     pub timeouts: Timeouts,
     /// What we show an origin that asks who we are.

@@ -93,6 +93,8 @@ fn the_smallest_site_gets_every_default() {
             certificate_names: CertificateNames::SanOrCn,
             trust: Trust::System,
             pin: vec![],
+            follow_redirects: 0,
+            request: crate::policy::edits::RequestEdits::default(),
             timeouts: Timeouts {
                 resolve: seconds(5),
                 connect: seconds(3),

@@ -256,7 +256,8 @@ ports = 80
     ports: this must be a table, not the number 80; write { key = value }
 compression = "gzip"
     compression: there is no such key; known here: servers, protocol, ports, host, sni, common_name_whitelist,
-    certificate_names, trust, pin, client_certificate, tls_min, retries, retry_on, max_connections, timeouts, health
+    certificate_names, trust, pin, client_certificate, tls_min, retries, retry_on, max_connections, follow_redirects,
+    request, timeouts, health
 timeouts = { total = "0s", connect = "0s" }
     timeouts.connect: "0s" is no time at all; write "30s", "250ms", "5m" or "1h"
 "#;

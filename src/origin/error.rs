@@ -4,7 +4,7 @@
 //! `Proxy-Status` field, the error page, the log, the ledger and the retry decision, so it is decided here alone.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::Report;
 use super::connection::WireFailure;
@@ -92,6 +92,13 @@ pub enum Cause {
     Request(String),
     /// The client's buffered upload cannot be read any more.
     Upload(String),
+    /// A redirect leads to an address that only an operator may choose; the word says what it is.
+    Prohibited(IpAddr, &'static str),
+    /// The origin redirects to the very URL that it was asked for, in the other scheme.
+    RedirectsToItself {
+        /// That scheme is https.
+        wants_https: bool,
+    },
     /// A setting of the site makes the fetch impossible; the words say which.
     Setting(String),
     /// A fault of ours.
@@ -160,6 +167,8 @@ impl Failure {
                 ProxyError::HttpResponseHeaderSectionSize
             }
             Cause::Head(ResponseError::TransferCoding(_)) => ProxyError::HttpResponseTransferCoding,
+            Cause::Prohibited(..) => ProxyError::DestinationIpProhibited,
+            Cause::RedirectsToItself { .. } => ProxyError::HttpProtocolError,
             Cause::TooManyInterims | Cause::TlsOnPlainPort => ProxyError::HttpProtocolError,
             Cause::Upgraded => ProxyError::HttpUpgradeFailed,
             Cause::Body(BodyError::Chunk(_)) => ProxyError::HttpResponseTransferCoding,
@@ -230,6 +239,10 @@ impl Failure {
             Cause::TooManyInterims => "the origin sent more than 16 interim responses".into(),
             Cause::Upgraded => "the origin switched protocols without being asked".into(),
             Cause::TlsOnPlainPort => "the port speaks TLS and was asked in plain HTTP; set protocol = \"https\"".into(),
+            Cause::Prohibited(address, what) => format!(
+                "{address} is {what}, where redirects are not followed; list it in the servers of a site if it is meant"
+            ),
+            Cause::RedirectsToItself { wants_https } => redirect_sentence(*wants_https),
             Cause::Body(error) => format!("the response body is broken: {}", error.reason()),
             Cause::Request(what) => format!("the request cannot be sent on: {what}"),
             Cause::Upload(what) => format!("the buffered upload cannot be read: {what}"),
@@ -256,6 +269,14 @@ impl Failure {
             WireFailure::System(error) => format!("{error} {doing}"),
         }
     }
+}
+
+fn redirect_sentence(wants_https: bool) -> String {
+    let (asked, wanted) = if wants_https { ("http", "https") } else { ("https", "http") };
+    format!(
+        "the origin was asked over {asked} and redirects to the same URL over {wanted}, so clients would go in circles; \
+         set protocol = \"{wanted}\", or \"follow\" to ask in the client's scheme"
+    )
 }
 
 fn tls_sentence(error: &rustls::Error, doing: &str) -> String {

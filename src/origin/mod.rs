@@ -13,7 +13,9 @@ mod choice;
 mod client;
 mod connection;
 mod connector;
+mod elsewhere;
 mod error;
+mod guard;
 mod health;
 mod idle;
 mod lookup;
@@ -29,6 +31,8 @@ mod slots;
 mod tls_hint;
 mod transport;
 
+#[cfg(test)]
+mod tests_elsewhere;
 #[cfg(test)]
 mod tests_failover;
 #[cfg(test)]
@@ -50,6 +54,7 @@ use std::time::{Duration, Instant};
 pub use answer::Interim;
 pub use body::OriginBody;
 pub use checks::CheckState;
+pub use elsewhere::Standing;
 pub use error::FetchError;
 pub use health::AddressState;
 pub use names::NameState;

@@ -149,6 +149,8 @@ pub(super) fn site(addresses: &[SocketAddr]) -> Site {
             certificate_names: CertificateNames::SanOrCn,
             trust: Trust::Bundled,
             pin: Vec::new(),
+            follow_redirects: 0,
+            request: crate::policy::edits::RequestEdits::default(),
             timeouts,
             client_certificate: None,
             tls_min: TlsMin::Tls12,

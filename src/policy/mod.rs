@@ -5,16 +5,21 @@
 //! access log. What runs on a hit does not allocate.
 
 pub mod directives;
+pub mod edits;
 pub mod freshen;
 pub mod freshness;
 pub mod invalidate;
 pub mod key;
 mod list;
 pub mod range;
+pub mod redirect;
 pub mod reuse;
+pub mod rewrite;
 pub mod select;
 pub mod storable;
 mod structured;
+pub mod template;
+pub mod trail;
 pub mod validator;
 pub mod variant;
 mod why;

@@ -4,9 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Core;
-use super::fields::{self, Field, Purpose};
+use super::fields::{self, Field};
 use super::fill::length_of;
-use super::interim;
 use super::landing::{Arrived, Landing, Trip, waited_too_long};
 use super::request::Request;
 use super::stale::{is_silence, stale_arrival};
@@ -14,7 +13,7 @@ use crate::cache::Ticket;
 use crate::config::Site;
 use crate::http1::Present;
 use crate::observe::Counter;
-use crate::origin::{FetchError, Fetched, OriginRequest, Upload};
+use crate::origin::{FetchError, Fetched};
 use crate::policy::directives::{RequestDirectives, ResponseDirectives};
 use crate::policy::freshness::{Freshness, Times};
 use crate::policy::storable::{RequestFacts, Storable, storable};
@@ -106,29 +105,12 @@ impl Fetch {
         }
     }
 
-    /// One request to the origin, with our own conditions.
+    /// One request to the origin, with our own conditions, and along its redirects.
     fn send(&self, conditions: &[Field<'_>], turn: &Turn) -> Result<Fetched, FetchError> {
-        let (core, request, site) = (&self.core, &self.request, &self.site);
-        let purpose = if matches!(self.goal, Goal::Pass) { Purpose::Pass } else { Purpose::Store };
-        let list = fields::to_origin(request, purpose, &core.identity);
-        let list = list.iter().chain(conditions);
-        let list: Vec<(&str, &[u8])> = list.map(|(name, value)| (*name, value.as_ref())).collect();
-        let upload = request.body.as_ref().map(|body| {
-            let body = body.clone();
-            Upload { length: body.length(), open: Box::new(move || Ok(Box::new(body.reader()))) }
-        });
-        let origin_request = OriginRequest {
-            method: request.method(),
-            target: request.target(),
-            host: request.host(),
-            client_is_https: request.is_https,
-            fields: &list,
-            body: upload,
-        };
-        let result = core.origins.send(site, &origin_request, interim::forward(request, self.ticket.as_ref()));
+        let result = self.ask(conditions);
         let is_answering = !result.as_ref().is_err_and(is_silence);
         if turn.is_answering() != is_answering {
-            core.pool.mark(site.number, is_answering);
+            self.core.pool.mark(self.site.number, is_answering);
         }
         result
     }
@@ -146,6 +128,7 @@ impl Fetch {
         let times = Times { request: asked, response: now };
         self.learn(&fetched.head, times);
         let verdict = match (&self.goal, &self.key) {
+            _ if self.varies_by_edit(&fetched.head) => Some(Storable::No(Why::VaryStar)),
             (Goal::Pass, _) | (_, None) => self.post_to_store(&fetched.head, times),
             _ => Some(storable(&self.facts(), status, &fetched.head, &self.site.rules, times)),
         };

@@ -81,6 +81,14 @@ pub fn to_origin<'a>(request: &'a Request, purpose: Purpose, identity: &'a Ident
     fields
 }
 
+/// Leaves out what is nobody's business but the site's own servers': credentials, and who the client is.
+pub fn for_strangers(fields: &mut Vec<Field<'_>>) {
+    fields.retain(|(name, _)| {
+        let is = |known: &&str| same_name(known, name);
+        !(CREDENTIALS.iter().any(is) || same_start("x-forwarded-", name))
+    });
+}
+
 /// The head that is passed on of the answer to a HEAD: as [`kept_head`], with the length that the origin told of the body
 /// it left out (RFC 9110 §8.6), because no body is there to tell it later.
 pub fn head_of_head(response: &ResponseHead, now: Now) -> StoredHead {
@@ -192,6 +200,7 @@ pub const VIA: &[u8] = b"1.1 millpond";
 const MOST_OTHERS: usize = 8;
 const CONDITIONAL: [&str; 6] =
     ["range", "if-range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since"];
+const CREDENTIALS: [&str; 4] = ["authorization", "cookie", "cookie2", "forwarded"];
 const OURS: [&str; 26] = [
     "host",
     "content-length",

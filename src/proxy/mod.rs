@@ -4,6 +4,7 @@
 //! body. Sockets are `server`'s business, origins `origin`'s.
 
 mod answer;
+mod ask;
 mod decide;
 mod depart;
 mod error_page;
@@ -11,6 +12,7 @@ mod exchange;
 mod fetch;
 mod fields;
 mod fill;
+mod follow;
 mod interim;
 mod landing;
 mod learn;

@@ -5,6 +5,7 @@
 
 mod origin;
 mod process;
+mod request;
 mod site;
 
 use super::problem::{Fault, nearest, quoted};
@@ -64,6 +65,8 @@ pub(super) enum Kind {
     Table(&'static Spec),
     /// A list of tables: `[[name]]`.
     Tables(&'static Spec),
+    /// A table whose keys are the operator's own, each with a text.
+    Pairs,
     /// A list whose items are texts, or tables with keys of their own.
     TextsOrTables(&'static Spec),
 }
@@ -234,6 +237,8 @@ impl Kind {
             Kind::Texts => "a list of texts".to_owned(),
             Kind::TextOrTexts => "a text or a list of texts".to_owned(),
             Kind::Table(_) => "a table".to_owned(),
+            Kind::Pairs => "a table of names and texts".to_owned(),
+            Kind::Tables(spec) if !spec.is_headed() => format!("a list of tables: {}", spec.header),
             Kind::Tables(spec) => format!("a list of tables, each headed {}", spec.header),
             Kind::TextsOrTables(_) => "a list of texts or tables".to_owned(),
         }
@@ -254,6 +259,8 @@ impl Kind {
             Kind::TextOrTexts => "write \"one\", or [\"one\", \"two\"]".to_owned(),
             Kind::Table(spec) if spec.is_headed() => format!("write its keys under {}", spec.header),
             Kind::Table(_) => "write { key = value }".to_owned(),
+            Kind::Pairs => "write { \"name\" = \"value\" }".to_owned(),
+            Kind::Tables(spec) if !spec.is_headed() => "write [{ key = value }]".to_owned(),
             Kind::Tables(spec) => format!("write {}, in double brackets, above each one's keys", spec.header),
         }
     }

@@ -193,6 +193,15 @@ static ORIGIN: Spec = Spec {
             "Most connections to one address of the origin at once, idle ones included; 0 is no limit.",
             "64",
         ),
+        key(
+            "follow_redirects",
+            Kind::Number(0, 10),
+            Value("0"),
+            "Redirects of the origin that are followed for clients (GET and HEAD), the last response kept under the URL \
+             that the client asked for. Private addresses are followed only where they are servers of a site.",
+            "3",
+        ),
+        key("request", Kind::Table(&super::request::REQUEST), Means("requests go on as they came"), "", ""),
         key("timeouts", Kind::Table(&TIMEOUTS), Means("every key has its default"), "", ""),
         key("health", Kind::Table(&super::origin::HEALTH), Means("no check"), "", ""),
     ],
