@@ -10,6 +10,7 @@ pub mod freshness;
 pub mod invalidate;
 pub mod key;
 mod list;
+pub mod part;
 pub mod range;
 pub mod reuse;
 pub mod select;
