@@ -27,9 +27,9 @@ impl Fetch {
     fn learn_from_head(&self, response: &ResponseHead, times: Times) {
         let store = &self.core.cache.store;
         let key = self.key_of(self.request.target());
-        let Some(stored) =
-            store.find(&key, |stored| stored.variant.as_deref().is_none_or(|variant| variant.matches(&*self.request)))
-        else {
+        let Some(stored) = store.find(&key, |stored| {
+            stored.variant.as_deref().is_none_or(|variant| variant.matches(&*self.request)) && stored.is_whole()
+        }) else {
             return;
         };
         let is_same_length = match (response.declared_length(), stored.body.length()) {
