@@ -8,6 +8,7 @@ use super::fields::{self, Field, Purpose};
 use super::fill::length_of;
 use super::interim;
 use super::landing::{Arrived, Landing, Trip, waited_too_long};
+use super::parts::Slice;
 use super::request::Request;
 use super::stale::{is_silence, stale_arrival};
 use crate::cache::Ticket;
@@ -36,8 +37,23 @@ pub enum Goal {
     Validate(Arc<StoredResponse>),
     /// A response for one request alone, whatever it is.
     Pass,
-    /// The same, of a request whose key is not coalesced for now; the answer is stored if it may be.
+    /// The same, of a client's own range: the part that comes is stored if it may be.
+    Part,
+    /// One slice, to be stored.
+    Slice(Box<Slice>),
+    /// A pass of a request whose key is not coalesced for now; the answer is stored if it may be.
     Apart,
+}
+
+impl Goal {
+    /// What a new lead is after once it has looked again: a flight for one slice stays one.
+    pub fn or(self, now: Goal) -> Goal {
+        match (self, now) {
+            (Goal::Slice(old), Goal::Slice(new)) if old.range == new.range => Goal::Slice(new),
+            (old @ Goal::Slice(_), _) => old,
+            (_, now) => now,
+        }
+    }
 }
 
 /// A fetch, waiting for its fetcher or under way.
@@ -82,7 +98,11 @@ impl Fetch {
         })
     }
 
-    fn go(&mut self, turn: &Turn) {
+    pub(super) fn go(&mut self, turn: &Turn) {
+        if let Goal::Slice(slice) = &self.goal {
+            let slice = Slice::clone(slice);
+            return self.slice(slice, turn);
+        }
         let mut asked = self.core.clock.now();
         let candidates = self.candidates();
         let mut result = self.send(&self.conditions(&candidates), turn);
@@ -107,9 +127,9 @@ impl Fetch {
     }
 
     /// One request to the origin, with our own conditions.
-    fn send(&self, conditions: &[Field<'_>], turn: &Turn) -> Result<Fetched, FetchError> {
+    pub(super) fn send(&self, conditions: &[Field<'_>], turn: &Turn) -> Result<Fetched, FetchError> {
         let (core, request, site) = (&self.core, &self.request, &self.site);
-        let purpose = if matches!(self.goal, Goal::Pass) { Purpose::Pass } else { Purpose::Store };
+        let purpose = if matches!(self.goal, Goal::Pass | Goal::Part) { Purpose::Pass } else { Purpose::Store };
         let list = fields::to_origin(request, purpose, &core.identity);
         let list = list.iter().chain(conditions);
         let list: Vec<(&str, &[u8])> = list.map(|(name, value)| (*name, value.as_ref())).collect();
@@ -133,7 +153,7 @@ impl Fetch {
         result
     }
 
-    fn arrived(&mut self, fetched: Fetched, asked: Now, waited: Duration) {
+    pub(super) fn arrived(&mut self, fetched: Fetched, asked: Now, waited: Duration) {
         let now = self.core.clock.now();
         let trip = Trip::of(&fetched.report, waited);
         let status = fetched.head.status;
@@ -145,8 +165,11 @@ impl Fetch {
         }
         let times = Times { request: asked, response: now };
         self.learn(&fetched.head, times);
+        if matches!(self.goal, Goal::Part) && status == 206 {
+            return self.part_arrived(fetched, times, trip);
+        }
         let verdict = match (&self.goal, &self.key) {
-            (Goal::Pass, _) | (_, None) => self.post_to_store(&fetched.head, times),
+            (Goal::Pass | Goal::Part, _) | (_, None) => self.post_to_store(&fetched.head, times),
             _ => Some(storable(&self.facts(), status, &fetched.head, &self.site.rules, times)),
         };
         let too_large =
@@ -200,7 +223,7 @@ impl Fetch {
     }
 
     /// The response is for those who asked now, and for nobody later.
-    fn pass(&mut self, fetched: Fetched, times: Times, trip: Trip, why: Option<Why>) {
+    pub(super) fn pass(&mut self, fetched: Fetched, times: Times, trip: Trip, why: Option<Why>) {
         let now = times.response;
         let Fetched { head, body, .. } = fetched;
         let plan = Plan { kept: false, length: length_of(&body), spill: self.core.spill.clone() };
