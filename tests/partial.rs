@@ -243,6 +243,30 @@ fn a_part_is_not_served_before_it_is_whole() {
 }
 
 #[test]
+fn a_part_whose_client_leaves_early_is_not_fetched_to_its_end() {
+    let gate = Gate::new();
+    let held = gate.clone();
+    let origin = Origin::plain(move |_| {
+        let len = 8 << 20;
+        let head =
+            format!("HTTP/1.1 206 Partial Content\r\n{FRESH}\r\n{TAG}\r\nContent-Range: bytes 0-{}/{len}\r\n", len - 1);
+        let reply = Reply::bytes(format!("{head}Content-Length: {len}\r\n\r\n")).then(vec![7; 100_000]);
+        reply.wait(&held).then(vec![7; len - 100_000])
+    });
+    let pop = Pop::of(&origin);
+    let mut client = pop.client();
+    client.send(request("GET", "/x", &["Range: bytes=0-"]));
+    assert_eq!(client.head_of("GET").status, 206);
+    gate.wait_for_arrivals(1);
+    client.reset();
+    wait_until(|| pop.stats().connections == 0);
+    assert_eq!(pop.stats().fetching.0, 1);
+    gate.open();
+    wait_until(|| pop.stats().fetching.0 == 0);
+    assert_eq!(pop.stats().stored, 0);
+}
+
+#[test]
 fn an_unsafe_method_on_the_resource_makes_its_parts_go() {
     let origin = Origin::plain(|asked| match asked.method.as_str() {
         "PUT" => Reply::bytes("HTTP/1.1 204 No Content\r\n\r\n"),

@@ -111,8 +111,8 @@ fn a_thousand_ranges_through_cold_and_warm_slices_equal_the_whole() {
     compare(&pop, &body, &ranges);
     let slices = body.len().div_ceil(SLICE);
     let cold = origin.count();
-    // Slices first asked for when nothing was known may be fetched once for each founder of a manifest that lost.
-    assert!(cold <= slices + 8, "{cold} fetches for {slices} slices");
+    // Of those that ask first, when nothing is known, each may have fetched a slice or two that only it knows.
+    assert!(cold <= slices + 16, "{cold} fetches for {slices} slices");
     for asked in origin.requests() {
         let (first, last) = asked.field("range").unwrap().strip_prefix("bytes=").unwrap().split_once('-').unwrap();
         let (first, last): (usize, usize) = (first.parse().unwrap(), last.parse().unwrap());
@@ -357,6 +357,52 @@ fn a_slice_that_breaks_off_is_cut_and_not_stored() {
     let again = pop.get_with("/x", &["Range: bytes=0-9999"]);
     assert!(again.status == 206 && again.body == body[..10_000]);
     assert_eq!(origin.count(), 2);
+}
+
+#[test]
+fn the_next_slice_is_fetched_while_one_is_sent_and_no_more_than_that() {
+    let gate = Gate::new();
+    let (held, body) = (gate.clone(), content(4 * SLICE, 0));
+    let whole = body.clone();
+    let origin = Origin::plain(move |asked| {
+        if asked.field("range").is_none_or(|range| !range.starts_with("bytes=0-")) {
+            return ranged(asked, PLAIN, &whole);
+        }
+        let range = format!("bytes 0-{}/{}", SLICE - 1, whole.len());
+        let head = format!("HTTP/1.1 206 Partial Content\r\n{FRESH}\r\nETag: \"v0\"\r\nContent-Range: {range}\r\n");
+        let reply = Reply::bytes(format!("{head}Content-Length: {SLICE}\r\n\r\n")).then(&whole[..1000]);
+        reply.wait(&held).then(&whole[1000..SLICE])
+    });
+    let pop = pop_of(&origin);
+    let mut client = pop.client();
+    client.send(request("GET", "/x", &[]));
+    assert_eq!(client.head_of("GET").status, 200);
+    let mut found = client.body_of_at_least(1000);
+    origin.wait_for_requests(2);
+    wait_until(|| pop.stats().stored == 3);
+    assert_eq!(origin.count(), 2);
+    gate.open();
+    found.extend(client.rest().unwrap());
+    assert!(found == body);
+    assert_eq!(origin.count(), 4);
+}
+
+#[test]
+fn stale_slices_are_served_where_the_origin_fails() {
+    let body = content(2 * SLICE, 0);
+    let is_down = Arc::new(AtomicUsize::new(0));
+    let (down, whole) = (is_down.clone(), body.clone());
+    let origin = Origin::plain(move |asked| match down.load(Ordering::SeqCst) {
+        0 => ranged(asked, &["Cache-Control: max-age=1", "Age: 5", "ETag: \"v0\""], &whole),
+        _ => Reply::nothing().cut(),
+    });
+    let pop = pop_of(&origin);
+    assert!(pop.get("/x").body == body);
+    is_down.store(1, Ordering::SeqCst);
+    let stale = pop.get("/x");
+    assert!(stale.status == 200 && stale.body == body);
+    assert!(cache_status(&stale).contains("origin-failed"), "{}", cache_status(&stale));
+    assert!(stale.field("proxy-status").is_some());
 }
 
 #[test]

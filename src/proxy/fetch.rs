@@ -88,11 +88,13 @@ impl Job for Fetch {
 impl Fetch {
     /// Queues the fetch. Where the queue is full, what may be served stale comes back instead, else nothing.
     pub fn submit(self) -> Result<(), Option<Box<Arrived>>> {
-        let workers = &self.core.live().config.workers;
-        let max_running = self.site.max_fetches.unwrap_or(workers.max_fetches);
-        let share = Share { max_running, max_queued: workers.fetch_queue };
+        let share = self.core.share_of(&self.site);
         let core = self.core.clone();
-        core.pool.submit(self.site.number, share, self).map_err(|Full { job, .. }| {
+        core.pool.submit(self.site.number, share, self).map_err(|Full { mut job, .. }| {
+            if job.is_background {
+                // Whoever has joined meanwhile fetches for itself.
+                job.land(Landing::Again, Landing::Again);
+            }
             let stale = job.servable_stale(core.clock.now());
             stale.map(|response| Box::new(stale_arrival(response, None, Trip::default(), Forward::Stale, "queue-full")))
         })
@@ -271,6 +273,14 @@ impl Fetch {
         if let Some(ticket) = self.ticket.take() {
             ticket.land(lead, followers);
         }
+    }
+}
+
+impl Core {
+    /// What a site may have of the fetchers.
+    pub fn share_of(&self, site: &Site) -> Share {
+        let workers = &self.live().config.workers;
+        Share { max_running: site.max_fetches.unwrap_or(workers.max_fetches), max_queued: workers.fetch_queue }
     }
 }
 

@@ -7,14 +7,16 @@ use super::super::fetch::{Fetch, Goal};
 use super::super::fields::{self, Field};
 use super::super::fill::length_of;
 use super::super::landing::{Arrived, Landing, Trip, own_failure};
+use super::super::stale::{STALE_LIMIT, stale_arrival};
 use super::slices::Slice;
 use crate::cache::{Listing, Manifest};
 use crate::http1::{Present, ResponseHead};
-use crate::origin::Fetched;
+use crate::origin::{FetchError, Fetched};
 use crate::policy::freshen::Freshened;
 use crate::policy::freshness::{Freshness, Times};
 use crate::policy::part::{Part, storable_part};
 use crate::policy::range::ByteRange;
+use crate::policy::reuse::may_serve_stale_on_error;
 use crate::policy::storable::{Storable, storable};
 use crate::policy::validator::Validators;
 use crate::pool::Turn;
@@ -145,6 +147,19 @@ impl Fetch {
         let trip = Trip::of(&fetched.report, waited);
         let arrived = Arrived { response, reader: Some(Reader::new(&stored.body)), status, fault: None, trip };
         self.land(Landing::Slice(arrived.clone(), range), Landing::Slice(arrived, range));
+    }
+
+    /// The origin fails while a slice was only to be confirmed: it is served stale, if that is allowed; further slices too
+    /// as far as they are stored.
+    pub fn stale_slice(&self, error: &Arc<FetchError>, trip: &Trip, now: Now) -> Option<Landing> {
+        let Goal::Slice(slice) = &self.goal else { return None };
+        let (known, stored) = (slice.manifest.as_ref()?, slice.stored.as_ref()?);
+        let response = known.response.clone();
+        if !may_serve_stale_on_error(&response.freshness, now, STALE_LIMIT) {
+            return None;
+        }
+        let arrived = stale_arrival(response, Some(error.clone()), trip.clone(), self.forward, "origin-failed");
+        Some(Landing::Slice(Arrived { reader: Some(Reader::new(&stored.body)), ..arrived }, slice.range))
     }
 
     /// A 206 to the client's own range: passed on, and stored as a part once it is whole and if it may be.

@@ -1,4 +1,5 @@
-//! An answer that runs over several slices: the next one is looked up, or fetched and waited for, when it is its turn.
+//! An answer that runs over several slices: the next one is looked up, or fetched and waited for, when it is its turn; one
+//! is fetched ahead where that takes nothing from anybody.
 //!
 //! Runs on the worker, inside the delivery, and never waits itself. A slice of another version ends the answer: the client
 //! sees a cut message, never a mixed one.
@@ -35,6 +36,8 @@ pub struct Slices {
     /// The next byte to send, and the end.
     left: ByteRange,
     state: State,
+    /// Where the slice ends behind which the next one has been looked for ahead of its turn.
+    looked_ahead: u64,
     /// Flights that came to nothing since the last slice.
     failures: u8,
 }
@@ -52,16 +55,28 @@ impl Slices {
     /// Begins with the slice that a reader is at hand for.
     pub fn new(courier: Courier, manifest: Manifest, range: ByteRange, first: (Reader, ByteRange)) -> Slices {
         let state = State::Send(stretch(range, first.0, first.1));
-        Slices { courier, manifest, left: range, state, failures: 0 }
+        Slices { courier, manifest, left: range, state, looked_ahead: 0, failures: 0 }
     }
 
     fn slice(&self) -> ByteRange {
         slice_at(self.left.start, self.courier.site.slice_size)
     }
 
+    /// Goes on by another manifest of the very same representation; false where it is of another, or none.
+    fn adopt(&mut self, manifest: Option<Manifest>) -> bool {
+        let same = manifest.filter(|manifest| self.manifest.is_same(manifest));
+        same.map(|manifest| self.manifest = manifest).is_some()
+    }
+
     /// From the store, or off to the origin.
-    fn look(&self) -> Result<State, ProxyError> {
-        let (core, range) = (&self.courier.core, self.slice());
+    fn look(&mut self) -> Result<State, ProxyError> {
+        let range = self.slice();
+        if stored_slice(&self.courier.core, &self.manifest, range).is_none() {
+            // Others may have begun anew with the same: of two that found a manifest at once one is forgotten.
+            let current = self.courier.core.cache.manifest(&self.courier.key, &*self.courier.request);
+            self.adopt(current);
+        }
+        let core = &self.courier.core;
         let find = || stored_slice(core, &self.manifest, range);
         if let Some(stored) = find() {
             return Ok(self.send(Reader::new(&stored.body)));
@@ -78,11 +93,28 @@ impl Slices {
             ticket.land(Landing::Again, Landing::Again);
             return Ok(self.send(Reader::new(&stored.body)));
         }
-        self.take_off(slice, ticket)?;
+        self.take_off(slice, ticket, false)?;
         Ok(State::Wait(waiting))
     }
 
-    fn take_off(&self, slice: Slice, ticket: Ticket<Landing>) -> Result<(), ProxyError> {
+    /// Has the slice behind `end` fetched before its turn comes, where a fetcher is idle (decisions 10).
+    fn look_ahead(&self, end: u64) {
+        let Courier { core, site, key, .. } = &self.courier;
+        let range = slice_at(end, site.slice_size);
+        if range.start >= self.left.end
+            || stored_slice(core, &self.manifest, range).is_some()
+            || !core.pool.has_idle(site.number, core.share_of(site))
+        {
+            return;
+        }
+        let slice = Slice { range, manifest: Some(self.manifest.clone()), stored: None, is_continued: true };
+        if let Role::Lead(ticket, _) = core.cache.flights.join(&slice.flight_key(key), core.clock.now()) {
+            // Without room for it, it is fetched when its turn comes.
+            let _ = self.take_off(slice, ticket, true);
+        }
+    }
+
+    fn take_off(&self, slice: Slice, ticket: Ticket<Landing>, is_background: bool) -> Result<(), ProxyError> {
         let Courier { core, site, request, key } = &self.courier;
         let fetch = Fetch {
             core: core.clone(),
@@ -93,7 +125,7 @@ impl Slices {
             forward: Forward::Partial,
             ticket: Some(ticket),
             is_second: self.failures > 0,
-            is_background: false,
+            is_background,
         };
         fetch.submit().map_err(|_| {
             core.metrics.add(Counter::QueueFull, 1);
@@ -105,11 +137,22 @@ impl Slices {
         State::Send(stretch(self.left, reader, self.slice()))
     }
 
+    /// Bytes of the slice have been handed out; with the first of them the next slice is looked for.
+    fn sent(&mut self, bytes: u64) {
+        let end = self.slice().end;
+        self.left.start = self.left.start.saturating_add(bytes);
+        self.failures = 0;
+        if self.looked_ahead < end {
+            self.looked_ahead = end;
+            self.look_ahead(end);
+        }
+    }
+
     /// What the flight brought: this very slice of the same version, or the end.
     fn landed(&mut self, landing: Landing) -> Result<State, ProxyError> {
         match landing {
             Landing::Slice(arrived, range) => {
-                let is_same = Manifest::of(&arrived.response).is_some_and(|manifest| self.manifest.is_same(&manifest));
+                let is_same = self.adopt(Manifest::of(&arrived.response));
                 match arrived.reader.filter(|_| is_same && range == self.slice()) {
                     Some(reader) => Ok(self.send(reader)),
                     None => Err(ProxyError::HttpProtocolError),
@@ -131,8 +174,7 @@ impl Sequence for Slices {
             let next = match &mut self.state {
                 State::Send(stretch) => match stretch.next(wake) {
                     Next::Chunk(chunk) => {
-                        self.left.start = self.left.start.saturating_add(chunk.len());
-                        self.failures = 0;
+                        self.sent(chunk.len());
                         return Next::Chunk(chunk);
                     }
                     Next::Complete if self.left.start < self.left.end => Ok(State::Look),
