@@ -104,7 +104,8 @@ fn parts_that_meet_are_combined_and_serve_the_whole_once_they_cover_it() {
 
 #[test]
 fn what_cannot_be_bound_is_not_stored() {
-    let rows: [&[&str]; 7] = [
+    let rows: [&[&str]; 8] = [
+        &["Cache-Control: max-age=600, private=\"X-Own\"", TAG, "X-Own: 1"],
         &[FRESH, "ETag: W/\"v0\""],
         &[FRESH],
         &["Cache-Control: no-store", TAG],
@@ -264,6 +265,20 @@ fn a_part_whose_client_leaves_early_is_not_fetched_to_its_end() {
     gate.open();
     wait_until(|| pop.stats().fetching.0 == 0);
     assert_eq!(pop.stats().stored, 0);
+}
+
+#[test]
+fn a_head_that_tells_of_another_version_makes_the_parts_go() {
+    for (fields, length, is_kept) in [(TAG, 20, true), ("ETag: \"v1\"", 20, false), (TAG, 21, false)] {
+        let origin = Origin::plain(move |asked| match asked.method.as_str() {
+            "HEAD" => Reply::bytes(format!("HTTP/1.1 200 OK\r\n{fields}\r\nContent-Length: {length}\r\n\r\n")),
+            _ => ranged(asked, &[FRESH, TAG], BODY),
+        });
+        let pop = Pop::of(&origin);
+        bring(&pop, "5-14");
+        assert_eq!(pop.ask("HEAD", "/x", &[]).status, 200);
+        assert_eq!(is_hit(&pop.get_with("/x", &["Range: bytes=5-14"])), is_kept, "{fields} {length}");
+    }
 }
 
 #[test]

@@ -19,6 +19,7 @@ use crate::policy::range::ByteRange;
 use crate::policy::reuse::may_serve_stale_on_error;
 use crate::policy::storable::{Storable, storable};
 use crate::policy::validator::Validators;
+use crate::policy::withheld::Withheld;
 use crate::pool::Turn;
 use crate::status::{CacheStatus, Phase, ProxyError};
 use crate::store::{Body, Plan, Reader, StoredResponse, Writer};
@@ -187,12 +188,14 @@ impl Fetch {
         }
     }
 
-    /// The part of a 206 that may be stored: by the rules, by its size, and with as many bytes as it says it has.
+    /// The part of a 206 that may be stored: by the rules, by its size, with as many bytes as it says it has, and with no
+    /// field that is not for everybody, for its head becomes that of answers to others.
     fn acceptable(&self, fetched: &Fetched, times: Times) -> Option<(Part, Freshness)> {
         let (part, freshness) = storable_part(&self.facts(), &fetched.head, &self.site.rules, times).ok()?;
         let length = part.range.length();
         let is_as_said = length_of(&fetched.body).is_none_or(|declared| declared == length);
-        (is_as_said && length <= self.core.cache.store.max_response()).then_some((part, freshness))
+        let is_for_all = Withheld::of(&fetched.head).is_empty();
+        (is_for_all && is_as_said && length <= self.core.cache.store.max_response()).then_some((part, freshness))
     }
 
     /// A part and the writer of its body, which completes only with exactly as many bytes as Content-Range says.
