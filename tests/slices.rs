@@ -406,6 +406,24 @@ fn stale_slices_are_served_where_the_origin_fails() {
 }
 
 #[test]
+fn requests_whose_answers_may_not_be_stored_leave_the_slices_of_others_alone() {
+    let body = content(3 * SLICE, 0);
+    for own in ["Cache-Control: no-store", "Authorization: Basic eDp5"] {
+        let origin = steady(&body, PLAIN);
+        let pop = pop_of(&origin);
+        assert_eq!(pop.get_with("/x", &["Range: bytes=0-9"]).status, 206);
+        for fields in [&[own][..], &[own, "Range: bytes=5-8"]] {
+            let response = pop.get_with("/x", fields);
+            assert!(response.body == if fields.len() == 1 { &body[..] } else { &body[5..9] }, "{fields:?}");
+            assert!(!is_stored(&response) && !is_hit(&response), "{fields:?}");
+        }
+        assert!(is_hit(&pop.get_with("/x", &["Range: bytes=0-9"])), "{own}");
+        assert!(is_stored(&pop.get_with("/x", &[&format!("Range: bytes={SLICE}-{}", SLICE + 9)])), "{own}");
+        assert_eq!(origin.count(), 4, "{own}");
+    }
+}
+
+#[test]
 fn an_unsafe_method_on_the_resource_makes_its_slices_go() {
     let body = content(2 * SLICE, 0);
     let whole = body.clone();

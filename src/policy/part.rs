@@ -92,6 +92,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    type Fields<'a> = &'a [(&'a str, &'a str)];
+
     fn part(start: u64, end: u64, length: u64) -> Option<Part> {
         Some(Part { range: ByteRange { start, end }, length })
     }
@@ -165,7 +167,7 @@ mod tests {
         let (fresh, range) = (("Cache-Control", "max-age=60"), ("Content-Range", "bytes 0-9/10"));
         let tag = ("ETag", "\"a\"");
         let weak = ("ETag", "W/\"a\"");
-        let rows: [(&str, &[(&str, &str)], Result<(), Why>); 11] = [
+        let rows: [(&str, Fields<'_>, Result<(), Why>); 11] = [
             ("GET", &[fresh, range, tag], Ok(())),
             // RFC 9110 §8.8.2.2: a date at least a second older than Date is strong.
             ("GET", &[fresh, range, ("Date", &sent), ("Last-Modified", &older)], Ok(())),
@@ -195,7 +197,7 @@ mod tests {
         let by_other = [("Date", sent.as_str()), ("Last-Modified", oldest.as_str())];
         let both = [("Date", sent.as_str()), ("Last-Modified", older.as_str()), ("ETag", "\"a\"")];
         let (a, b, weak) = ([("ETag", "\"a\"")], [("ETag", "\"b\"")], [("ETag", "W/\"a\"")]);
-        let rows: [(&[(&str, &str)], &[(&str, &str)], u64, bool); 9] = [
+        let rows: [(Fields<'_>, Fields<'_>, u64, bool); 9] = [
             (&a, &a, 10, true),
             (&a, &a, 11, false),
             (&a, &b, 10, false),

@@ -21,7 +21,7 @@ use crate::policy::storable::{Storable, storable};
 use crate::policy::validator::Validators;
 use crate::policy::withheld::Withheld;
 use crate::pool::Turn;
-use crate::status::{CacheStatus, Phase, ProxyError};
+use crate::status::{CacheStatus, Forward, Phase, ProxyError};
 use crate::store::{Body, Plan, Reader, StoredResponse, Writer};
 use crate::time::{HttpDate, Now};
 
@@ -126,6 +126,7 @@ impl Fetch {
             Storable::Yes(freshness) => (true, freshness),
             Storable::No(_) => (false, old.freshness),
         };
+        let freshness = if self.forward == Forward::Request { freshness.after_forced_validation() } else { freshness };
         let response = Arc::new(StoredResponse {
             head: fields::merged_head(206, &merged),
             freshness,

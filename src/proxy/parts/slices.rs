@@ -16,6 +16,7 @@ use super::{Assembled, Content, Courier, Outcome, Partial};
 use crate::cache::{Manifest, meeting_key};
 use crate::config::Site;
 use crate::http1::Present;
+use crate::policy::Why;
 use crate::policy::directives::RequestDirectives;
 use crate::policy::part::Part;
 use crate::policy::range::{ByteRange, FirstByte};
@@ -70,6 +71,10 @@ pub fn look(
     directives: Option<&RequestDirectives>,
     now: Now,
 ) -> Partial {
+    if let Some(why) = own_affair(ask, directives) {
+        let goal = if ask.present.has_any(Present::RANGE) { Goal::Pass } else { Goal::Apart };
+        return Partial::Fetch(goal, Forward::Bypass, why.word());
+    }
     if core.cache.flights.is_uncollapsible(key, now) {
         return Partial::Nothing;
     }
@@ -106,6 +111,15 @@ pub fn look(
         None => return fetch(Forward::Partial, None, SLICE),
     };
     Partial::Serve(Box::new(Assembled { manifest, outcome, content }))
+}
+
+/// Why what this request brings could not be stored, whatever it is: then slices, which have to be, are not for it, and
+/// what comes of it says nothing of them.
+fn own_affair(ask: &Ask<'_>, directives: Option<&RequestDirectives>) -> Option<Why> {
+    if directives.is_some_and(|directives| directives.no_store) {
+        return Some(Why::RequestNoStore);
+    }
+    ask.present.has_any(Present::AUTHORIZATION).then_some(Why::Authorization)
 }
 
 /// Nothing is known: the slice that the asked range begins in; the first one where that depends on the length.
