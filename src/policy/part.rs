@@ -4,12 +4,13 @@
 //! Stricter than the RFC where a doubt could mix two versions: a part counts only with one Content-Range whose complete
 //! length is known, and with a strong validator.
 
-use super::freshness::{Freshness, Times};
+use super::freshness::Freshness;
 use super::list::digits;
 use super::range::ByteRange;
-use super::storable::{RequestFacts, Storable, storable};
+use super::storable::Storable;
 use super::validator::Validators;
-use super::{Fields, Rules, Why};
+use super::{Fields, Why};
+use crate::time::HttpDate;
 
 /// Which bytes of a representation a 206 carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,19 +56,15 @@ impl Part {
     }
 }
 
-/// May the 206 with this head be stored as a part, and how long is it fresh? The rules of a whole apply (RFC 9111 §3), and
-/// besides it must be one part with a strong validator (§3.3, §3.4).
-pub fn storable_part(
-    request: &RequestFacts<'_>,
-    response: &dyn Fields,
-    rules: &Rules,
-    times: Times,
-) -> Result<(Part, Freshness), Why> {
+/// May the 206 with this head, which arrived at `now`, be stored as a part, and how long is it fresh? The rules of a whole
+/// apply (RFC 9111 §3): `verdict` is theirs on a 200 with this head. Besides it must be one part with a strong validator
+/// (§3.3, §3.4).
+pub fn storable_part(verdict: Storable, response: &dyn Fields, now: HttpDate) -> Result<(Part, Freshness), Why> {
     let part = Part::of(response).ok_or(Why::Partial)?;
-    if !Validators::of(response, times.response.date()).is_strong() {
+    if !Validators::of(response, now).is_strong() {
         return Err(Why::Partial);
     }
-    match storable(request, OK, response, rules, times) {
+    match verdict {
         Storable::Yes(freshness) => Ok((part, freshness)),
         Storable::No(why) => Err(why),
     }
@@ -79,15 +76,16 @@ pub fn are_combinable(one: (&Validators, u64), other: (&Validators, u64)) -> boo
     one.1 == other.1 && one.0.is_strongly(other.0)
 }
 
-/// The status that a whole would have had.
-const OK: u16 = 200;
 const MULTIPART: &[u8] = b"multipart/byteranges";
 /// Lengths beyond this are nobody's, and arithmetic with them stays inside 64 bits.
 const LARGEST: u64 = 1 << 63;
 
 #[cfg(test)]
 mod tests {
+    use super::super::Rules;
     use super::super::directives::RequestDirectives;
+    use super::super::freshness::Times;
+    use super::super::storable::{RequestFacts, storable};
     use super::super::tests::{Lines, at, date};
     use super::*;
     use proptest::prelude::*;
@@ -185,7 +183,8 @@ mod tests {
         for (method, fields, expected) in rows {
             let facts = RequestFacts { method, has_authorization: false, directives: RequestDirectives::default() };
             let times = Times { request: at(0), response: at(0) };
-            let found = storable_part(&facts, &Lines(fields), &Rules::default(), times);
+            let verdict = storable(&facts, 200, &Lines(fields), &Rules::default(), times);
+            let found = storable_part(verdict, &Lines(fields), at(0).date());
             assert_eq!(found.map(|_| ()), expected, "{method} {fields:?}");
         }
     }

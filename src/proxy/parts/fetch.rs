@@ -12,6 +12,7 @@ use super::slices::Slice;
 use crate::cache::{Listing, Manifest};
 use crate::http1::{Present, ResponseHead};
 use crate::origin::{FetchError, Fetched};
+use crate::policy::Fields;
 use crate::policy::freshen::Freshened;
 use crate::policy::freshness::{Freshness, Times};
 use crate::policy::part::{Part, storable_part};
@@ -122,7 +123,7 @@ impl Fetch {
         let update = fields::kept_head(&fetched.head, now);
         let merged = Freshened { stored: &old.head, update: &update };
         let times = Times { request: asked, response: now };
-        let (is_kept, freshness) = match storable(&self.facts(), 200, &merged, &self.site.rules, times) {
+        let (is_kept, freshness) = match self.verdict_on_whole(&merged, times) {
             Storable::Yes(freshness) => (true, freshness),
             Storable::No(_) => (false, old.freshness),
         };
@@ -192,11 +193,17 @@ impl Fetch {
     /// The part of a 206 that may be stored: by the rules, by its size, with as many bytes as it says it has, and with no
     /// field that is not for everybody, for its head becomes that of answers to others.
     fn acceptable(&self, fetched: &Fetched, times: Times) -> Option<(Part, Freshness)> {
-        let (part, freshness) = storable_part(&self.facts(), &fetched.head, &self.site.rules, times).ok()?;
+        let verdict = self.verdict_on_whole(&fetched.head, times);
+        let (part, freshness) = storable_part(verdict, &fetched.head, times.response.date()).ok()?;
         let length = part.range.length();
         let is_as_said = length_of(&fetched.body).is_none_or(|declared| declared == length);
         let is_for_all = Withheld::of(&fetched.head).is_empty();
         (is_for_all && is_as_said && length <= self.core.cache.store.max_response()).then_some((part, freshness))
+    }
+
+    /// Might a 200 with these fields be stored?
+    fn verdict_on_whole(&self, fields: &dyn Fields, times: Times) -> Storable {
+        storable(&self.facts(), 200, fields, &self.site.rules, times)
     }
 
     /// A part and the writer of its body, which completes only with exactly as many bytes as Content-Range says.
