@@ -76,7 +76,9 @@
 //!    (`proxy::follow`), `origin` chooses a server (by role, weight and health) and reaches it, and when the response head
 //!    is known the response enters the store with its body open and the flight lands. Every waiting session is woken and
 //!    reads the body as it grows.
-//! 6. `proxy::note` makes one record of it, for the counters and the access log.
+//! 6. Where only parts of a response are stored (`cache::parts`), `proxy::parts` puts the answer together from those of one
+//!    version; what follows of it is fetched slice by slice while it is delivered.
+//! 7. `proxy::note` makes one record of it, for the counters and the access log.
 //!
 //! # Another configuration
 //!
@@ -89,7 +91,8 @@
 //! 1. Below floor 2 nothing does I/O; below floor 3 nothing reads a clock.
 //! 2. No worker waits for a socket, a flight or a body; no fetcher touches a client.
 //! 3. A stored head is never changed in place; a 304 makes a new one that shares the body.
-//! 4. A body is complete only when its framing is proven whole; a broken one leaves the store.
+//! 4. A body is complete only when its framing is proven whole; a broken one leaves the store. A part is never served as
+//!    the whole, and parts of two versions never meet in one answer.
 //! 5. A certificate chain is always verified, or its leaf is pinned; only the accepted names are configurable.
 //! 6. Every wait has a deadline; every queue, cache and file a limit.
 //! 7. Every 5xx that we make because of an origin carries its type, phase and request id.

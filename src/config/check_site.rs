@@ -51,8 +51,10 @@ pub(super) fn site(number: usize, section: &Section, folder: &Path, listen: &Lis
         },
         range_fetch: match section.text("range_fetch").as_deref() {
             Some("whole") => RangeFetch::Whole,
+            Some("slices") => RangeFetch::Slices,
             _ => RangeFetch::Pass,
         },
+        slice_size: section.number("slice_size"),
         request_body: section.number_if_any("request_body"),
         max_fetches: section.number_if_any("max_fetches").and_then(|number| number.try_into().ok()),
         expose_errors: section.flag("expose_errors"),

@@ -30,6 +30,8 @@ pub struct Site {
     pub rules: crate::policy::Rules,
     /// What a range of something not stored asks of the origin.
     pub range_fetch: RangeFetch,
+    /// Bytes of one slice, where `range_fetch` is slices.
+    pub slice_size: u64,
     /// Largest request body, bytes, where it differs from `limits.request_body`.
     pub request_body: Option<u64>,
     /// Most fetches under way at once, where it differs from `workers.max_fetches`.
@@ -43,10 +45,12 @@ pub struct Site {
 /// What the origin is asked for where a client wants a range of something not stored (`range_fetch`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RangeFetch {
-    /// The client's own range; the answer is not stored.
+    /// The client's own range; the part that comes is stored where its validator is strong.
     Pass,
     /// The whole, to be stored; the range is cut from it as it arrives.
     Whole,
+    /// Slices of `slice_size` bytes, each stored by itself; also for requests without a range.
+    Slices,
 }
 
 /// Certificate and key that clients see (`[site.https]`). The files are not read here.

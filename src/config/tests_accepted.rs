@@ -166,6 +166,8 @@ interval = "3s"
 host = "H.example:1"
 [[site]]
 default = true
+range_fetch = "slices"
+slice_size = "256KiB"
 [site.origin]
 servers = ["192.0.2.1"]
 "#;
@@ -182,7 +184,8 @@ fn every_setting_arrives_where_it_belongs() {
     assert_eq!(site.domains, ["img.example", "*.static.example", "[2001:db8::1]"]);
     assert!(site.share_domains && site.rules.store_set_cookie && site.rules.ignore_client_cache_control);
     assert_eq!((site.request_body, site.max_fetches), (Some(1 << 20), Some(7)));
-    assert_eq!((site.range_fetch, other.range_fetch), (RangeFetch::Whole, RangeFetch::Pass));
+    assert_eq!((site.range_fetch, site.slice_size), (RangeFetch::Whole, 1 << 20));
+    assert_eq!((other.range_fetch, other.slice_size), (RangeFetch::Slices, 256 << 10));
     let https = site.https.as_ref().unwrap();
     assert_eq!(https, &HttpsConfig { certificate: "/etc/millpond/c.pem".into(), key: "/keys/k.pem".into() });
     assert_eq!((other.name.as_str(), other.is_default), ("default", true));

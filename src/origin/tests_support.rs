@@ -164,6 +164,7 @@ pub(super) fn site(addresses: &[SocketAddr]) -> Site {
         share_domains: false,
         rules: Default::default(),
         range_fetch: RangeFetch::Pass,
+        slice_size: 1 << 20,
         request_body: None,
         max_fetches: None,
         expose_errors: true,

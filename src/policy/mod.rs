@@ -11,6 +11,7 @@ pub mod freshness;
 pub mod invalidate;
 pub mod key;
 mod list;
+pub mod part;
 pub mod range;
 pub mod redirect;
 pub mod reuse;

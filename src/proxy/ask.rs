@@ -52,7 +52,7 @@ impl Fetch {
 
     /// The fields before the site's edits.
     pub(super) fn fields(&self) -> Vec<Field<'_>> {
-        let purpose = if matches!(self.goal, Goal::Pass) { Purpose::Pass } else { Purpose::Store };
+        let purpose = if matches!(self.goal, Goal::Pass | Goal::Part) { Purpose::Pass } else { Purpose::Store };
         fields::to_origin(&self.request, purpose, &self.core.identity)
     }
 

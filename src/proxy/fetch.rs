@@ -7,6 +7,7 @@ use super::Core;
 use super::fields::{self, Field};
 use super::fill::length_of;
 use super::landing::{Arrived, Landing, Trip, waited_too_long};
+use super::parts::Slice;
 use super::request::Request;
 use super::stale::{is_silence, stale_arrival};
 use crate::cache::Ticket;
@@ -35,8 +36,23 @@ pub enum Goal {
     Validate(Arc<StoredResponse>),
     /// A response for one request alone, whatever it is.
     Pass,
-    /// The same, of a request whose key is not coalesced for now; the answer is stored if it may be.
+    /// The same, of a client's own range: the part that comes is stored if it may be.
+    Part,
+    /// One slice, to be stored.
+    Slice(Box<Slice>),
+    /// A pass of a request whose key is not coalesced for now; the answer is stored if it may be.
     Apart,
+}
+
+impl Goal {
+    /// What a new lead is after once it has looked again: a flight for one slice stays one.
+    pub fn or(self, now: Goal) -> Goal {
+        match (self, now) {
+            (Goal::Slice(old), Goal::Slice(new)) if old.range == new.range => Goal::Slice(new),
+            (old @ Goal::Slice(_), _) => old,
+            (_, now) => now,
+        }
+    }
 }
 
 /// A fetch, waiting for its fetcher or under way.
@@ -71,17 +87,23 @@ impl Job for Fetch {
 impl Fetch {
     /// Queues the fetch. Where the queue is full, what may be served stale comes back instead, else nothing.
     pub fn submit(self) -> Result<(), Option<Box<Arrived>>> {
-        let workers = &self.core.live().config.workers;
-        let max_running = self.site.max_fetches.unwrap_or(workers.max_fetches);
-        let share = Share { max_running, max_queued: workers.fetch_queue };
+        let share = self.core.share_of(&self.site);
         let core = self.core.clone();
-        core.pool.submit(self.site.number, share, self).map_err(|Full { job, .. }| {
+        core.pool.submit(self.site.number, share, self).map_err(|Full { mut job, .. }| {
+            if job.is_background {
+                // Whoever has joined meanwhile fetches for itself.
+                job.land(Landing::Again, Landing::Again);
+            }
             let stale = job.servable_stale(core.clock.now());
             stale.map(|response| Box::new(stale_arrival(response, None, Trip::default(), Forward::Stale, "queue-full")))
         })
     }
 
-    fn go(&mut self, turn: &Turn) {
+    pub(super) fn go(&mut self, turn: &Turn) {
+        if let Goal::Slice(slice) = &self.goal {
+            let slice = Slice::clone(slice);
+            return self.slice(slice, turn);
+        }
         let mut asked = self.core.clock.now();
         let candidates = self.candidates();
         let mut result = self.send(&self.conditions(&candidates), turn);
@@ -106,7 +128,7 @@ impl Fetch {
     }
 
     /// One request to the origin, with our own conditions, and along its redirects.
-    fn send(&self, conditions: &[Field<'_>], turn: &Turn) -> Result<Fetched, FetchError> {
+    pub(super) fn send(&self, conditions: &[Field<'_>], turn: &Turn) -> Result<Fetched, FetchError> {
         let result = self.ask(conditions);
         let is_answering = !result.as_ref().is_err_and(is_silence);
         if turn.is_answering() != is_answering {
@@ -115,7 +137,7 @@ impl Fetch {
         result
     }
 
-    fn arrived(&mut self, fetched: Fetched, asked: Now, waited: Duration) {
+    pub(super) fn arrived(&mut self, fetched: Fetched, asked: Now, waited: Duration) {
         let now = self.core.clock.now();
         let trip = Trip::of(&fetched.report, waited);
         let status = fetched.head.status;
@@ -127,9 +149,12 @@ impl Fetch {
         }
         let times = Times { request: asked, response: now };
         self.learn(&fetched.head, times);
+        if matches!(self.goal, Goal::Part) && status == 206 {
+            return self.part_arrived(fetched, times, trip);
+        }
         let verdict = match (&self.goal, &self.key) {
             _ if self.varies_by_edit(&fetched.head) => Some(Storable::No(Why::VaryStar)),
-            (Goal::Pass, _) | (_, None) => self.post_to_store(&fetched.head, times),
+            (Goal::Pass | Goal::Part, _) | (_, None) => self.post_to_store(&fetched.head, times),
             _ => Some(storable(&self.facts(), status, &fetched.head, &self.site.rules, times)),
         };
         let too_large =
@@ -183,7 +208,7 @@ impl Fetch {
     }
 
     /// The response is for those who asked now, and for nobody later.
-    fn pass(&mut self, fetched: Fetched, times: Times, trip: Trip, why: Option<Why>) {
+    pub(super) fn pass(&mut self, fetched: Fetched, times: Times, trip: Trip, why: Option<Why>) {
         let now = times.response;
         let Fetched { head, body, .. } = fetched;
         let plan = Plan { kept: false, length: length_of(&body), spill: self.core.spill.clone() };
@@ -231,6 +256,14 @@ impl Fetch {
         if let Some(ticket) = self.ticket.take() {
             ticket.land(lead, followers);
         }
+    }
+}
+
+impl Core {
+    /// What a site may have of the fetchers.
+    pub fn share_of(&self, site: &Site) -> Share {
+        let workers = &self.live().config.workers;
+        Share { max_running: site.max_fetches.unwrap_or(workers.max_fetches), max_queued: workers.fetch_queue }
     }
 }
 

@@ -18,6 +18,7 @@ mod landing;
 mod learn;
 mod note;
 mod outcome;
+mod parts;
 mod ranged;
 mod reason;
 mod request;

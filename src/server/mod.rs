@@ -24,6 +24,7 @@ use std::time::Duration;
 
 pub use clock::Clock;
 pub use listener::Bound;
+pub use source::{Sequence, Stretch};
 pub use upload::Uploaded;
 
 use crate::config::Limits;
@@ -127,9 +128,16 @@ pub enum Payload {
     /// Several stretches one after the other, all there already; their lengths together are the content's.
     Parts {
         /// What the stretches are cut from: its memory stays accounted for until they are sent.
-        body: Arc<Body>,
+        bodies: Vec<Arc<Body>>,
         /// The stretches, none of them empty.
         chunks: Vec<Chunk>,
+    },
+    /// Content that is found, and perhaps fetched, piece by piece while it is sent.
+    Sequence {
+        /// What finds it.
+        sequence: Box<dyn Sequence>,
+        /// How many bytes there are to send.
+        length: u64,
     },
 }
 

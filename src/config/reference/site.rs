@@ -61,10 +61,17 @@ pub(super) static SITE: Spec = Spec {
         ),
         key(
             "range_fetch",
-            Kind::Choice(&["pass", "whole"]),
+            Kind::Choice(&["pass", "whole", "slices"]),
             Value("pass"),
-            "What a range of something not stored asks of the origin: that range alone, or the whole, to be stored.",
+            "What a range of something not stored asks of the origin: that range, the whole, or slices of a fixed size.",
             r#""whole""#,
+        ),
+        key(
+            "slice_size",
+            Kind::Size(64 << 10, 64 << 20),
+            Value("1MiB"),
+            "Size of the slices that range_fetch = \"slices\" fetches and stores; each obeys cache.max_response.",
+            r#""4MiB""#,
         ),
         key(
             "request_body",
