@@ -5,6 +5,7 @@
 use std::path::Path;
 
 use super::check_origin;
+use super::check_rules;
 use super::names;
 use super::problem::{Fault, Place, Problems};
 use super::section::{Item, Located, Section};
@@ -45,6 +46,7 @@ pub(super) fn site(number: usize, section: &Section, folder: &Path, listen: &Lis
         rules: Rules {
             store_set_cookie: section.flag("store_set_cookie"),
             ignore_client_cache_control: section.text("client_cache_control").as_deref() == Some("ignore"),
+            own: check_rules::rules(section, problems).map(Box::new),
         },
         range_fetch: match section.text("range_fetch").as_deref() {
             Some("whole") => RangeFetch::Whole,

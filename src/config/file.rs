@@ -73,6 +73,15 @@ impl Reader<'_> {
                 self.problems.refuse(place.clone(), key.kind.mismatch(&describe(other)));
                 Some(Content::Table(Section::new(spec, place, Origin::Unreadable)))
             }
+            (Kind::Times | Kind::Pairs, DeValue::Table(table)) => Some(Content::Pairs(self.pairs(key, &place, table))),
+            (Kind::Statuses, DeValue::Array(array)) => {
+                let each = array.iter().enumerate().filter_map(|(index, value)| {
+                    let key = format!("{}[{}]", place.key, index + 1);
+                    self.status(key, value)
+                });
+                Some(Content::List(each.collect()))
+            }
+            (Kind::Statuses, _) => Some(Content::List(self.status(place.key, value).into_iter().collect())),
             (Kind::Tables(_) | Kind::Texts | Kind::TextsOrTables(_) | Kind::TextOrTexts, DeValue::Array(array)) => {
                 Some(Content::List(self.items(key, &place, array)))
             }
@@ -86,6 +95,34 @@ impl Reader<'_> {
             }
             (kind, value) => self.problems.check(place, read_value(kind, value)).map(Content::Value),
         }
+    }
+
+    /// A status, which is a number, or a text such as `5xx`.
+    fn status(&mut self, key: String, value: &Spanned<DeValue<'_>>) -> Option<Item> {
+        let place = Place { line: self.lines.at(&value.span()), key };
+        let text = match value.get_ref() {
+            DeValue::String(text) => text.clone().into_owned(),
+            DeValue::Integer(integer) => integer.as_str().to_owned(),
+            other => {
+                self.problems.refuse(place, Kind::Statuses.mismatch(&describe(other)));
+                return None;
+            }
+        };
+        Some(Item::Text(Located { text, place }))
+    }
+
+    /// The rows of a table whose names the operator chooses.
+    fn pairs(&mut self, key: &'static Key, place: &Place, table: &DeTable<'_>) -> Vec<(Located, Value)> {
+        let kind = if let Kind::Times = key.kind { Kind::DurationOrOff } else { Kind::Text };
+        let mut pairs = Vec::new();
+        for (name, value) in table {
+            let key = format!("{}.{}", place.key, shorten(name.get_ref()));
+            let place = Place { line: self.lines.at(&name.span()), key };
+            if let Some(value) = self.problems.check(place.clone(), read_value(kind, value.get_ref())) {
+                pairs.push((Located { text: name.get_ref().to_string(), place }, value));
+            }
+        }
+        pairs
     }
 
     fn items(&mut self, key: &'static Key, place: &Place, array: &DeArray<'_>) -> Vec<Item> {

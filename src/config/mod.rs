@@ -20,6 +20,7 @@
 
 mod check;
 mod check_origin;
+mod check_rules;
 mod check_site;
 mod file;
 mod names;
@@ -33,6 +34,8 @@ mod starter;
 mod tests_accepted;
 #[cfg(test)]
 mod tests_problems;
+#[cfg(test)]
+mod tests_rules;
 #[cfg(test)]
 mod tests_values;
 mod units;

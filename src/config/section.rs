@@ -45,6 +45,8 @@ pub(super) enum Content {
     Table(Section),
     /// A list of texts, tables or both.
     List(Vec<Item>),
+    /// Names of the operator's own, each with a value.
+    Pairs(Vec<(Located, Value)>),
 }
 
 /// A value of the kind that its key demands.
@@ -238,6 +240,30 @@ impl Section {
             Item::Text(located) => Some(located),
             Item::Table(_) | Item::Unreadable => None,
         })
+    }
+
+    /// The names and values of a table of the operator's own names, none if it is absent.
+    pub fn pairs(&self, name: &str) -> &[(Located, Value)] {
+        match self.entry(name).and_then(|entry| entry.content.as_ref()) {
+            Some(Content::Pairs(pairs)) => pairs,
+            _ => &[],
+        }
+    }
+
+    /// A flag that may be absent.
+    pub fn flag_if_any(&self, name: &str) -> Option<bool> {
+        match self.value(name)? {
+            Value::Flag(flag) => Some(flag),
+            _ => unreachable!("`{name}` is a flag in the reference"),
+        }
+    }
+
+    /// A duration that may be absent.
+    pub fn time_if_any(&self, name: &str) -> Option<Duration> {
+        match self.value(name)? {
+            Value::Time(time) => Some(time),
+            _ => unreachable!("`{name}` is a duration in the reference"),
+        }
     }
 
     /// The tables of a list, none if it is absent.

@@ -5,13 +5,18 @@
 //! access log. What runs on a hit does not allocate.
 
 pub mod directives;
+pub mod edits;
 pub mod freshen;
 pub mod freshness;
+pub mod glob;
 pub mod invalidate;
 pub mod key;
+pub mod key_parts;
 mod list;
+pub mod query;
 pub mod range;
 pub mod reuse;
+pub mod rules;
 pub mod select;
 pub mod storable;
 mod structured;
@@ -35,6 +40,8 @@ pub struct Rules {
     pub store_set_cookie: bool,
     /// Take no notice of the client's Cache-Control (`client_cache_control = "ignore"`).
     pub ignore_client_cache_control: bool,
+    /// Lifetimes, bypasses and keys of the operator's own; `None` where none is set, so that it costs nothing.
+    pub own: Option<Box<rules::SiteRules>>,
 }
 
 #[cfg(test)]

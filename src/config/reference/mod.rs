@@ -4,6 +4,7 @@
 //! from this one table, so they cannot disagree. It knows nothing of TOML and nothing of what a value is used for.
 
 mod process;
+mod rules;
 mod site;
 
 use super::problem::{Fault, nearest, quoted};
@@ -57,6 +58,12 @@ pub(super) enum Kind {
     Texts,
     /// A text or a list of texts.
     TextOrTexts,
+    /// A status such as 404 or `"5xx"`, or a list of them.
+    Statuses,
+    /// A table of names that the operator chooses, each with a duration or zero.
+    Times,
+    /// A table of names that the operator chooses, each with a text.
+    Pairs,
     /// A table with keys of its own.
     Table(&'static Spec),
     /// A list of tables: `[[name]]`.
@@ -227,6 +234,9 @@ impl Kind {
             Kind::Text => "a text".to_owned(),
             Kind::Texts => "a list of texts".to_owned(),
             Kind::TextOrTexts => "a text or a list of texts".to_owned(),
+            Kind::Statuses => "a status or a list of them".to_owned(),
+            Kind::Times => "a table of statuses and durations".to_owned(),
+            Kind::Pairs => "a table of names and values".to_owned(),
             Kind::Table(_) => "a table".to_owned(),
             Kind::Tables(spec) => format!("a list of tables, each headed {}", spec.header),
             Kind::TextsOrTables(_) => "a list of texts or tables".to_owned(),
@@ -245,6 +255,9 @@ impl Kind {
             Kind::Text => "write the value in double quotes".to_owned(),
             Kind::Texts | Kind::TextsOrTables(_) => "write [\"one\", \"two\"]".to_owned(),
             Kind::TextOrTexts => "write \"one\", or [\"one\", \"two\"]".to_owned(),
+            Kind::Statuses => "write 404, \"5xx\", or [404, \"5xx\"]".to_owned(),
+            Kind::Times => "write { 404 = \"10s\", 5xx = \"0s\" }".to_owned(),
+            Kind::Pairs => "write { \"X-Name\" = \"value\" }".to_owned(),
             Kind::Table(spec) if spec.is_headed() => format!("write its keys under {}", spec.header),
             Kind::Table(_) => "write { key = value }".to_owned(),
             Kind::Tables(spec) => format!("write {}, in double brackets, above each one's keys", spec.header),
