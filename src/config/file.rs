@@ -156,10 +156,10 @@ impl Reader<'_> {
         let spec = section.spec();
         let names: Vec<&str> = spec.keys.iter().map(|key| key.name).collect();
         let elsewhere = ROOT.tables().into_iter().find(|other| other.key(name).is_some());
-        let hint = if let Some(key) = nearest(name, &names).and_then(|word| spec.key(word)) {
-            format!("did you mean {}?", key.title())
-        } else if let Some(other) = elsewhere {
+        let hint = if let Some(other) = elsewhere {
             format!("`{name}` belongs in {}", other.header)
+        } else if let Some(key) = nearest(name, &names).and_then(|word| spec.key(word)) {
+            format!("did you mean {}?", key.title())
         } else {
             format!("known here: {}", names.join(", "))
         };

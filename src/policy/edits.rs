@@ -40,7 +40,7 @@ impl Edits {
 
     /// Nothing is changed.
     pub fn are_none(&self) -> bool {
-        *self == Edits::default()
+        self.set.is_empty() && self.add.is_empty() && self.remove.is_empty() && !self.show_lifetime
     }
 }
 

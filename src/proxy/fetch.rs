@@ -17,7 +17,7 @@ use crate::observe::Counter;
 use crate::origin::{FetchError, Fetched, OriginRequest, Upload};
 use crate::policy::directives::{RequestDirectives, ResponseDirectives};
 use crate::policy::freshness::{Freshness, Times};
-use crate::policy::storable::{RequestFacts, Storable, storable};
+use crate::policy::storable::{RequestFacts, Storable};
 use crate::policy::validator::Validators;
 use crate::policy::variant::{Variant, Vary};
 use crate::policy::{Fields, Why};
@@ -98,6 +98,9 @@ impl Fetch {
                 result = self.send(&[], turn);
             }
         }
+        if result.is_ok() {
+            self.forget_failure();
+        }
         match (result, confirmed) {
             (Ok(fetched), Some(stored)) => self.freshened(&stored, fetched, asked, turn.waited),
             (Ok(fetched), None) => self.arrived(fetched, asked, turn.waited),
@@ -116,9 +119,10 @@ impl Fetch {
             let body = body.clone();
             Upload { length: body.length(), open: Box::new(move || Ok(Box::new(body.reader()))) }
         });
+        let target = self.origin_target();
         let origin_request = OriginRequest {
             method: request.method(),
-            target: request.target(),
+            target: &target,
             host: request.host(),
             client_is_https: request.is_https,
             fields: &list,
@@ -146,7 +150,7 @@ impl Fetch {
         self.learn(&fetched.head, times);
         let verdict = match (&self.goal, &self.key) {
             (Goal::Pass, _) | (_, None) => self.post_to_store(&fetched.head, times),
-            _ => Some(storable(&self.facts(), status, &fetched.head, &self.site.rules, times)),
+            _ => Some(self.verdict(&self.facts(), status, &fetched.head, times)),
         };
         let too_large =
             fetched.head.declared_length().is_some_and(|length| length > self.core.cache.store.max_response());

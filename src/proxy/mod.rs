@@ -14,12 +14,14 @@ mod fill;
 mod interim;
 mod landing;
 mod learn;
+mod negative;
 mod note;
 mod outcome;
 mod ranged;
 mod reason;
 mod request;
 mod route;
+mod site_rules;
 mod stale;
 mod validate;
 
@@ -59,6 +61,7 @@ pub struct Core {
     identity: fields::Identity,
     number: u64,
     spill: Spill,
+    failures: negative::Failures,
 }
 
 /// The configuration in force.
@@ -117,6 +120,7 @@ impl Proxy {
             identity: fields::Identity::new(number),
             number: RandomState::new().build_hasher().finish(),
             spill,
+            failures: negative::Failures::default(),
         };
         Proxy { core: Arc::new(core), access_log: parts.access_log }
     }

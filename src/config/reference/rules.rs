@@ -134,7 +134,7 @@ pub(super) static RULE: Spec = Spec {
             Kind::Statuses,
             Means("200, 203, 204, 300, 301 and 308"),
             "Condition of ttl: the response has one of these statuses, or classes.",
-            r#"[404, "5xx"]"#,
+            r#"[404, "3xx"]"#,
         ),
         key(
             "header",

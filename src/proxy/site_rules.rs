@@ -1,0 +1,74 @@
+//! Where an operator's rules meet an exchange: what goes past the cache, the key, and what the origin is asked.
+
+use std::borrow::Cow;
+
+use super::fetch::Fetch;
+use crate::config::Site;
+use crate::policy::directives::RequestDirectives;
+use crate::policy::freshness::Times;
+use crate::policy::rules::Asked;
+use crate::policy::storable::{RequestFacts, Storable, storable_by_rules};
+use crate::policy::{Fields, Why};
+use crate::status::Forward;
+
+/// Why a request is neither looked up nor stored, if so. Completes the key of one that is; `key` is `None` where nothing
+/// is looked up anyway.
+pub fn past_cache(site: &Site, key: Option<&mut Vec<u8>>, target: &str, fields: &dyn Fields) -> Option<Why> {
+    let own = site.rules.own.as_deref()?;
+    if own.bypass(&Asked { target, fields }).is_some() {
+        return Some(Why::BypassRule);
+    }
+    key.is_some_and(|key| !own.key.write(key, fields)).then_some(Why::KeyUnusable)
+}
+
+/// The client wants what is stored or nothing, and has a say (RFC 9111 §5.2.1.7).
+pub fn wants_stored_only(site: &Site, fields: &dyn Fields) -> bool {
+    !site.rules.ignore_client_cache_control && RequestDirectives::parse(fields).only_if_cached
+}
+
+/// Adds the operator's parts to a key; false where the request can have none.
+pub fn add_key_parts(key: &mut Vec<u8>, site: &Site, fields: &dyn Fields) -> bool {
+    site.rules.own.as_ref().is_none_or(|own| own.key.write(key, fields))
+}
+
+impl Fetch {
+    /// May this response to the request be stored, and for how long?
+    pub(super) fn verdict(
+        &self,
+        facts: &RequestFacts<'_>,
+        status: u16,
+        response: &dyn Fields,
+        times: Times,
+    ) -> Storable {
+        let asked = Asked { target: self.request.target(), fields: &*self.request };
+        storable_by_rules(facts, &asked, status, response, &self.site.rules, times)
+    }
+
+    /// What the origin is asked for: as the key has it, so that what is stored answers all that share it (reliability 11).
+    /// What goes past the cache is asked for as it came.
+    pub(super) fn origin_target(&self) -> Cow<'_, str> {
+        let target = self.request.target();
+        let is_looked_up = matches!(self.request.method(), "GET" | "HEAD") && self.request.body.is_none();
+        match &self.site.rules.own {
+            Some(own) if is_looked_up && self.forward != Forward::Bypass && !own.query.is_plain() => {
+                let mut written = Vec::with_capacity(target.len());
+                own.query.write_target(&mut written, target);
+                String::from_utf8(written).map_or(Cow::Borrowed(target), Cow::Owned)
+            }
+            _ => Cow::Borrowed(target),
+        }
+    }
+
+    /// The answer to this very target may stand for its key.
+    pub(super) fn is_asked_as_keyed(&self) -> bool {
+        let target = self.request.target();
+        let mut written = Vec::new();
+        match &self.site.rules.own {
+            None => true,
+            Some(own) => {
+                own.query.write_target(&mut written, target);
+                written == target.as_bytes() && own.key.write(&mut written, &*self.request)
+            }
+        }
+    }
+}
