@@ -115,7 +115,7 @@ mod edge;
 #[doc(hidden)]
 pub mod measured;
 
-pub use edge::{Addresses, Edge, Stats};
+pub use edge::{Addresses, Edge, Explanation, Question, Stats, Unexplained};
 pub use error::Error;
 pub use time::{HttpDate, Now};
 

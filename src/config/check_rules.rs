@@ -40,6 +40,7 @@ pub(super) fn rules(site: &Section, problems: &mut Problems) -> Option<SiteRules
             headers: names(cache, "key_headers", key_header, problems),
             cookies: names(cache, "key_cookies", cookie, problems),
         },
+        show_key: cache.flag("show_key"),
         edits: edits(site.table("response"), cache.flag("show_lifetime"), problems),
     };
     (found != SiteRules::default()).then_some(found)
@@ -85,7 +86,8 @@ fn rule(section: &Section, problems: &mut Problems) -> Rule {
     let is_of_request = ["header", "cookie", "query"].into_iter().find(|name| section.has(name));
     if let Some(name) = is_of_request.filter(|_| section.has("ttl") && !section.has("bypass")) {
         let hint = format!("leave `{name}` out, or send such requests past the cache with bypass = true");
-        problems.refuse(section.here(), Fault::new(format!("a ttl cannot depend on `{name}`: others get it too"), hint));
+        problems
+            .refuse(section.here(), Fault::new(format!("a ttl cannot depend on `{name}`: others get it too"), hint));
     }
     if section.has("status") && section.has("bypass") && !section.has("ttl") {
         let hint = "leave `status` out, or set ttl = \"0s\" in the place of bypass";
@@ -183,12 +185,13 @@ fn parameter(text: &str) -> Result<Name, Fault> {
 }
 
 fn cookie(text: &str) -> Result<String, Fault> {
-    field_name(text).map_err(|_| Fault::new(format!("{} is not the name of a cookie", quoted(text)), "write the name alone"))
+    field_name(text)
+        .map_err(|_| Fault::new(format!("{} is not the name of a cookie", quoted(text)), "write the name alone"))
 }
 
 fn field_name(text: &str) -> Result<String, Fault> {
-    let is_token = !text.is_empty()
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'+-.^_`|~".contains(&byte));
+    let is_token =
+        !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'+-.^_`|~".contains(&byte));
     is_token
         .then(|| text.to_owned())
         .ok_or_else(|| Fault::new(format!("{} is not the name of a field", quoted(text)), "write it as in \"X-Name\""))
@@ -238,6 +241,20 @@ const LONGEST_NEGATIVE: u32 = 10;
 const LONGEST_VALUE: usize = 4096;
 /// Fields that stay behind, or that every fetch writes anew.
 const NOT_IN_KEYS: [&str; 16] = [
-    "host", "cookie", "connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "content-length",
-    "expect", "range", "via", "cdn-loop", "forwarded", "x-real-ip", "cache-control",
+    "host",
+    "cookie",
+    "connection",
+    "keep-alive",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "content-length",
+    "expect",
+    "range",
+    "via",
+    "cdn-loop",
+    "forwarded",
+    "x-real-ip",
+    "cache-control",
 ];

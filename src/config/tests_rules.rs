@@ -6,7 +6,9 @@ use super::Config;
 use crate::policy::rules::{Asked, SiteRules, StatusMatch};
 
 fn file(tables: &str) -> String {
-    format!("[[site]]\ndomains = [\"a.example\"]\n[site.origin]\nservers = [\"o.example\"]\nprotocol = \"http\"\n{tables}")
+    format!(
+        "[[site]]\ndomains = [\"a.example\"]\n[site.origin]\nservers = [\"o.example\"]\nprotocol = \"http\"\n{tables}"
+    )
 }
 
 #[track_caller]
@@ -69,7 +71,10 @@ remove = ["Server"]
     assert_eq!((rules.edits.set, rules.edits.add), (pair("X-Frame-Options", "DENY"), pair("Link", "</a>; rel=b")));
     assert_eq!(rules.edits.remove, ["Server"]);
     let [one, two] = &rules.rules[..] else { panic!("two rules") };
-    assert_eq!((one.path.len(), &one.extension[..], &one.status[..]), (2, &["css".to_owned()][..], &[StatusMatch::Exact(301)][..]));
+    assert_eq!(
+        (one.path.len(), &one.extension[..], &one.status[..]),
+        (2, &["css".to_owned()][..], &[StatusMatch::Exact(301)][..])
+    );
     assert_eq!((one.ttl, one.bypass, two.ttl, two.bypass), (Some(86_400), None, None, Some(true)));
     assert_eq!(two.header[0].value.as_deref(), Some("b=c"));
     assert_eq!(two.query[0].value, None);
@@ -98,7 +103,8 @@ fn what_makes_no_sense_is_refused_with_a_hint() {
         match line.strip_prefix("    ") {
             None => table.push(line),
             Some(expected) => {
-                let problems = Config::parse(&file(&table.join("\n")), Path::new("m.toml")).expect_err(&table.join("\n"));
+                let problems =
+                    Config::parse(&file(&table.join("\n")), Path::new("m.toml")).expect_err(&table.join("\n"));
                 let found: Vec<String> = problems.iter().map(ToString::to_string).collect();
                 assert_eq!(found, [format!("m.toml:{expected}")], "{table:?}");
                 table.clear();

@@ -39,6 +39,7 @@ use std::time::Duration;
 
 pub use answer::Interim;
 pub use body::OriginBody;
+pub use choice::routes;
 pub use error::FetchError;
 pub use request::{OriginRequest, Upload};
 pub use resolver::Resolver;

@@ -57,14 +57,20 @@ pub fn refusal(name: &str) -> Option<&'static str> {
 }
 
 /// What a response says of its keeping.
-pub const FRESHNESS: [&str; 5] =
-    ["cache-control", "cdn-cache-control", "millpond-cache-control", "expires", "pragma"];
+pub const FRESHNESS: [&str; 5] = ["cache-control", "cdn-cache-control", "millpond-cache-control", "expires", "pragma"];
 /// Fields that no edit may touch, and why.
 const FIXED: [(&[&str], &str); 4] = [
     (
         &[
-            "connection", "content-length", "content-range", "keep-alive", "proxy-connection", "te", "trailer",
-            "transfer-encoding", "upgrade",
+            "connection",
+            "content-length",
+            "content-range",
+            "keep-alive",
+            "proxy-connection",
+            "te",
+            "trailer",
+            "transfer-encoding",
+            "upgrade",
         ],
         "it belongs to the connection, where a wrong one breaks the message",
     ),
@@ -96,7 +102,11 @@ mod tests {
             ("X-B", false, false),
             ("SERVER", true, true),
         ] {
-            assert_eq!((edits.drops(name, Extent::All), edits.drops(name, Extent::NotFreshness)), (all, most), "{name}");
+            assert_eq!(
+                (edits.drops(name, Extent::All), edits.drops(name, Extent::NotFreshness)),
+                (all, most),
+                "{name}"
+            );
         }
         let names = |extent| edits.written(extent).map(|(name, _)| name).collect::<Vec<_>>();
         assert_eq!(names(Extent::All), ["Cache-Control", "X-A", "X-B"]);
@@ -105,7 +115,8 @@ mod tests {
 
     #[test]
     fn what_frames_a_message_is_not_to_be_edited() {
-        for name in ["Content-Length", "transfer-encoding", "Connection", "Date", "AGE", "Cache-Status", "ETag", "Vary"] {
+        for name in ["Content-Length", "transfer-encoding", "Connection", "Date", "AGE", "Cache-Status", "ETag", "Vary"]
+        {
             assert!(refusal(name).is_some(), "{name}");
         }
         assert_eq!(refusal("X-Frame-Options"), None);

@@ -1,8 +1,8 @@
 //! How long a response is fresh and how old it is (RFC 9111 §4.2). Whether a stale one may be served is `reuse`'s.
 
-use super::{Fields, Why};
 use super::directives::ResponseDirectives;
 use super::list::{MAX_SECONDS, delta_seconds, members};
+use super::{Fields, Why};
 use crate::time::{HttpDate, Now};
 use std::time::Duration;
 

@@ -137,7 +137,9 @@ impl<'a> Path<'a> {
                 b'\\' => true,
                 b'/' => before == b'/',
                 b'.' if before == b'/' => is_dot_segment(self.0.get(at..).unwrap_or_default()),
-                b'%' => matches!(decoded_byte(self.0.get(at + 1..)), Some(b'.' | b'/' | b'\\' | b'%' | 0..=b' ' | 0x7f)),
+                b'%' => {
+                    matches!(decoded_byte(self.0.get(at + 1..)), Some(b'.' | b'/' | b'\\' | b'%' | 0..=b' ' | 0x7f))
+                }
                 _ => false,
             };
             before = byte;
@@ -147,7 +149,8 @@ impl<'a> Path<'a> {
 
     /// The last segment ends in `.` and this, in any case of letters.
     pub fn has_extension(self, extension: &str) -> bool {
-        let mut segment = self.0.rsplit(|byte| *byte == b'/').next().unwrap_or_default().rsplitn(2, |byte| *byte == b'.');
+        let mut segment =
+            self.0.rsplit(|byte| *byte == b'/').next().unwrap_or_default().rsplitn(2, |byte| *byte == b'.');
         let (Some(last), Some(_)) = (segment.next(), segment.next()) else { return false };
         let mut wanted = extension.bytes();
         Path(last).decoded().all(|byte| wanted.next().is_some_and(|wanted| wanted.eq_ignore_ascii_case(&byte)))

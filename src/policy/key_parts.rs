@@ -124,7 +124,9 @@ mod tests {
     #[test]
     fn a_request_that_could_be_read_otherwise_has_no_key() {
         let long = "x".repeat(1025);
-        for lines in [("X-A", long.as_str()), ("X_A", "1"), ("Connection", "close, X-a"), ("Cookie", &format!("c={long}"))] {
+        for lines in
+            [("X-A", long.as_str()), ("X_A", "1"), ("Connection", "close, X-a"), ("Cookie", &format!("c={long}"))]
+        {
             assert_eq!(key(&[lines]), None, "{}", lines.0);
         }
         assert!(key(&[("X-A", &long[1..])]).is_some());

@@ -6,12 +6,14 @@
 
 pub mod directives;
 pub mod edits;
+pub mod explain;
 pub mod freshen;
 pub mod freshness;
 pub mod glob;
 pub mod invalidate;
 pub mod key;
 pub mod key_parts;
+pub mod key_text;
 mod list;
 pub mod query;
 pub mod range;

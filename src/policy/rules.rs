@@ -34,6 +34,8 @@ pub struct SiteRules {
     pub query: QueryRules,
     /// What is added to the key.
     pub key: KeyParts,
+    /// The key is shown in Cache-Status to those who may see it.
+    pub show_key: bool,
     /// What is changed in responses to clients.
     pub edits: Edits,
 }
@@ -110,9 +112,7 @@ impl SiteRules {
     pub fn bypass(&self, asked: &Asked<'_>) -> Option<usize> {
         let path = Path::of(asked.target);
         let is_doubtful = path.is_doubtful();
-        let is_set = |rule: &Rule| rule.bypass.is_some_and(|bypass| rule.covers(path, is_doubtful, bypass));
-        let is_of_request = |rule: &Rule| rule.status.is_empty() && rule.covers_request(asked);
-        let place = self.rules.iter().position(|rule| is_set(rule) && is_of_request(rule))?;
+        let place = self.rules.iter().position(|rule| rule.says_bypass(path, is_doubtful, asked))?;
         self.rules.get(place).filter(|rule| rule.bypass == Some(true)).map(|_| place.saturating_add(1))
     }
 
@@ -131,14 +131,13 @@ impl SiteRules {
         let path = Path::of(asked.target);
         let is_doubtful = path.is_doubtful();
         let named = |ttl: &&(StatusMatch, u32)| ttl.0.covers(status);
-        let mut rules = self.rules.iter().zip(1_u8..).filter(|(rule, _)| rule.sets_ttl());
-        if let Some((rule, number)) =
-            rules.find(|(rule, _)| rule.covers(path, is_doubtful, false) && rule.covers_status(status))
-        {
+        let mut rules = self.rules.iter().zip(1_u8..);
+        if let Some((rule, number)) = rules.find(|(rule, _)| rule.says_ttl(path, is_doubtful, status)) {
             let error_limit = rule.status.iter().map(|named| named.error_limit(status)).max().unwrap_or(0);
             return Some(Wish { seconds: rule.ttl?, source: Source::RuleTtl(number), error_limit });
         }
-        let exact = self.status.iter().find(|(status, _)| matches!(status, StatusMatch::Exact(_)) && named(&&(*status, 0)));
+        let exact =
+            self.status.iter().find(|(status, _)| matches!(status, StatusMatch::Exact(_)) && named(&&(*status, 0)));
         if let Some((named, seconds)) = exact.or_else(|| self.status.iter().find(named)) {
             return Some(Wish { seconds: *seconds, source: Source::StatusTtl, error_limit: named.error_limit(status) });
         }
@@ -148,6 +147,20 @@ impl SiteRules {
 }
 
 impl Rule {
+    /// It holds for the request and says whether to bypass.
+    pub(super) fn says_bypass(&self, path: Path<'_>, is_doubtful: bool, asked: &Asked<'_>) -> bool {
+        self.bypass.is_some_and(|bypass| self.covers(path, is_doubtful, bypass))
+            && self.status.is_empty()
+            && self.covers_request(asked)
+    }
+
+    /// It holds for the path and status and gives a lifetime. Who asks first says nothing of how long a response is good
+    /// for.
+    pub(super) fn says_ttl(&self, path: Path<'_>, is_doubtful: bool, status: u16) -> bool {
+        let is_of_client = !(self.header.is_empty() && self.cookie.is_empty() && self.query.is_empty());
+        self.ttl.is_some() && !is_of_client && self.covers(path, is_doubtful, false) && self.covers_status(status)
+    }
+
     /// A path that can be read in two ways is covered by none where that would let something be kept longer, and by all
     /// where it would let something go past a bypass.
     fn covers(&self, path: Path<'_>, is_doubtful: bool, if_doubtful: bool) -> bool {
@@ -159,11 +172,6 @@ impl Rule {
         }
         (self.path.is_empty() || self.path.iter().any(|glob| glob.matches(path)))
             && (self.extension.is_empty() || self.extension.iter().any(|extension| path.has_extension(extension)))
-    }
-
-    /// Who asks for it first says nothing of how long a response is good for.
-    fn sets_ttl(&self) -> bool {
-        self.ttl.is_some() && self.header.is_empty() && self.cookie.is_empty() && self.query.is_empty()
     }
 
     fn covers_status(&self, status: u16) -> bool {

@@ -156,7 +156,8 @@ fn no_cache_and_must_revalidate_mean_what_they_meant() {
 
 #[test]
 fn a_status_has_its_lifetime_the_exact_one_first() {
-    let status = vec![(C4, 20), (E404, 60), (C5, 4), (E503, 100), (StatusMatch::Class(3), 7), (StatusMatch::Class(2), 8)];
+    let status =
+        vec![(C4, 20), (E404, 60), (C5, 4), (E503, 100), (StatusMatch::Class(3), 7), (StatusMatch::Class(2), 8)];
     let own = SiteRules { status, ..SiteRules::default() };
     let by_status = |seconds| Ok((seconds, Source::StatusTtl));
     let rows = [
@@ -319,7 +320,8 @@ fn any_rules() -> impl Strategy<Value = SiteRules> {
         ttl,
         ..folder(path, 0)
     });
-    let statuses = prop::collection::vec((prop::sample::select(vec![E404, E503, C5, StatusMatch::Class(2)]), 0..600_u32), 0..3);
+    let statuses =
+        prop::collection::vec((prop::sample::select(vec![E404, E503, C5, StatusMatch::Class(2)]), 0..600_u32), 0..3);
     (prop::collection::vec(rule, 0..4), statuses, any::<bool>(), seconds(), seconds(), seconds()).prop_map(
         |(rules, status, rule_wins, min_ttl, max_ttl, default_ttl)| SiteRules {
             rules,

@@ -12,8 +12,8 @@ use super::landing::{Landing, Trip, own_failure};
 use super::note::{Line, Note};
 use super::request::Request;
 use super::route::{LOOP, NOT_CACHED, key_of, options, own, refused_method, route, to_https, values};
+use super::site_rules::{past_cache, show_key, wants_stored_only};
 use super::{Core, Local, Proxy};
-use super::site_rules::{past_cache, wants_stored_only};
 use crate::cache::{Poll, Waiting};
 use crate::config::Site;
 use crate::http1::{Present, RequestHead};
@@ -92,6 +92,7 @@ pub fn begin(core: &Arc<Core>, call: Call<'_, Local>, head: &RequestHead<'_, '_>
         }
     };
     let (code, payload) = answer::from_response(desk.out, &ask, &response, None, &status, desk.now);
+    show_key(desk.out, &site, desk.peer, &desk.local.key);
     note.status = code;
     note.cache = result;
     note.reason = status.detail.unwrap_or("");

@@ -32,6 +32,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 pub use exchange::Exchange;
 pub use fetch::Fetch;
 pub use note::Note;
+pub use site_rules::{asked_target, key_text};
 
 use crate::cache::Cache;
 use crate::config::{Config, Router};

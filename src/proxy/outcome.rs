@@ -5,6 +5,7 @@ use super::error_page::{Form, Page};
 use super::exchange::{Desk, Exchange};
 use super::landing::{Arrived, Trip};
 use super::note::{FetchNote, Line, Note};
+use super::site_rules::show_key;
 use super::{Local, Proxy};
 use crate::observe::CacheResult;
 use crate::origin::FetchError;
@@ -28,6 +29,9 @@ impl Exchange {
         let site = self.site.clone();
         let ask = Ask::of_request(&request).of_site(&site);
         let (code, payload) = answer::from_response(desk.out, &ask, &arrived.response, reader, &status, desk.now);
+        if let Some(key) = &self.key {
+            show_key(desk.out, &site, desk.peer, key);
+        }
         let mut note = self.into_note(desk.local);
         if let Some(fault) = &arrived.fault {
             proxy_status(fault, None).write_field(desk.out);
@@ -55,13 +59,7 @@ impl Exchange {
     }
 
     /// The same, with what the cache did; details only for those who may see them.
-    pub fn fail_as(
-        self,
-        desk: &mut Desk<'_>,
-        error: &FetchError,
-        trip: &Trip,
-        cache: &CacheStatus,
-    ) -> Answer<Proxy> {
+    pub fn fail_as(self, desk: &mut Desk<'_>, error: &FetchError, trip: &Trip, cache: &CacheStatus) -> Answer<Proxy> {
         let is_exposed = self.site.expose_errors || desk.peer.address.ip().to_canonical().is_loopback();
         let form = Form::of(self.request.field("accept"));
         let mut note = self.into_note(desk.local);

@@ -99,6 +99,13 @@ pub(super) static CACHE: Spec = Spec {
             r#"["language"]"#,
         ),
         key(
+            "show_key",
+            Kind::Flag,
+            Value("false"),
+            "Show the cache key in Cache-Status to clients on this machine, and to all where expose_errors is set.",
+            "true",
+        ),
+        key(
             "show_lifetime",
             Kind::Flag,
             Value("false"),
@@ -181,7 +188,13 @@ pub(super) static RESPONSE: Spec = Spec {
             "Fields that take the place of any of the same name.",
             r#"{ "X-Frame-Options" = "DENY" }"#,
         ),
-        key("add", Kind::Pairs, Means("none"), "Fields to add to what is there.", r#"{ "Link" = "</a.css>; rel=preload" }"#),
+        key(
+            "add",
+            Kind::Pairs,
+            Means("none"),
+            "Fields to add to what is there.",
+            r#"{ "Link" = "</a.css>; rel=preload" }"#,
+        ),
         key("remove", Kind::Texts, Means("none"), "Fields to leave out.", r#"["Server", "X-Powered-By"]"#),
     ],
 };
