@@ -85,7 +85,7 @@ servers with Host, SNI and accepted names. Nothing is sent, and no running Millp
 
 Exit status: 0 it is explained; 1 no site answers for the name; 2 the file, the URL or a field is wrong.
 
-  millpond explain https://www.example.com/a.css -H 'Cookie: session=1' --config millpond.toml
+  millpond explain https://www.example.com/a.css -H Cookie:session=1 --config millpond.toml
 ";
 
 const INIT: &str = "\
