@@ -67,7 +67,7 @@ pub fn explain(config: &Config, question: &Question, now: Now) -> Result<Explana
         Ok(_) => return Err(Unexplained::Malformed("the URL and fields make no request".to_owned())),
         Err(error) => return Err(Unexplained::Malformed(format!("such a request is refused: {}", error.reason))),
     };
-    let response = Lines::read(&question.response)?;
+    let supposed = Supposed { status: question.status, fields: Lines::read(&question.response)? };
     let host = head.host().to_ascii_lowercase();
     let router = config.router();
     let no_site = || Unexplained::NoSite(format!("no site answers for {host:?}: such a request gets 421"));
@@ -76,7 +76,12 @@ pub fn explain(config: &Config, question: &Question, now: Now) -> Result<Explana
     told.site(site, is_https);
     let asked = Asked { target: head.target, fields: &head };
     told.request(site, &host, is_https, &asked);
-    told.response(site, &asked, &head, question.status, &response, now);
+    let facts = RequestFacts {
+        method: "GET",
+        has_authorization: head.field("authorization").is_some(),
+        directives: RequestDirectives::parse(&head),
+    };
+    told.response(site, &asked, &facts, &supposed, now);
     told.origin(site, &host, is_https);
     Ok(told)
 }
@@ -110,36 +115,25 @@ impl Explanation {
         self.tell("asked for", asked_target(site, asked, bypass.is_some()));
     }
 
-    fn response(
-        &mut self,
-        site: &Site,
-        asked: &Asked<'_>,
-        head: &RequestHead<'_, '_>,
-        status: u16,
-        response: &Lines,
-        now: Now,
-    ) {
-        self.rules(site, asked, status);
-        let facts = RequestFacts {
-            method: "GET",
-            has_authorization: head.field("authorization").is_some(),
-            directives: RequestDirectives::parse(head),
-        };
+    /// The rules, and what they make of the response that is supposed.
+    fn response(&mut self, site: &Site, asked: &Asked<'_>, facts: &RequestFacts<'_>, supposed: &Supposed, now: Now) {
+        let Supposed { status, fields } = supposed;
+        self.rules(site, asked, *status);
         let times = Times { request: now, response: now };
-        let supposed = if response.0.is_empty() { "a bare" } else { "such a" };
-        let told = match storable_by_rules(&facts, asked, status, response, &site.rules, times) {
+        let what = if fields.0.is_empty() { "a bare" } else { "such a" };
+        let told = match storable_by_rules(facts, asked, *status, fields, &site.rules, times) {
             Storable::Yes(freshness) => {
                 let from = source_text(freshness.source());
                 let seconds = freshness.lifetime();
                 let is_checked = if freshness.is_no_cache() { ", validated before each use" } else { "" };
-                format!("{supposed} {status} is stored, fresh for {seconds} s{is_checked}; {from}")
+                format!("{what} {status} is stored, fresh for {seconds} s{is_checked}; {from}")
             }
-            Storable::No(why) => format!("{supposed} {status} is not stored ({})", why.word()),
+            Storable::No(why) => format!("{what} {status} is not stored ({})", why.word()),
         };
         self.tell("freshness", told);
         self.tell(
             "variant",
-            match Vary::parse(response) {
+            match Vary::parse(fields) {
                 Vary::None => "one for all requests, unless the response has Vary",
                 Vary::Any => "none: its Vary can be compared with no other request",
                 Vary::Fields(_) => "one for each set of values of the fields in its Vary",
@@ -234,6 +228,12 @@ fn request_text(question: &Question) -> Result<(bool, String), Unexplained> {
     let lines = Lines::read(&question.fields)?;
     let fields: String = lines.0.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     Ok((is_https, format!("GET {root}{path} HTTP/1.1\r\nHost: {authority}\r\n{fields}\r\n")))
+}
+
+/// A response that nobody has sent.
+struct Supposed {
+    status: u16,
+    fields: Lines,
 }
 
 /// Field lines as somebody wrote them down.

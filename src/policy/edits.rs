@@ -12,7 +12,7 @@ pub struct Edits {
     pub add: Vec<(String, String)>,
     /// Names.
     pub remove: Vec<String>,
-    /// The freshness lifetime is shown in `X-Cache-Lifetime`.
+    /// The freshness lifetime is shown in [`LIFETIME`].
     pub show_lifetime: bool,
 }
 
@@ -29,6 +29,10 @@ impl Edits {
     /// A line of this name does not go to the client as it is.
     pub fn drops(&self, name: &str, extent: Extent) -> bool {
         let is = |known: &String| known.eq_ignore_ascii_case(name);
+        // What the origin says under our own name is not ours to say.
+        if self.show_lifetime && name.eq_ignore_ascii_case(LIFETIME) {
+            return true;
+        }
         (self.remove.iter().any(is) || self.set.iter().any(|(known, _)| is(known))) && extent.has(name)
     }
 
@@ -56,6 +60,8 @@ pub fn refusal(name: &str) -> Option<&'static str> {
     row.map(|(_, why)| *why)
 }
 
+/// The field in which the freshness lifetime is shown, in seconds.
+pub const LIFETIME: &str = "X-Cache-Lifetime";
 /// What a response says of its keeping.
 pub const FRESHNESS: [&str; 5] = ["cache-control", "cdn-cache-control", "millpond-cache-control", "expires", "pragma"];
 /// Fields that no edit may touch, and why.

@@ -23,6 +23,10 @@ const E503: StatusMatch = StatusMatch::Exact(503);
 const C4: StatusMatch = StatusMatch::Class(4);
 const C5: StatusMatch = StatusMatch::Class(5);
 
+type Told<'a> = &'a [(&'a str, &'a str)];
+type Given = (u32, Source);
+type Lifetime = Result<Given, Why>;
+
 fn folder(path: &str, ttl: u32) -> Rule {
     Rule { path: vec![Glob::parse(path).unwrap()], ttl: Some(ttl), ..Rule::default() }
 }
@@ -40,7 +44,7 @@ fn sign(name: &str, value: Option<&str>) -> Vec<Sign> {
 }
 
 /// Seconds and their source, or why not.
-fn check(own: &SiteRules, target: &str, status: u16, lines: &[(&str, &str)]) -> Result<(u32, Source), Why> {
+fn check(own: &SiteRules, target: &str, status: u16, lines: &[(&str, &str)]) -> Lifetime {
     let rules = Rules { own: Some(Box::new(own.clone())), ..Rules::default() };
     let asked = Asked { target, fields: &Lines(&[]) };
     let times = Times { request: at(0), response: at(0) };
@@ -85,7 +89,7 @@ fn the_origin_wins_unless_the_rule_shall() {
     let wins = (10, Source::RuleTtl(1));
     // RFC 9111 §4.2.1: s-maxage, max-age and Expires are explicit; §4.2.2: a tenth of Last-Modified is a guess.
     #[rustfmt::skip]
-    let rows: [(&[(&str, &str)], (u32, Source), (u32, Source)); 9] = [
+    let rows: [(Told<'_>, Given, Given); 9] = [
         (&says("max-age=600"), (600, Source::MaxAge), wins),
         (&says("s-maxage=6, max-age=600"), (6, Source::SMaxAge), wins),
         (&says("max-age=5, must-revalidate"), (5, Source::MaxAge), wins),
@@ -113,7 +117,7 @@ fn what_forbids_storing_or_reuse_stays_in_force() {
     let overriding = SiteRules { override_no_store: true, ..every.clone() };
     // RFC 9111 §3, §5.2.2.4, §5.2.2.5, §5.2.2.7, §4.1; reliability requirement 13.
     #[rustfmt::skip]
-    let rows: [(&[(&str, &str)], Why, bool); 7] = [
+    let rows: [(Told<'_>, Why, bool); 7] = [
         (&says("no-store"), Why::NoStore, true),
         (&says("no-store, max-age=60"), Why::NoStore, true),
         (&says("no-store, private"), Why::NoStore, false),
@@ -186,7 +190,7 @@ fn errors_stay_as_briefly_as_decided_whatever_folder_they_are_of() {
         min_ttl: Some(300),
         ..with(vec![Rule { status: vec![E503], ..folder("/a/", 60) }, folder("/a/", 600)])
     };
-    let rows: [(u16, &[(&str, &str)], Result<(u32, Source), Why>); 9] = [
+    let rows: [(u16, Told<'_>, Lifetime); 9] = [
         (200, &[], Ok((600, Source::RuleTtl(2)))),
         (503, &[], Ok((60, Source::RuleTtl(1)))),
         (503, &says("max-age=600"), Ok((10, Source::MaxAge))),
@@ -212,7 +216,7 @@ fn bounds_hold_for_whatever_lifetime_there_is() {
         ..with(vec![folder("/long/", 900), folder("/off/", 0), folder("/short/", 3)])
     };
     #[rustfmt::skip]
-    let rows: [(&str, u16, &[(&str, &str)], Result<(u32, Source), Why>); 12] = [
+    let rows: [(&str, u16, Told<'_>, Lifetime); 12] = [
         ("/a", 200, &says("max-age=5"), Ok((30, Source::MinTtl))),
         ("/a", 200, &says("max-age=0"), Ok((30, Source::MinTtl))),
         ("/a", 200, &says("max-age=60"), Ok((60, Source::MaxAge))),
@@ -280,7 +284,7 @@ fn the_first_rule_that_matches_and_has_a_bypass_decides() {
         bypass(Rule { cookie: sign("theme", Some("dark")), ..Rule::default() }),
         bypass(Rule { query: sign("nocache", Some("1")), ..Rule::default() }),
     ]);
-    let rows: [(&str, &[(&str, &str)], Option<usize>); 22] = [
+    let rows: [(&str, Told<'_>, Option<usize>); 22] = [
         ("/", &[], None),
         ("/admin/x", &[], Some(3)),
         ("/admin/public/x", &[], None),

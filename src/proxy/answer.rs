@@ -9,7 +9,7 @@ use super::request::Request;
 use crate::config::Site;
 use crate::http1::{Present, RequestHead};
 use crate::policy::Fields;
-use crate::policy::edits::{Edits, Extent};
+use crate::policy::edits::{Edits, Extent, LIFETIME};
 use crate::policy::validator::{self, Precondition};
 use crate::server::Payload;
 use crate::status::{CacheStatus, ProxyStatus, write_decimal};
@@ -140,7 +140,8 @@ pub fn copy_fields(
         write_field(out, name, value);
     }
     if edits.show_lifetime && is_kept {
-        out.extend_from_slice(b"X-Cache-Lifetime: ");
+        out.extend_from_slice(LIFETIME.as_bytes());
+        out.extend_from_slice(b": ");
         write_decimal(out, u64::from(response.freshness.lifetime()));
         out.extend_from_slice(b"\r\n");
     }
