@@ -68,7 +68,8 @@
 //! 1. `server::listener` accepts, registers the socket in the epoll of the worker with the fewest sessions, hands it over.
 //! 2. `server::head` reads into the worker's own buffer and has `http1` parse the head where it lies.
 //! 3. `proxy::exchange` routes it to a site, builds the key in the worker's buffer and asks `cache`, which asks `store`
-//!    what is there and `policy` what may be done with it.
+//!    what is there and `policy` what may be done with it. What the operator sets for a site (`policy::rules`) comes first:
+//!    a bypass, what of the query counts, what the key has besides; [`Edge::explain`] tells it without sending anything.
 //! 4. A hit is answered at once: the stored head as it is, `Age` and `Cache-Status` behind it, one vectored write
 //!    (`server::deliver`). Nothing is allocated; `tests/zero_allocation.rs` counts.
 //! 5. A miss is copied (`proxy::request`), joins a flight (`cache::flight`), and its session is parked. The first of a key
@@ -125,7 +126,7 @@ mod edge;
 #[doc(hidden)]
 pub mod measured;
 
-pub use edge::{Addresses, Edge, OriginStates, Reloaded, Stats};
+pub use edge::{Addresses, Edge, Explanation, OriginStates, Question, Reloaded, Stats, Unexplained};
 pub use error::Error;
 pub use origin::{AddressState, CheckState, NameState};
 pub use time::{HttpDate, Now};

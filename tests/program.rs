@@ -156,6 +156,37 @@ fn check_reports_every_problem_with_its_place() {
 }
 
 #[test]
+fn explain_tells_what_would_become_of_a_request_and_sends_nothing() {
+    let dir = TempDir::new();
+    let file = dir.path().join("m.toml");
+    let origin = Origin::plain(|_| Reply::ok("never asked"));
+    let text = format!(
+        "[[site]]\ndomains = [\"a.test\"]\n[site.origin]\nservers = [\"{}\"]\n[site.cache]\nquery = \"ignore\"\n\
+         [[site.rule]]\npath = \"/a/\"\nttl = \"1h\"\n[[site.rule]]\ncookie = \"session\"\nbypass = true\n",
+        origin.address()
+    );
+    std::fs::write(&file, text).unwrap();
+    let file = file.to_str().unwrap();
+    let Run { status, out, err } = run(&["explain", "http://a.test/a/b?c", "--config", file]);
+    let server = format!("http://{}", origin.address());
+    for part in
+        ["key        http|a.test|/a/b\n", "fresh for 3600 s; from rule 1 (ttl-rule)", &server, "Host     a.test"]
+    {
+        assert!(status == 0 && err.is_empty() && out.contains(part), "{part}: {status} {out} {err}");
+    }
+    let Run { out, .. } = run(&["explain", "http://a.test/a/b?c", "-H", "Cookie: session=1", "--config", file]);
+    assert!(out.contains("rule 2 (bypass-rule)") && out.contains("asked for  /a/b?c"), "{out}");
+    let supposed =
+        ["explain", "http://a.test/a/b", "-R", "Cache-Control: max-age=5", "--status", "404", "--config", file];
+    assert!(run(&supposed).out.contains("such a 404 is stored, fresh for 5 s; from the origin's max-age"));
+    for (url, expected, part) in [("http://b.test/", 1, "no site answers"), ("b.test", 2, "is no URL")] {
+        let Run { status, out, err } = run(&["explain", url, "--config", file]);
+        assert!(status == expected && out.is_empty() && err.contains(part), "{url}: {status} {err}");
+    }
+    assert_eq!(origin.connections(), 0);
+}
+
+#[test]
 fn check_reads_certificates_and_warns() {
     let certificates = Certificates::new();
     let one = certificates.identity(&["a.test"]);

@@ -169,12 +169,16 @@ fn origin() -> Origin {
     })
 }
 
-fn edge(origin: &Origin, log: Option<&Path>) -> Edge {
-    let mut text = format!(
+fn toml(origin: &Origin) -> String {
+    format!(
         "[listen]\nhttp = \"127.0.0.1:0\"\n[workers]\ncount = 1\n\
          [[site]]\ndomains = [\"a.test\"]\n[site.origin]\nservers = [\"127.0.0.1:{}\"]\nprotocol = \"http\"\n",
         origin.port()
-    );
+    )
+}
+
+fn edge(origin: &Origin, log: Option<&Path>) -> Edge {
+    let mut text = toml(origin);
     if let Some(log) = log {
         write!(text, "[log]\naccess = \"{}\"\n", log.display()).unwrap();
     }
@@ -187,6 +191,7 @@ fn a_hit_over_plain_http_allocates_nothing() {
     let origin = origin();
     without_log(&origin);
     with_log(&origin);
+    with_rules(&origin);
 }
 
 fn without_log(origin: &Origin) {
@@ -239,6 +244,53 @@ fn with_log(origin: &Origin) {
     let (count, first) = allocations(|| (0..HITS_IN_BUFFER).for_each(|_| GET.hit(&mut client, &request)));
     assert_eq!(count, 0, "{HITS_IN_BUFFER} logged hits allocated {count} times, first here:\n{first}");
 }
+
+/// With every rule of an operator's that a hit meets: bypass conditions, a query rewritten, a longer key, fields changed.
+fn with_rules(origin: &Origin) {
+    let text = format!("{}{RULES}", toml(origin));
+    let edge = Edge::start(Config::parse(&text, Path::new("test.toml")).unwrap()).unwrap();
+    let mut client = Client::plain(edge.addresses().http[0]);
+    let request = format!("GET /1k?z=1&utm_id=7&a=2&b=3&c=4 {BROWSER}");
+    client.send(&request);
+    let first = client.response();
+    assert_eq!((first.status, first.field("x-frame-options")), (200, Some("DENY")), "{first:?}");
+    wait_until(|| edge.stats().fetching == (0, 0));
+    (0..10).for_each(|_| GET.hit(&mut client, &request));
+    let mut found = (0, String::new());
+    for _ in 0..3 {
+        found = allocations(|| (0..HITS).for_each(|_| GET.hit(&mut client, &request)));
+        if found.0 == 0 {
+            break;
+        }
+    }
+    let (count, first) = found;
+    assert_eq!(count, 0, "{HITS} hits under rules allocated {count} times, first here:\n{first}");
+}
+
+const RULES: &str = r#"
+[site.cache]
+precedence = "rule"
+query_drop = ["utm_*"]
+sort_query = true
+key_headers = ["Accept-Language"]
+key_cookies = ["theme"]
+show_lifetime = true
+negative_ttl = "1s"
+[[site.rule]]
+path = ["/admin/", "**/live/*.m3u8"]
+bypass = true
+[[site.rule]]
+header = "X-Preview"
+cookie = "wordpress_logged_in_*"
+query = "nocache=1"
+bypass = true
+[[site.rule]]
+extension = "css"
+ttl = "1h"
+[site.response]
+set = { X-Frame-Options = "DENY", Cache-Control = "max-age=60" }
+remove = ["Last-Modified-By"]
+"#;
 
 const HITS: u64 = 1000;
 /// At some 350 bytes a line, less than the 64 KiB of a buffer.

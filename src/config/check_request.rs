@@ -1,7 +1,7 @@
 //! From `[site.origin.request]` to edits that cannot fail for what the operator wrote.
 
 use super::problem::{Fault, Place, Problems};
-use super::section::{Located, Section};
+use super::section::{Located, Section, Value};
 use crate::policy::edits::{FieldEdits, RequestEdits, editable_name};
 use crate::policy::rewrite::{ParameterEdits, Rewrite, TargetEdits};
 use crate::policy::template::{Mistake, Template};
@@ -24,7 +24,8 @@ fn names(section: &Section, problems: &mut Problems) -> Vec<Box<str>> {
 
 fn fields(section: &Section, key: &str, problems: &mut Problems) -> Vec<(Box<str>, Template)> {
     let mut found = Vec::new();
-    for (name, Located { text, place }) in section.pairs(key) {
+    for (Located { text: name, place }, value) in section.pairs(key) {
+        let Value::Text(text) = value else { continue };
         let name = checked(editable_name(name), place.clone(), problems);
         let value = checked(Template::parse(text), place.clone(), problems);
         found.extend(name.zip(value));
@@ -72,7 +73,13 @@ fn with_prefix(
 }
 
 fn parameters(section: &Section, problems: &mut Problems) -> ParameterEdits {
-    let pairs = |key: &str| section.pairs(key).map(|(name, value)| (name.into(), value.text.as_str().into())).collect();
+    let pairs = |key: &str| {
+        let pair = |(name, value): &(Located, Value)| match value {
+            Value::Text(text) => Some((name.text.as_str().into(), text.as_str().into())),
+            _ => None,
+        };
+        section.pairs(key).iter().filter_map(pair).collect()
+    };
     let edits = ParameterEdits {
         remove: section.texts("remove").map(|item| item.text.as_str().into()).collect(),
         set: pairs("set"),

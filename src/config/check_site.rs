@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::check_origin;
 use super::check_request;
+use super::check_rules;
 use super::names;
 use super::problem::{Fault, Place, Problems};
 use super::section::{Item, Located, Section};
@@ -48,6 +49,7 @@ pub(super) fn site(number: usize, section: &Section, folder: &Path, listen: &Lis
         rules: Rules {
             store_set_cookie: section.flag("store_set_cookie"),
             ignore_client_cache_control: section.text("client_cache_control").as_deref() == Some("ignore"),
+            own: check_rules::rules(section, problems).map(Box::new),
         },
         range_fetch: match section.text("range_fetch").as_deref() {
             Some("whole") => RangeFetch::Whole,
@@ -169,7 +171,7 @@ fn servers(section: &Section, problems: &mut Problems) -> Vec<(ServerConfig, Pla
             Some((server, place.clone()))
         }
         Item::Table(section) => Some((server_table(section, problems)?, section.place("address"))),
-        Item::Number(_) | Item::Pair(..) | Item::Unreadable => None,
+        Item::Number(_) | Item::Unreadable => None,
     };
     section.items("servers").iter().filter_map(server).collect()
 }

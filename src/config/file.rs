@@ -73,7 +73,15 @@ impl Reader<'_> {
                 self.problems.refuse(place.clone(), key.kind.mismatch(&describe(other)));
                 Some(Content::Table(Section::new(spec, place, Origin::Unreadable)))
             }
-            (Kind::Pairs, DeValue::Table(table)) => Some(Content::List(self.pairs(&place, table))),
+            (Kind::Times | Kind::Pairs, DeValue::Table(table)) => Some(Content::Pairs(self.pairs(key, &place, table))),
+            (Kind::Statuses, DeValue::Array(array)) => {
+                let each = array.iter().enumerate().filter_map(|(index, value)| {
+                    let key = format!("{}[{}]", place.key, index + 1);
+                    self.status(key, value)
+                });
+                Some(Content::List(each.collect()))
+            }
+            (Kind::Statuses, _) => Some(Content::List(self.status(place.key, value).into_iter().collect())),
             (Kind::Tables(_) | Kind::Texts | Kind::TextsOrTables(_) | Kind::TextOrTexts, DeValue::Array(array)) => {
                 Some(Content::List(self.items(key, &place, array)))
             }
@@ -95,25 +103,38 @@ impl Reader<'_> {
         }
     }
 
-    /// Names of the operator's own, each with a text.
-    fn pairs(&mut self, place: &Place, table: &DeTable<'_>) -> Vec<Item> {
-        let mut items = Vec::new();
+    /// A status, which is a number, or a text such as `5xx`.
+    fn status(&mut self, key: String, value: &Spanned<DeValue<'_>>) -> Option<Item> {
+        let place = Place { line: self.lines.at(&value.span()), key };
+        let text = match value.get_ref() {
+            DeValue::String(text) => text.clone().into_owned(),
+            DeValue::Integer(integer) => integer.as_str().to_owned(),
+            other => {
+                self.problems.refuse(place, Kind::Statuses.mismatch(&describe(other)));
+                return None;
+            }
+        };
+        Some(Item::Text(Located { text, place }))
+    }
+
+    /// The rows of a table whose names the operator chooses.
+    fn pairs(&mut self, key: &'static Key, place: &Place, table: &DeTable<'_>) -> Vec<(Located, Value)> {
+        let mut pairs = Vec::new();
         for (name, value) in table {
-            let line = self.lines.at(&name.span());
-            let place = Place { line, key: format!("{}.{}", place.key, shorten(name.get_ref())) };
-            match value.get_ref() {
-                DeValue::String(text) => {
-                    let text = Located { text: text.clone().into_owned(), place };
-                    items.push(Item::Pair(name.get_ref().clone().into_owned(), text));
+            let path = format!("{}.{}", place.key, shorten(name.get_ref()));
+            let place = Place { line: self.lines.at(&name.span()), key: path };
+            let value = match (key.kind, value.get_ref()) {
+                (Kind::Times, value) => read_value(Kind::DurationOrOff, value),
+                (_, DeValue::String(text)) => Ok(Value::Text(text.clone().into_owned())),
+                (_, other) => {
+                    Err(Fault::new(format!("this must be a text, not {}", describe(other)), "write it in quotes"))
                 }
-                other => {
-                    let fault =
-                        Fault::new(format!("this must be a text, not {}", describe(other)), "write it in quotes");
-                    self.problems.refuse(place, fault);
-                }
+            };
+            if let Some(value) = self.problems.check(place.clone(), value) {
+                pairs.push((Located { text: name.get_ref().to_string(), place }, value));
             }
         }
-        items
+        pairs
     }
 
     fn items(&mut self, key: &'static Key, place: &Place, array: &DeArray<'_>) -> Vec<Item> {
@@ -163,10 +184,10 @@ impl Reader<'_> {
         let spec = section.spec();
         let names: Vec<&str> = spec.keys.iter().map(|key| key.name).collect();
         let elsewhere = ROOT.tables().into_iter().find(|other| other.key(name).is_some());
-        let hint = if let Some(key) = nearest(name, &names).and_then(|word| spec.key(word)) {
-            format!("did you mean {}?", key.title())
-        } else if let Some(other) = elsewhere {
+        let hint = if let Some(other) = elsewhere {
             format!("`{name}` belongs in {}", other.header)
+        } else if let Some(key) = nearest(name, &names).and_then(|word| spec.key(word)) {
+            format!("did you mean {}?", key.title())
         } else {
             format!("known here: {}", names.join(", "))
         };

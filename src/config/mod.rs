@@ -22,6 +22,7 @@ mod change;
 mod check;
 mod check_origin;
 mod check_request;
+mod check_rules;
 mod check_site;
 mod file;
 mod names;
@@ -37,6 +38,8 @@ mod tests_accepted;
 mod tests_problems;
 #[cfg(test)]
 mod tests_request;
+#[cfg(test)]
+mod tests_rules;
 #[cfg(test)]
 mod tests_values;
 mod units;

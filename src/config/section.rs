@@ -45,6 +45,8 @@ pub(super) enum Content {
     Table(Section),
     /// A list of texts, tables or both.
     List(Vec<Item>),
+    /// Names of the operator's own, each with a value.
+    Pairs(Vec<(Located, Value)>),
 }
 
 /// A value of the kind that its key demands.
@@ -70,8 +72,6 @@ pub(super) enum Item {
     Table(Section),
     /// A number.
     Number(u64),
-    /// A name of the operator's own and its text.
-    Pair(String, Located),
     /// Something else; the problem is already noted.
     Unreadable,
 }
@@ -240,23 +240,39 @@ impl Section {
     pub fn texts(&self, name: &str) -> impl Iterator<Item = &Located> {
         self.items(name).iter().filter_map(|item| match item {
             Item::Text(located) => Some(located),
-            Item::Table(_) | Item::Number(_) | Item::Pair(..) | Item::Unreadable => None,
+            Item::Table(_) | Item::Number(_) | Item::Unreadable => None,
         })
     }
 
-    /// The names and texts of a table whose keys are the operator's own, none if it is absent.
-    pub fn pairs(&self, name: &str) -> impl Iterator<Item = (&str, &Located)> {
-        self.items(name).iter().filter_map(|item| match item {
-            Item::Pair(name, located) => Some((name.as_str(), located)),
-            Item::Text(_) | Item::Table(_) | Item::Number(_) | Item::Unreadable => None,
-        })
+    /// The names and values of a table of the operator's own names, none if it is absent.
+    pub fn pairs(&self, name: &str) -> &[(Located, Value)] {
+        match self.entry(name).and_then(|entry| entry.content.as_ref()) {
+            Some(Content::Pairs(pairs)) => pairs,
+            _ => &[],
+        }
+    }
+
+    /// A flag that may be absent.
+    pub fn flag_if_any(&self, name: &str) -> Option<bool> {
+        match self.value(name)? {
+            Value::Flag(flag) => Some(flag),
+            _ => unreachable!("`{name}` is a flag in the reference"),
+        }
+    }
+
+    /// A duration that may be absent.
+    pub fn time_if_any(&self, name: &str) -> Option<Duration> {
+        match self.value(name)? {
+            Value::Time(time) => Some(time),
+            _ => unreachable!("`{name}` is a duration in the reference"),
+        }
     }
 
     /// The tables of a list, none if it is absent.
     pub fn tables(&self, name: &str) -> impl Iterator<Item = &Section> {
         self.items(name).iter().filter_map(|item| match item {
             Item::Table(section) => Some(section),
-            Item::Text(_) | Item::Number(_) | Item::Pair(..) | Item::Unreadable => None,
+            Item::Text(_) | Item::Number(_) | Item::Unreadable => None,
         })
     }
 
@@ -264,7 +280,7 @@ impl Section {
     pub fn numbers_if_any<T: TryFrom<u64>>(&self, name: &str) -> Option<Vec<T>> {
         let number = |item: &Item| match item {
             Item::Number(number) => T::try_from(*number).ok(),
-            Item::Text(_) | Item::Table(_) | Item::Pair(..) | Item::Unreadable => None,
+            Item::Text(_) | Item::Table(_) | Item::Unreadable => None,
         };
         self.entry(name).map(|_| self.items(name).iter().filter_map(number).collect())
     }

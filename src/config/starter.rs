@@ -14,7 +14,10 @@ pub fn starter_file() -> String {
         text.push('\n');
         push_wrapped(&mut text, "# ", spec.doc);
         // A section whose necessary keys are not given cannot be opened without breaking the file.
-        let is_closed = spec.keys.iter().any(|key| key.is_required() && !key.is_headed() && live(spec, key).is_none());
+        // Neither does an optional list get an item that says nothing.
+        let is_optional = spec.header.starts_with("[[site.");
+        let is_closed = is_optional
+            || spec.keys.iter().any(|key| key.is_required() && !key.is_headed() && live(spec, key).is_none());
         push(&mut text, format_args!("{}{}\n", if is_closed { "#" } else { "" }, spec.header));
         for key in spec.keys.iter().filter(|key| !key.is_headed()) {
             match key.fallback {

@@ -1,5 +1,6 @@
 //! The whole, assembled: listeners, workers, fetchers, store and log, started and stopped together.
 
+mod explain;
 mod keeper;
 mod listening;
 mod material;
@@ -10,6 +11,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use explain::{Explanation, Question, Unexplained};
 use keeper::Keeper;
 use listening::wanted;
 use material::Material;
@@ -100,6 +102,15 @@ impl Edge {
     /// Among the problems may be warnings, such as a certificate that ends soon.
     pub fn check(config: &Config) -> Vec<Problem> {
         Material::read(config, Clock::start().now().unix()).problems
+    }
+
+    /// What would become of a request, by the configuration alone: its site, rules, key, lifetime and origin. Sends
+    /// nothing.
+    ///
+    /// # Errors
+    /// Where the question makes no request, or no site answers for its name.
+    pub fn explain(config: &Config, question: &Question) -> Result<Explanation, Unexplained> {
+        explain::explain(config, question, Clock::start().now())
     }
 
     /// Where it listens now.

@@ -54,6 +54,7 @@ use std::time::{Duration, Instant};
 pub use answer::Interim;
 pub use body::OriginBody;
 pub use checks::CheckState;
+pub use choice::route;
 pub use elsewhere::Standing;
 pub use error::FetchError;
 pub use health::AddressState;

@@ -1,8 +1,8 @@
 //! How long a response is fresh and how old it is (RFC 9111 §4.2). Whether a stale one may be served is `reuse`'s.
 
-use super::Fields;
 use super::directives::ResponseDirectives;
 use super::list::{MAX_SECONDS, delta_seconds, members};
+use super::{Fields, Why};
 use crate::time::{HttpDate, Now};
 use std::time::Duration;
 
@@ -28,6 +28,30 @@ pub enum Source {
     Heuristic,
     /// Nothing says how long: stale from the start.
     None,
+    /// An operator's rule, by its number from 1.
+    RuleTtl(u8),
+    /// The operator's lifetime for the status.
+    StatusTtl,
+    /// The operator's default.
+    DefaultTtl,
+    /// The operator's minimum, of whatever was shorter.
+    MinTtl,
+    /// The operator's maximum, of whatever was longer.
+    MaxTtl,
+}
+
+impl Source {
+    /// The operator's part in it, if there is one.
+    pub fn why(self) -> Option<Why> {
+        match self {
+            Source::RuleTtl(_) => Some(Why::TtlRule),
+            Source::StatusTtl => Some(Why::TtlStatus),
+            Source::DefaultTtl => Some(Why::TtlDefault),
+            Source::MinTtl => Some(Why::TtlMin),
+            Source::MaxTtl => Some(Why::TtlMax),
+            Source::SMaxAge | Source::MaxAge | Source::Expires | Source::Heuristic | Source::None => None,
+        }
+    }
 }
 
 /// All that reuse of a stored response depends on, in 32 bytes. Ages follow the monotonic clock, in milliseconds.
@@ -55,6 +79,7 @@ impl Freshness {
             (S_MAXAGE, directives.s_maxage.is_some()),
             (NO_CACHE, directives.no_cache),
             (HAS_STALE_IF_ERROR, directives.stale_if_error.is_some()),
+            (EXPLICIT, !matches!(source, Source::Heuristic | Source::None)),
         ];
         Freshness {
             received: milliseconds(times.response.monotonic),
@@ -71,6 +96,20 @@ impl Freshness {
     pub fn capped(self, seconds: u32) -> Freshness {
         let flags = self.flags | MUST_REVALIDATE;
         Freshness { lifetime: self.lifetime.min(seconds), stale_while_revalidate: 0, stale_if_error: 0, flags, ..self }
+    }
+
+    /// The same with a lifetime of `seconds` from the arrival on, whatever its age was then.
+    pub fn lasting(self, seconds: u32, source: Source) -> Freshness {
+        Freshness { lifetime: seconds.saturating_add(self.age_at_arrival()).min(MAX_SECONDS), source, ..self }
+    }
+
+    /// What of the lifetime was left at the arrival, in seconds.
+    pub fn lifetime_from_arrival(&self) -> u32 {
+        self.lifetime.saturating_sub(self.age_at_arrival())
+    }
+
+    fn age_at_arrival(&self) -> u32 {
+        u32::try_from(self.initial_age / 1000).unwrap_or(MAX_SECONDS)
     }
 
     /// The same, marked as the outcome of a validation that only a client's wish forced; such a wish is not granted
@@ -109,9 +148,9 @@ impl Freshness {
         self.source
     }
 
-    /// The response itself says how long it is fresh (RFC 9111 §4.2.1).
+    /// The response itself says how long it is fresh (RFC 9111 §4.2.1), whether or not that counts.
     pub fn is_explicit(&self) -> bool {
-        !matches!(self.source, Source::Heuristic | Source::None)
+        self.flags & EXPLICIT != 0
     }
 
     /// Every use needs a validation (`no-cache`, RFC 9111 §5.2.2.4).
@@ -236,6 +275,7 @@ const S_MAXAGE: u8 = 2;
 const NO_CACHE: u8 = 4;
 const HAS_STALE_IF_ERROR: u8 = 8;
 const FORCED: u8 = 16;
+const EXPLICIT: u8 = 32;
 
 #[cfg(test)]
 #[path = "tests_freshness.rs"]

@@ -6,16 +6,23 @@
 
 pub mod directives;
 pub mod edits;
+pub mod explain;
 pub mod freshen;
 pub mod freshness;
+pub mod glob;
 pub mod invalidate;
 pub mod key;
+pub mod key_parts;
+pub mod key_text;
 mod list;
 pub mod part;
+pub mod query;
 pub mod range;
 pub mod redirect;
+pub mod response_edits;
 pub mod reuse;
 pub mod rewrite;
+pub mod rules;
 pub mod select;
 pub mod storable;
 mod structured;
@@ -42,6 +49,8 @@ pub struct Rules {
     pub store_set_cookie: bool,
     /// Take no notice of the client's Cache-Control (`client_cache_control = "ignore"`).
     pub ignore_client_cache_control: bool,
+    /// Lifetimes, bypasses and keys of the operator's own; `None` where none is set, so that it costs nothing.
+    pub own: Option<Box<rules::SiteRules>>,
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 use super::directives::{RequestDirectives, ResponseDirectives};
 use super::freshness::{Freshness, Times};
 use super::invalidate::Target;
+use super::rules::{Asked, Terms, is_error};
 use super::validator::Validators;
 use super::variant::Vary;
 use super::withheld::Withheld;
@@ -31,7 +32,8 @@ pub enum Storable {
     No(Why),
 }
 
-/// Decides for one response. After a 304, `response` is the freshened head ([`super::freshen::Freshened`]).
+/// Decides for one response by what it says itself. After a 304, `response` is the freshened head
+/// ([`super::freshen::Freshened`]).
 pub fn storable(
     request: &RequestFacts<'_>,
     status: u16,
@@ -39,16 +41,42 @@ pub fn storable(
     rules: &Rules,
     times: Times,
 ) -> Storable {
+    storable_under(request, &Terms::default(), status, response, rules, times)
+}
+
+/// The same with the operator's lifetimes for what was `asked`.
+pub fn storable_by_rules(
+    request: &RequestFacts<'_>,
+    asked: &Asked<'_>,
+    status: u16,
+    response: &dyn Fields,
+    rules: &Rules,
+    times: Times,
+) -> Storable {
+    let terms = rules.own.as_ref().map(|own| own.terms(asked, status)).unwrap_or_default();
+    storable_under(request, &terms, status, response, rules, times)
+}
+
+fn storable_under(
+    request: &RequestFacts<'_>,
+    terms: &Terms,
+    status: u16,
+    response: &dyn Fields,
+    rules: &Rules,
+    times: Times,
+) -> Storable {
     let directives = ResponseDirectives::parse(response);
+    let no_store = directives.no_store && !terms.overrides_no_store();
+    let directives = ResponseDirectives { no_store, ..directives };
     if let Some(why) = refusal(request, status, &directives, response, rules) {
         return Storable::No(why);
     }
     let freshness = Freshness::of(status, &directives, response, times);
     let freshness = match is_error(status) {
-        true if !freshness.is_explicit() => return Storable::No(Why::NoFreshness),
-        true => freshness.capped(ERROR_LIFETIME),
-        false => freshness,
+        true => terms.apply_to_error(freshness),
+        false => Some(terms.apply(freshness)),
     };
+    let Some(freshness) = freshness else { return Storable::No(Why::NoFreshness) };
     let is_usable = freshness.is_fresh(times.response) && !freshness.is_no_cache();
     let is_usable_stale =
         !freshness.forbids_stale() && (freshness.stale_while_revalidate() > 0 || freshness.stale_if_error() > Some(0));
@@ -84,7 +112,8 @@ pub fn storable_post(
     if request.method != "POST" || status != 200 || !is_of_target {
         return Storable::No(Why::Method);
     }
-    match storable(&RequestFacts { method: "GET", ..*request }, status, response, rules, times) {
+    let asked = Asked { target: target.path, fields: &NoFields };
+    match storable_by_rules(&RequestFacts { method: "GET", ..*request }, &asked, status, response, rules, times) {
         Storable::Yes(freshness) if !freshness.is_explicit() => Storable::No(Why::NoFreshness),
         verdict => verdict,
     }
@@ -127,9 +156,11 @@ fn is_understood(status: u16) -> bool {
         || matches!(status, 431 | 451 | 500..=505 | 511)
 }
 
-/// Errors that must not stay: with explicit freshness only, and not for long (decision 33).
-fn is_error(status: u16) -> bool {
-    matches!(status, 400 | 408 | 413 | 414 | 429 | 431 | 500..=599)
+/// Lifetimes depend on no field of the request.
+struct NoFields;
+
+impl Fields for NoFields {
+    fn for_each(&self, _: &mut dyn FnMut(&[u8], &[u8])) {}
 }
 
 /// A cookie would be stored: there is one, and the response does not keep it out itself. Set-Cookie2 sets none any more
@@ -139,9 +170,6 @@ fn keeps_set_cookie(response: &dyn Fields, directives: &ResponseDirectives) -> b
     response.for_each(&mut |name, _| is_found |= name.eq_ignore_ascii_case(b"set-cookie"));
     is_found && !(directives.withholds_fields && Withheld::of(response).has(b"set-cookie"))
 }
-
-/// Seconds an error stays at most (decision 33).
-const ERROR_LIFETIME: u32 = 10;
 
 #[cfg(test)]
 #[path = "tests_storable.rs"]

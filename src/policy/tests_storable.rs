@@ -232,7 +232,7 @@ proptest! {
             true => vec![permission, ("CDN-Cache-Control", &line)],
             false => vec![("Cache-Control", line.as_str()), permission, ("ETag", "\"a\"")],
         };
-        let rules = Rules { store_set_cookie: true, ignore_client_cache_control: true };
+        let rules = Rules { store_set_cookie: true, ignore_client_cache_control: true, own: None };
         let request = RequestFacts { has_authorization, ..GET };
         prop_assert!(check(&request, status, &lines, &rules).is_err(), "{lines:?}");
     }

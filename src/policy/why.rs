@@ -1,4 +1,4 @@
-//! Why a response is not stored, not reused, or reused although stale: a closed list of words.
+//! Why a response is not stored, not reused, reused although stale, or fresh for so long: a closed list of words.
 
 /// The reason of a decision; its [`word`](Why::word) is the `detail` of `Cache-Status` and a column of the access log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -42,6 +42,22 @@ pub enum Why {
     MaxStale,
     /// Stale, within the response's `stale-while-revalidate` (RFC 5861 §3).
     StaleWhileRevalidate,
+    /// A rule of the operator's sends the request past the cache.
+    BypassRule,
+    /// The request has something that would make an unsafe key, such as a keyed field of more than 1 KiB.
+    KeyUnusable,
+    /// The fetch failed a moment ago and is not repeated yet (`negative_ttl`).
+    Negative,
+    /// The lifetime is that of an operator's rule.
+    TtlRule,
+    /// The lifetime is the operator's for this status.
+    TtlStatus,
+    /// The lifetime is the operator's default.
+    TtlDefault,
+    /// The lifetime was raised to the operator's minimum.
+    TtlMin,
+    /// The lifetime was cut to the operator's maximum.
+    TtlMax,
 }
 
 impl Why {
@@ -67,6 +83,14 @@ impl Why {
             Why::RequestMinFresh => "request-min-fresh",
             Why::MaxStale => "max-stale",
             Why::StaleWhileRevalidate => "stale-while-revalidate",
+            Why::BypassRule => "bypass-rule",
+            Why::KeyUnusable => "key-unusable",
+            Why::Negative => "negative",
+            Why::TtlRule => "ttl-rule",
+            Why::TtlStatus => "ttl-status",
+            Why::TtlDefault => "ttl-default",
+            Why::TtlMin => "ttl-min",
+            Why::TtlMax => "ttl-max",
         }
     }
 

@@ -6,8 +6,10 @@ use super::error_page::{Form, Page};
 use super::ranged::ranged;
 use super::reason::reason;
 use super::request::Request;
+use crate::config::Site;
 use crate::http1::{Present, RequestHead};
 use crate::policy::Fields;
+use crate::policy::response_edits::{Edits, Extent, LIFETIME};
 use crate::policy::validator::{self, Precondition};
 use crate::server::Payload;
 use crate::status::{CacheStatus, ProxyStatus, write_decimal};
@@ -22,17 +24,25 @@ pub struct Ask<'a> {
     pub present: Present,
     /// The fields.
     pub fields: &'a dyn Fields,
+    /// What the site changes in its responses, if anything.
+    pub edits: Option<&'a Edits>,
 }
 
 impl<'a> Ask<'a> {
     /// Of a request in its buffer.
     pub fn of_head(head: &'a RequestHead<'_, '_>) -> Ask<'a> {
-        Ask { method: head.method, present: head.present, fields: head }
+        Ask { method: head.method, present: head.present, fields: head, edits: None }
     }
 
     /// Of a copied request.
     pub fn of_request(request: &'a Request) -> Ask<'a> {
-        Ask { method: request.method(), present: request.present, fields: request }
+        Ask { method: request.method(), present: request.present, fields: request, edits: None }
+    }
+
+    /// The same, to be answered as the site has it.
+    pub fn of_site(self, site: &'a Site) -> Ask<'a> {
+        let edits = site.rules.own.as_deref().map(|own| &own.edits).filter(|edits| !edits.are_none());
+        Ask { edits, ..self }
     }
 
     /// What `read` makes of the first field of that name, or of an empty value where there is none. Nothing is copied.
@@ -65,13 +75,14 @@ pub fn from_response(
         match validator::evaluate(ask.fields, ask.method, status, &response.validators, now) {
             Precondition::Proceed => {}
             Precondition::NotModified => {
-                not_modified(out, response);
+                write_status(out, 304);
+                copy_fields(out, ask, response, cache, is_kept_by_304);
                 finish_head(out, age, cache);
                 return (304, Payload::Absent);
             }
             Precondition::Failed => {
                 write_status(out, 412);
-                copy_fields(out, response, is_kept_by_refusal);
+                copy_fields(out, ask, response, cache, is_kept_by_refusal);
                 finish_head(out, age, cache);
                 return (412, Payload::Empty);
             }
@@ -80,7 +91,12 @@ pub fn from_response(
     if has_conditions && let Some(ranged) = ranged(out, ask, response, cache, now) {
         return ranged;
     }
-    out.extend_from_slice(response.head.bytes());
+    if ask.edits.is_some() {
+        write_status(out, status);
+        copy_fields(out, ask, response, cache, |_| true);
+    } else {
+        out.extend_from_slice(response.head.bytes());
+    }
     finish_head(out, age, cache);
     let length = response.body.length();
     if ask.method == "HEAD" {
@@ -94,11 +110,6 @@ pub fn from_response(
     (status, Payload::Stream { reader, skip: 0, length })
 }
 
-fn not_modified(out: &mut Vec<u8>, response: &StoredResponse) {
-    write_status(out, 304);
-    copy_fields(out, response, is_kept_by_304);
-}
-
 /// The fields that a 304 repeats (RFC 9110 §15.4.5), and those that tell the way it took.
 pub fn is_kept_by_304(name: &str) -> bool {
     KEPT_BY_304.iter().any(|known| known.eq_ignore_ascii_case(name))
@@ -110,10 +121,29 @@ pub fn is_kept_by_refusal(name: &str) -> bool {
     is_kept_by_304(name) && !FRESHNESS.iter().any(|known| known.eq_ignore_ascii_case(name))
 }
 
-/// The field lines of a stored response whose names `keep` accepts.
-pub fn copy_fields(out: &mut Vec<u8>, response: &StoredResponse, keep: impl Fn(&str) -> bool) {
-    for (name, value) in response.head.fields().filter(|(name, _)| keep(name)) {
+/// The field lines of a stored response whose names `keep` accepts, with what the site changes in them.
+pub fn copy_fields(
+    out: &mut Vec<u8>,
+    ask: &Ask<'_>,
+    response: &StoredResponse,
+    cache: &CacheStatus,
+    keep: impl Fn(&str) -> bool,
+) {
+    let is_kept = cache.hit || cache.stored;
+    let extent = if is_kept { Extent::All } else { Extent::NotFreshness };
+    let is_dropped = |name: &str| ask.edits.is_some_and(|edits| edits.drops(name, extent));
+    for (name, value) in response.head.fields().filter(|(name, _)| keep(name) && !is_dropped(name)) {
         write_field(out, name, value);
+    }
+    let Some(edits) = ask.edits else { return };
+    for (name, value) in edits.written(extent).filter(|(name, _)| keep(name)) {
+        write_field(out, name, value);
+    }
+    if edits.show_lifetime && is_kept {
+        out.extend_from_slice(LIFETIME.as_bytes());
+        out.extend_from_slice(b": ");
+        write_decimal(out, u64::from(response.freshness.lifetime()));
+        out.extend_from_slice(b"\r\n");
     }
 }
 

@@ -16,11 +16,12 @@ impl Fetch {
     /// Asks the origin, and whoever it redirects to as far as the site follows.
     pub(super) fn ask(&self, conditions: &[Field<'_>]) -> Result<Fetched, FetchError> {
         let (request, site) = (&self.request, &self.site);
+        let asked = self.origin_target();
         let target = site
             .origin
             .request
             .target
-            .apply(request.target())
+            .apply(&asked)
             .map_err(|unfit| own_failure(ProxyError::HttpRequestError, Phase::SendRequest, unfit.reason()))?;
         let mut list = self.fields();
         self.edit(&mut list);

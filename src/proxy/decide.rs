@@ -42,7 +42,8 @@ pub fn decide(core: &Core, ask: &Ask<'_>, key: Option<impl AsRef<[u8]>>, site: &
     let (goal, forward, reason) =
         match core.cache.lookup(key.as_ref(), ask.fields, directives.as_ref(), &site.rules, now) {
             Lookup::Fresh(stored) => {
-                let status = CacheStatus { hit: true, ttl: Some(stored.freshness.ttl(now)), ..CacheStatus::default() };
+                let (ttl, whose) = (Some(stored.freshness.ttl(now)), stored.freshness.source().why());
+                let status = CacheStatus { hit: true, ttl, detail: whose.map(Why::word), ..CacheStatus::default() };
                 return Decision::Serve(stored, status, CacheResult::Hit);
             }
             Lookup::Stale(stored, why) => {

@@ -9,6 +9,7 @@ use super::error_page::Form;
 use super::exchange::{Desk, Exchange};
 use super::fetch::{Fetch, Goal};
 use super::landing::{Arrived, Landing, Trip, own_failure};
+use super::negative::standing;
 use super::parts::{self, Assembled};
 use super::request::Request;
 use super::route::{NOT_CACHED, own};
@@ -22,6 +23,9 @@ use crate::store::StoredResponse;
 
 /// Joins or leads a flight, and has a fetcher take off where one is needed.
 pub fn depart(desk: &mut Desk<'_>, mut exchange: Exchange, goal: Goal) -> Step<Proxy> {
+    if let Some(failure) = exchange.failed_before(desk, &goal) {
+        return Step::Answer(exchange.fail_again(desk, &goal, &failure));
+    }
     let role = match (&exchange.key, &goal) {
         (Some(key), Goal::Store | Goal::Validate(_)) => desk.core.cache.flights.join(key, desk.now),
         (Some(key), Goal::Slice(slice)) => desk.core.cache.flights.join(&slice.flight_key(key), desk.now),
@@ -159,6 +163,9 @@ fn serve_parts(desk: &mut Desk<'_>, exchange: Exchange, parts: Assembled, status
 /// Has a stale response validated while it is served (RFC 5861 §3); one fetch a key. The key is in `local.key`.
 pub fn refresh(desk: &Desk<'_>, site: &Arc<Site>, request: Arc<Request>, stored: &Arc<StoredResponse>) {
     let key = desk.local.key.as_slice();
+    if standing(desk.core, site, key, desk.now).is_some() {
+        return;
+    }
     if let Role::Lead(ticket, _) = desk.core.cache.flights.join(key, desk.now) {
         let fetch = Fetch {
             core: desk.core.clone(),

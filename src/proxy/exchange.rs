@@ -13,6 +13,7 @@ use super::note::{Line, Note};
 use super::parts::{self, Assembled, Courier};
 use super::request::Request;
 use super::route::{LOOP, NOT_CACHED, key_of, options, own, refused_method, route, to_https, values};
+use super::site_rules::{past_cache, show_key, wants_stored_only};
 use super::{Core, Local, Proxy};
 use crate::cache::{Poll, Waiting};
 use crate::config::Site;
@@ -72,9 +73,8 @@ pub fn begin(core: &Arc<Core>, call: Call<'_, Local>, head: &RequestHead<'_, '_>
         key_of(&mut desk.local.key, &site, &desk.local.host, head.target, desk.peer.is_https);
     }
     note.site = Some(site.clone());
-    let ask = Ask::of_head(head);
-    let (response, status, result) = match decide(core, &ask, is_cacheable.then_some(&desk.local.key), &site, desk.now)
-    {
+    let ask = Ask::of_head(head).of_site(&site);
+    let (response, status, result) = match first_decision(&mut desk, &ask, head.target, &site, is_cacheable) {
         Decision::Serve(response, status, result) => (response, status, result),
         Decision::ServeAndRefresh(response, status) => {
             let request = Request::copy(head, &desk.local.host, desk.peer, note.id, desk.now.monotonic);
@@ -94,6 +94,7 @@ pub fn begin(core: &Arc<Core>, call: Call<'_, Local>, head: &RequestHead<'_, '_>
         }
     };
     let (code, payload) = answer::from_response(desk.out, &ask, &response, None, &status, desk.now);
+    show_key(desk.out, &site, desk.peer, &desk.local.key);
     note.status = code;
     note.cache = result;
     note.reason = status.detail.unwrap_or("");
@@ -116,10 +117,21 @@ fn serve_parts(
         request: Arc::new(Request::copy(head, &local.host, peer, note.id, now.monotonic)),
         key: local.key.clone().into_boxed_slice(),
     };
-    let (code, payload) = parts.write(desk.out, &Ask::of_head(head), status, now, courier);
+    let (code, payload) = parts.write(desk.out, &Ask::of_head(head).of_site(site), status, now, courier);
+    show_key(desk.out, site, peer, &desk.local.key);
     note.status = code;
     note.cache = CacheResult::Hit;
     Step::Answer(Answer { payload, close: false, note })
+}
+
+/// The operator's rules come before the store.
+fn first_decision(desk: &mut Desk<'_>, ask: &Ask<'_>, target: &str, site: &Site, is_cacheable: bool) -> Decision {
+    let key = is_cacheable.then_some(&mut desk.local.key);
+    match past_cache(site, key, target, ask.fields) {
+        Some(_) if is_cacheable && wants_stored_only(site, ask.fields) => Decision::NotCached,
+        Some(why) => Decision::Fetch(Goal::Pass, Forward::Bypass, why.word()),
+        None => decide(desk.core, ask, is_cacheable.then_some(&desk.local.key), site, desk.now),
+    }
 }
 
 /// Why a request gets its answer before the cache is asked.

@@ -17,7 +17,7 @@ use crate::observe::Counter;
 use crate::origin::{FetchError, Fetched};
 use crate::policy::directives::{RequestDirectives, ResponseDirectives};
 use crate::policy::freshness::{Freshness, Times};
-use crate::policy::storable::{RequestFacts, Storable, storable};
+use crate::policy::storable::{RequestFacts, Storable};
 use crate::policy::validator::Validators;
 use crate::policy::variant::{Variant, Vary};
 use crate::policy::withheld::Withheld;
@@ -120,6 +120,9 @@ impl Fetch {
                 result = self.send(&[], turn);
             }
         }
+        if result.is_ok() {
+            self.forget_failure();
+        }
         match (result, confirmed) {
             (Ok(fetched), Some(stored)) => self.freshened(&stored, fetched, asked, turn.waited),
             (Ok(fetched), None) => self.arrived(fetched, asked, turn.waited),
@@ -155,7 +158,7 @@ impl Fetch {
         let verdict = match (&self.goal, &self.key) {
             _ if self.varies_by_edit(&fetched.head) => Some(Storable::No(Why::VaryStar)),
             (Goal::Pass | Goal::Part, _) | (_, None) => self.post_to_store(&fetched.head, times),
-            _ => Some(storable(&self.facts(), status, &fetched.head, &self.site.rules, times)),
+            _ => Some(self.verdict(&self.facts(), status, &fetched.head, times)),
         };
         let too_large =
             fetched.head.declared_length().is_some_and(|length| length > self.core.cache.store.max_response());

@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use super::fetch::Fetch;
 use super::fields;
+use super::site_rules::add_key_parts;
 use crate::http1::ResponseHead;
 use crate::policy::Why;
 use crate::policy::freshness::Times;
 use crate::policy::invalidate::{Target, invalidated};
 use crate::policy::storable::{Storable, storable_post};
 use crate::policy::validator::Validators;
+use crate::status::Forward;
 
 impl Fetch {
     /// What concerns the store in an answer that is passed on: of an unsafe method that succeeded (RFC 9111 §4.4), or of
@@ -18,7 +20,7 @@ impl Fetch {
         for path in invalidated(self.request.method(), response.status, &self.target(), response) {
             self.core.cache.store.remove(&self.key_of(&path));
         }
-        if self.request.method() == "HEAD" && response.status == 200 {
+        if self.request.method() == "HEAD" && response.status == 200 && self.forward != Forward::Bypass {
             self.learn_from_head(response, times);
         }
     }
@@ -71,6 +73,9 @@ impl Fetch {
     /// The verdict on the answer to a POST that may be stored, and the key to store it under; nothing else that is passed
     /// on is (RFC 9110 §9.3.3).
     pub(super) fn post_to_store(&mut self, response: &ResponseHead, times: Times) -> Option<Storable> {
+        if self.request.method() != "POST" || self.forward == Forward::Bypass || !self.is_asked_as_keyed() {
+            return None;
+        }
         let (target, rules) = (self.target(), &self.site.rules);
         let verdict = storable_post(&self.facts(), &target, response.status, response, rules, times);
         matches!(verdict, Storable::Yes(_)).then(|| {
@@ -87,6 +92,7 @@ impl Fetch {
     fn key_of(&self, target: &str) -> Vec<u8> {
         let mut key = Vec::new();
         super::route::key_of(&mut key, &self.site, self.request.host(), target, self.request.is_https);
+        add_key_parts(&mut key, &self.site, &*self.request);
         key
     }
 }

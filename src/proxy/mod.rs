@@ -16,6 +16,7 @@ mod follow;
 mod interim;
 mod landing;
 mod learn;
+mod negative;
 mod note;
 mod outcome;
 mod parts;
@@ -23,6 +24,7 @@ mod ranged;
 mod reason;
 mod request;
 mod route;
+mod site_rules;
 mod stale;
 mod validate;
 
@@ -34,6 +36,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 pub use exchange::Exchange;
 pub use fetch::Fetch;
 pub use note::Note;
+pub use site_rules::{asked_target, key_text};
 
 use crate::cache::Cache;
 use crate::config::{Config, Router};
@@ -62,6 +65,7 @@ pub struct Core {
     identity: fields::Identity,
     number: u64,
     spill: Spill,
+    failures: negative::Failures,
 }
 
 /// The configuration in force.
@@ -122,6 +126,7 @@ impl Proxy {
             identity: fields::Identity::new(number),
             number: RandomState::new().build_hasher().finish(),
             spill,
+            failures: negative::Failures::default(),
         };
         Proxy { core: Arc::new(core) }
     }

@@ -5,9 +5,11 @@ use super::error_page::{Form, Page};
 use super::exchange::{Desk, Exchange};
 use super::landing::{Arrived, Trip};
 use super::note::{FetchNote, Line, Note};
+use super::site_rules::show_key;
 use super::{Local, Proxy};
 use crate::observe::CacheResult;
 use crate::origin::FetchError;
+use crate::policy::Why;
 use crate::server::{Answer, Payload};
 use crate::status::{CacheStatus, ProxyStatus};
 use crate::store::StoredResponse;
@@ -35,9 +37,14 @@ impl Exchange {
         write: impl FnOnce(&mut Vec<u8>, &Ask<'_>, &CacheStatus, Now) -> (u16, Payload),
     ) -> Answer<Proxy> {
         let request = self.request.clone();
-        let status = CacheStatus { collapsed: arrived.status.collapsed || !self.is_lead, ..arrived.status };
-        let ask = Ask::of_request(&request);
+        let collapsed = arrived.status.collapsed || !self.is_lead;
+        let status = CacheStatus { collapsed, detail: self.detail(&arrived), ..arrived.status };
+        let site = self.site.clone();
+        let ask = Ask::of_request(&request).of_site(&site);
         let (code, payload) = write(desk.out, &ask, &status, desk.now);
+        if let Some(key) = &self.key {
+            show_key(desk.out, &site, desk.peer, key);
+        }
         let mut note = self.into_note(desk.local);
         if let Some(fault) = &arrived.fault {
             proxy_status(fault, None).write_field(desk.out);
@@ -50,12 +57,26 @@ impl Exchange {
         Answer { payload, close: false, note }
     }
 
-    /// The page of a failure, with its cause; details only for those who may see them.
+    /// Why it was not stored, else why what was stored was not reused, else whose its lifetime is.
+    fn detail(&self, arrived: &Arrived) -> Option<&'static str> {
+        let reason = Some(self.reason).filter(|reason| !reason.is_empty() && *reason != self.forward.token());
+        let is_kept = arrived.status.stored || arrived.status.hit;
+        let source = arrived.response.freshness.source().why().filter(|_| is_kept);
+        arrived.status.detail.or(reason.filter(|_| !arrived.status.hit)).or(source.map(Why::word))
+    }
+
+    /// The page of a failure, with its cause.
     pub fn fail(self, desk: &mut Desk<'_>, error: &FetchError, trip: &Trip) -> Answer<Proxy> {
+        let cache = CacheStatus { forward: Some(self.forward), collapsed: !self.is_lead, ..CacheStatus::default() };
+        self.fail_as(desk, error, trip, &cache)
+    }
+
+    /// The same, with what the cache did; details only for those who may see them.
+    pub fn fail_as(self, desk: &mut Desk<'_>, error: &FetchError, trip: &Trip, cache: &CacheStatus) -> Answer<Proxy> {
         let is_exposed = self.site.expose_errors || desk.peer.address.ip().to_canonical().is_loopback();
         let form = Form::of(self.request.field("accept"));
-        let cache = CacheStatus { forward: Some(self.forward), collapsed: !self.is_lead, ..CacheStatus::default() };
         let mut note = self.into_note(desk.local);
+        note.reason = cache.detail.unwrap_or(note.reason);
         let detail = Some(error.detail.as_str()).filter(|detail| is_exposed && !detail.is_empty());
         let page = Page {
             status: error.error.status(),
@@ -66,7 +87,7 @@ impl Exchange {
             id: note.id,
             now: desk.now,
         };
-        let payload = answer::own(desk.out, &page, form, Some(&cache), Some(&proxy_status(error, detail)));
+        let payload = answer::own(desk.out, &page, form, Some(cache), Some(&proxy_status(error, detail)));
         note.status = page.status;
         note.cache = CacheResult::Error;
         let cause = Some((error.error, error.phase));

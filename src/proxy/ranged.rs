@@ -39,7 +39,7 @@ pub fn ranged(
         Ranges::Whole => None,
         Ranges::One(part) => {
             write_status(out, 206);
-            copy_fields(out, response, is_kept_by_part);
+            copy_fields(out, ask, response, cache, is_kept_by_part);
             out.extend_from_slice(b"Content-Range: ");
             part.write_content_range(length, out);
             out.extend_from_slice(b"\r\n");
@@ -51,7 +51,7 @@ pub fn ranged(
             let whole = response.body.sealed()?;
             let boundary = Boundary::new();
             write_status(out, 206);
-            copy_fields(out, response, |name| is_kept_by_part(name) && !is_content_type(name));
+            copy_fields(out, ask, response, cache, |name| is_kept_by_part(name) && !is_content_type(name));
             let _ = write!(out, "{CONTENT_TYPE}: multipart/byteranges; boundary={boundary}\r\n");
             finish_head(out, age, cache);
             let mut fields = response.head.fields();
@@ -61,7 +61,7 @@ pub fn ranged(
         }
         Ranges::Unsatisfiable => {
             write_status(out, 416);
-            copy_fields(out, response, is_kept_by_refusal);
+            copy_fields(out, ask, response, cache, is_kept_by_refusal);
             let _ = write!(out, "Content-Range: bytes */{length}\r\n");
             finish_head(out, age, cache);
             Some((416, Payload::Empty))

@@ -41,10 +41,20 @@ pub fn route<'a>(live: &'a Live, host: &str, sni: Option<&str>, authority: &str)
     }
 }
 
-/// The cache key of a target under a site's rules (decisions 1).
+/// The cache key of a target under a site's rules (decisions 1), without the parts that its operator adds behind it
+/// ([`super::site_rules::add_key_parts`]). Names that share their responses are called by the site's, so that two sites
+/// never do.
 pub fn key_of(key: &mut Vec<u8>, site: &Site, host: &str, target: &str, is_https: bool) {
     let scheme = if is_https { "https" } else { "http" };
-    write_key(key, (!site.share_schemes).then_some(scheme), (!site.share_domains).then_some(host), target);
+    let (scheme, host) =
+        ((!site.share_schemes).then_some(scheme), if site.share_domains { site.name.as_str() } else { host });
+    match &site.rules.own {
+        None => write_key(key, scheme, Some(host), target),
+        Some(own) => {
+            write_key(key, scheme, Some(host), "");
+            own.query.write_target(key, target);
+        }
+    }
 }
 
 /// The values of all fields of that name.

@@ -25,6 +25,7 @@ impl Fetch {
         if let Some(landing) = self.stale_slice(&error, &trip, now) {
             return self.land(landing.clone(), landing);
         }
+        self.remember_failure(&error, &trip, now);
         if let Some(stored) = self.servable_stale(now) {
             let arrived = stale_arrival(stored, Some(error), trip, self.forward, "origin-failed");
             return self.land(Landing::Response(arrived.clone()), Landing::Response(arrived));
@@ -37,16 +38,21 @@ impl Fetch {
     }
 
     pub(super) fn servable_stale(&self, now: Now) -> Option<Arc<StoredResponse>> {
-        match &self.goal {
-            Goal::Validate(stored) if reuse::may_serve_stale_on_error(&stored.freshness, now, STALE_LIMIT) => {
-                Some(stored.clone())
-            }
-            _ => None,
-        }
+        servable_instead(&self.goal, now)
     }
 
     pub(super) fn servable_on_5xx(&self, now: Now) -> Option<Arc<StoredResponse>> {
         self.servable_stale(now).filter(|stored| stored.freshness.stale_if_error().is_some())
+    }
+}
+
+/// What is stored and may stand in for a fetch that fails.
+pub fn servable_instead(goal: &Goal, now: Now) -> Option<Arc<StoredResponse>> {
+    match goal {
+        Goal::Validate(stored) if reuse::may_serve_stale_on_error(&stored.freshness, now, STALE_LIMIT) => {
+            Some(stored.clone())
+        }
+        _ => None,
     }
 }
 

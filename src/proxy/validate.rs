@@ -13,7 +13,7 @@ use crate::policy::Why;
 use crate::policy::freshen::Freshened;
 use crate::policy::freshness::Times;
 use crate::policy::select::{if_none_match, may_offer};
-use crate::policy::storable::{RequestFacts, Storable, storable};
+use crate::policy::storable::{RequestFacts, Storable};
 use crate::policy::validator::Validators;
 use crate::status::{CacheStatus, Forward};
 use crate::store::{Inserted, StoredHead, StoredResponse};
@@ -115,10 +115,7 @@ impl Fetch {
     ) -> (Option<Why>, StoredResponse) {
         let merged = Freshened { stored: &stored.head, update };
         let facts = RequestFacts { method: "GET", ..self.facts() };
-        let verdict = match self.varies_by_edit(&merged) {
-            true => Storable::No(Why::VaryStar),
-            false => storable(&facts, stored.head.status(), &merged, &self.site.rules, times),
-        };
+        let verdict = self.verdict(&facts, stored.head.status(), &merged, times);
         let (refusal, freshness) = match verdict {
             Storable::Yes(freshness) => (None, freshness),
             Storable::No(why) => (Some(why), stored.freshness),

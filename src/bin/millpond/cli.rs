@@ -1,7 +1,7 @@
 //! The command line: arguments to a `Command`, and the help that teaches it.
 //!
-//! Parsed by hand, from one table of commands and options. Opens nothing, prints nothing, knows nothing of the library:
-//! whoever calls it acts on the `Command`, or prints the `Usage` and ends with `Usage::EXIT_STATUS`.
+//! Parsed by hand, from one table of commands and options. Opens nothing, prints nothing, knows of the library only what is
+//! asked of it: whoever calls it acts on the `Command`, or prints the `Usage` and ends with `Usage::EXIT_STATUS`.
 
 mod given;
 mod help;
@@ -15,6 +15,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use given::Given;
+use millpond::Question;
 use words::suggestion;
 
 /// What the operator asks for.
@@ -26,6 +27,13 @@ pub enum Command {
     Check {
         /// The file.
         config: PathBuf,
+    },
+    /// Tell what would become of a request.
+    Explain {
+        /// The configuration file.
+        config: PathBuf,
+        /// What is asked.
+        question: Question,
     },
     /// Give a starter configuration.
     Init {
@@ -70,6 +78,8 @@ pub enum Topic {
     Serve,
     /// `check`
     Check,
+    /// `explain`
+    Explain,
     /// `init`
     Init,
     /// `demo`
@@ -145,6 +155,8 @@ struct CommandSpec {
 struct OptionSpec {
     name: &'static str,
     value: Option<&'static str>,
+    /// It may be given more than once.
+    is_repeatable: bool,
 }
 
 impl Given {
@@ -155,10 +167,41 @@ impl Given {
                 Some(config) => Ok(Command::Check { config: config.into() }),
                 None => Err(self.usage("check needs a file".to_owned(), "write millpond check --config FILE")),
             },
+            Topic::Explain => self.explain(),
             Topic::Init => Ok(Command::Init { file: self.argument.map(PathBuf::from) }),
             Topic::Demo => Ok(Command::Demo { is_once: self.option_value("--once").is_some() }),
             Topic::Help | Topic::Config | Topic::Overview => self.topic().map(Command::Help),
         }
+    }
+
+    fn explain(&self) -> Result<Command, Usage> {
+        let hint = "write millpond explain URL --config FILE";
+        let Some(config) = self.option_value("--config") else {
+            return Err(self.usage("explain needs a file".to_owned(), hint));
+        };
+        let Some(url) = &self.argument else {
+            return Err(self.usage("explain needs a URL".to_owned(), hint));
+        };
+        let status = match self.option_value("--status") {
+            Some(value) => {
+                let text = self.text("--status", value)?;
+                let status = text.parse().ok().filter(|status| (200..600).contains(status));
+                status.ok_or_else(|| self.usage(format!("--status: \"{text}\" is no status"), "write 200 to 599"))?
+            }
+            None => 200,
+        };
+        let question = Question {
+            url: self.text("the URL", url)?,
+            fields: self.texts("-H")?,
+            response: self.texts("-R")?,
+            status,
+        };
+        Ok(Command::Explain { config: config.into(), question })
+    }
+
+    fn texts(&self, name: &str) -> Result<Vec<String>, Usage> {
+        let values = self.options.iter().filter(|(given, _)| *given == name);
+        values.map(|(_, value)| self.text(name, value)).collect()
     }
 
     fn serve(&self) -> Result<Source, Usage> {
@@ -236,7 +279,8 @@ fn unknown_command(name: &str) -> Usage {
     Usage::new(format!("there is no command \"{name}\""), hint)
 }
 
-const CONFIG: OptionSpec = OptionSpec { name: "--config", value: Some("FILE") };
+const CONFIG: OptionSpec = OptionSpec { name: "--config", value: Some("FILE"), is_repeatable: false };
+const FIELD: OptionSpec = OptionSpec { name: "-H", value: Some("'Name: value'"), is_repeatable: true };
 
 /// Every command, in the order of the help.
 const COMMANDS: &[CommandSpec] = &[
@@ -245,18 +289,29 @@ const COMMANDS: &[CommandSpec] = &[
         topic: Topic::Serve,
         options: &[
             CONFIG,
-            OptionSpec { name: "--origin", value: Some("URL") },
-            OptionSpec { name: "--listen", value: Some("ADDRESS:PORT") },
-            OptionSpec { name: "--keep-host", value: None },
+            OptionSpec { name: "--origin", value: Some("URL"), is_repeatable: false },
+            OptionSpec { name: "--listen", value: Some("ADDRESS:PORT"), is_repeatable: false },
+            OptionSpec { name: "--keep-host", value: None, is_repeatable: false },
         ],
         takes_argument: false,
     },
     CommandSpec { name: "check", topic: Topic::Check, options: &[CONFIG], takes_argument: false },
+    CommandSpec {
+        name: "explain",
+        topic: Topic::Explain,
+        options: &[
+            CONFIG,
+            FIELD,
+            OptionSpec { name: "-R", ..FIELD },
+            OptionSpec { name: "--status", value: Some("STATUS"), is_repeatable: false },
+        ],
+        takes_argument: true,
+    },
     CommandSpec { name: "init", topic: Topic::Init, options: &[], takes_argument: true },
     CommandSpec {
         name: "demo",
         topic: Topic::Demo,
-        options: &[OptionSpec { name: "--once", value: None }],
+        options: &[OptionSpec { name: "--once", value: None, is_repeatable: false }],
         takes_argument: false,
     },
     CommandSpec { name: "help", topic: Topic::Help, options: &[], takes_argument: true },

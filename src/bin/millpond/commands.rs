@@ -5,8 +5,8 @@ use std::io::{ErrorKind, Write};
 use std::net::SocketAddr;
 use std::path::Path;
 
-use millpond::Edge;
 use millpond::config::{Config, OriginConfig, OriginProtocol, ServerConfig, Site, reference_text, starter_file};
+use millpond::{Edge, Question, Unexplained};
 
 use crate::cli::{Command, Source, Topic};
 use crate::failure::Failure;
@@ -18,6 +18,7 @@ pub fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Serve(source) => serve(&source),
         Command::Check { config } => check(&config),
+        Command::Explain { config, question } => explain(&config, &question),
         Command::Init { file } => init(file.as_deref()),
         Command::Demo { is_once } => demo(is_once),
         Command::Help(topic) => help(topic),
@@ -105,6 +106,16 @@ fn check(path: &Path) -> Result<(), Failure> {
         text += &format!("  serves {}\n", site_line(site));
     }
     answer(&text)
+}
+
+/// Tells what would become of a request.
+fn explain(path: &Path, question: &Question) -> Result<(), Failure> {
+    let config = Config::load(path)?;
+    match Edge::explain(&config, question) {
+        Ok(explanation) => answer(&explanation.to_string()),
+        Err(error @ Unexplained::Malformed(_)) => Err(Failure::Refused(format!("millpond: {error}"))),
+        Err(error @ Unexplained::NoSite(_)) => Err(Failure::Failed(format!("millpond: {error}"))),
+    }
 }
 
 /// Gives a starter file; never writes over anything.

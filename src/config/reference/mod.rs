@@ -6,6 +6,7 @@
 mod origin;
 mod process;
 mod request;
+mod rules;
 mod site;
 
 use super::problem::{Fault, nearest, quoted};
@@ -61,12 +62,16 @@ pub(super) enum Kind {
     Texts,
     /// A text or a list of texts.
     TextOrTexts,
+    /// A status such as 404 or `"5xx"`, or a list of them.
+    Statuses,
+    /// A table of names that the operator chooses, each with a duration or zero.
+    Times,
+    /// A table of names that the operator chooses, each with a text.
+    Pairs,
     /// A table with keys of its own.
     Table(&'static Spec),
     /// A list of tables: `[[name]]`.
     Tables(&'static Spec),
-    /// A table whose keys are the operator's own, each with a text.
-    Pairs,
     /// A list whose items are texts, or tables with keys of their own.
     TextsOrTables(&'static Spec),
 }
@@ -236,6 +241,8 @@ impl Kind {
             Kind::Text => "a text".to_owned(),
             Kind::Texts => "a list of texts".to_owned(),
             Kind::TextOrTexts => "a text or a list of texts".to_owned(),
+            Kind::Statuses => "a status or a list of them".to_owned(),
+            Kind::Times => "a table of statuses and durations".to_owned(),
             Kind::Table(_) => "a table".to_owned(),
             Kind::Pairs => "a table of names and texts".to_owned(),
             Kind::Tables(spec) if !spec.is_headed() => format!("a list of tables: {}", spec.header),
@@ -257,6 +264,8 @@ impl Kind {
             Kind::Text => "write the value in double quotes".to_owned(),
             Kind::Texts | Kind::TextsOrTables(_) => "write [\"one\", \"two\"]".to_owned(),
             Kind::TextOrTexts => "write \"one\", or [\"one\", \"two\"]".to_owned(),
+            Kind::Statuses => "write 404, \"5xx\", or [404, \"5xx\"]".to_owned(),
+            Kind::Times => "write { 404 = \"10s\", 5xx = \"0s\" }".to_owned(),
             Kind::Table(spec) if spec.is_headed() => format!("write its keys under {}", spec.header),
             Kind::Table(_) => "write { key = value }".to_owned(),
             Kind::Pairs => "write { \"name\" = \"value\" }".to_owned(),

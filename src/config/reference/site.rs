@@ -24,6 +24,9 @@ pub(super) static SITE: Spec = Spec {
         ),
         key("origin", Kind::Table(&ORIGIN), Required("every site has one"), "", ""),
         key("https", Kind::Table(&HTTPS), Means("no certificate: the site's names are unknown on https"), "", ""),
+        key("cache", Kind::Table(&super::rules::CACHE), Means("as the origin says"), "", ""),
+        key("rule", Kind::Tables(&super::rules::RULE), Means("none"), "", ""),
+        key("response", Kind::Table(&super::rules::RESPONSE), Means("as the origin sent it"), "", ""),
         key(
             "force_https",
             Kind::Flag,

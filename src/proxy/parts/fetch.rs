@@ -12,15 +12,15 @@ use super::slices::Slice;
 use crate::cache::{Listing, Manifest};
 use crate::http1::{Present, ResponseHead};
 use crate::origin::{FetchError, Fetched};
+use crate::policy::Fields;
 use crate::policy::freshen::Freshened;
 use crate::policy::freshness::{Freshness, Times};
 use crate::policy::part::{Part, storable_part};
 use crate::policy::range::ByteRange;
 use crate::policy::reuse::may_serve_stale_on_error;
-use crate::policy::storable::{Storable, storable};
+use crate::policy::storable::Storable;
 use crate::policy::validator::Validators;
 use crate::policy::withheld::Withheld;
-use crate::policy::{Fields, Why};
 use crate::pool::Turn;
 use crate::status::{CacheStatus, Forward, Phase, ProxyError};
 use crate::store::{Body, Plan, Reader, StoredResponse, Writer};
@@ -203,10 +203,7 @@ impl Fetch {
 
     /// Might a 200 with these fields be stored?
     fn verdict_on_whole(&self, fields: &dyn Fields, times: Times) -> Storable {
-        match self.varies_by_edit(fields) {
-            true => Storable::No(Why::VaryStar),
-            false => storable(&self.facts(), 200, fields, &self.site.rules, times),
-        }
+        self.verdict(&self.facts(), 200, fields, times)
     }
 
     /// A part and the writer of its body, which completes only with exactly as many bytes as Content-Range says.

@@ -165,7 +165,7 @@ impl Assembled {
         courier: impl FnOnce() -> Courier,
     ) -> (u16, Payload) {
         let Assembled { manifest, outcome, content } = self;
-        let status = write_head(out, &manifest, outcome, cache, now);
+        let status = write_head(out, ask, (&manifest, outcome), cache, now);
         let payload = match (outcome, content) {
             (Outcome::NotModified, _) => Payload::Absent,
             (Outcome::Bytes { range, .. }, _) if ask.method == "HEAD" => Payload::Head(Some(range.length())),
@@ -185,7 +185,13 @@ impl Assembled {
 }
 
 /// Status line and fields; those of the manifest are of a 206, but for what only a part says all hold for the whole.
-fn write_head(out: &mut Vec<u8>, manifest: &Manifest, outcome: Outcome, cache: &CacheStatus, now: Now) -> u16 {
+fn write_head(
+    out: &mut Vec<u8>,
+    ask: &Ask<'_>,
+    (manifest, outcome): (&Manifest, Outcome),
+    cache: &CacheStatus,
+    now: Now,
+) -> u16 {
     let response = &manifest.response;
     let status = match outcome {
         Outcome::NotModified => 304,
@@ -196,9 +202,9 @@ fn write_head(out: &mut Vec<u8>, manifest: &Manifest, outcome: Outcome, cache: &
     };
     write_status(out, status);
     match outcome {
-        Outcome::NotModified => copy_fields(out, response, is_kept_by_304),
-        Outcome::Failed | Outcome::Unsatisfiable => copy_fields(out, response, is_kept_by_refusal),
-        Outcome::Bytes { .. } | Outcome::Several => copy_fields(out, response, is_kept_by_part),
+        Outcome::NotModified => copy_fields(out, ask, response, cache, is_kept_by_304),
+        Outcome::Failed | Outcome::Unsatisfiable => copy_fields(out, ask, response, cache, is_kept_by_refusal),
+        Outcome::Bytes { .. } | Outcome::Several => copy_fields(out, ask, response, cache, is_kept_by_part),
     }
     match outcome {
         Outcome::Bytes { range, is_part: true } => {

@@ -42,14 +42,14 @@ impl Given {
         text: &str,
         rest: &mut impl Iterator<Item = OsString>,
     ) -> Result<(), Usage> {
-        let (name, attached) = match text.split_once('=') {
+        let (name, attached) = match text.split_once('=').filter(|_| text.starts_with("--")) {
             Some((name, value)) => (name, Some(value)),
             None => (text, None),
         };
         let Some(option) = self.spec.options.iter().find(|option| option.name == name) else {
             return Err(self.unknown_option(name));
         };
-        if self.option_value(option.name).is_some() {
+        if !option.is_repeatable && self.option_value(option.name).is_some() {
             return Err(self.usage(format!("{name} is given twice"), "give it once"));
         }
         let value = match (option.value, attached) {

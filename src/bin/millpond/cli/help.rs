@@ -9,6 +9,7 @@ pub(super) fn text(topic: Topic) -> Option<&'static str> {
         Topic::Config => None,
         Topic::Serve => Some(SERVE),
         Topic::Check => Some(CHECK),
+        Topic::Explain => Some(EXPLAIN),
         Topic::Init => Some(INIT),
         Topic::Demo => Some(DEMO),
         Topic::Help => Some(HELP),
@@ -25,7 +26,9 @@ fetch failed when one does.
   millpond check --config millpond.toml            say what is wrong with it, line by line
   millpond serve --config millpond.toml            serve it
 
-  millpond help COMMAND                            explain serve, check, init or demo
+  millpond explain URL --config millpond.toml      tell what becomes of a request, and why
+
+  millpond help COMMAND                            explain serve, check, explain, init or demo
   millpond help config                             explain every key of the configuration file
   millpond --version
 
@@ -69,6 +72,22 @@ Exit status: 0 the file is good, perhaps with warnings; 2 it would be refused.
   millpond check --config millpond.toml && systemctl reload millpond
 ";
 
+const EXPLAIN: &str = "\
+millpond explain URL [-H 'Name: value']… [-R 'Name: value']… [--status STATUS] --config FILE
+
+Tells what would become of a GET for a URL, from a configuration file alone: the site, the rules that hold in their
+order, the cache key, what the origin is asked for, how long the response is fresh and by whose word, the origin
+servers with Host, SNI and accepted names. Nothing is sent, and no running Millpond is asked.
+
+  -H 'Name: value'   a field of the request; as often as there are fields
+  -R 'Name: value'   a field of the response that is supposed, such as 'Cache-Control: max-age=60'
+  --status STATUS    its status; 200 unless given
+
+Exit status: 0 it is explained; 1 no site answers for the name; 2 the file, the URL or a field is wrong.
+
+  millpond explain https://www.example.com/a.css -H Cookie:session=1 --config millpond.toml
+";
+
 const INIT: &str = "\
 millpond init [FILE]
 
@@ -95,7 +114,7 @@ Needs no network and leaves nothing behind.
 const HELP: &str = "\
 millpond help [COMMAND | config]
 
-Explains the program, a command (serve, check, init, demo), or every key of the configuration file.
+Explains the program, a command (serve, check, explain, init, demo), or every key of the configuration file.
 
   millpond help config | less
 ";

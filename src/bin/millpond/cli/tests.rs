@@ -50,12 +50,34 @@ fn serve_takes_a_file_or_an_origin() {
 }
 
 #[test]
+fn explain_takes_a_url_and_any_number_of_fields() {
+    let arguments =
+        ["explain", "-H", "A: b=c", "http://a/?b=c", "--config", "m", "-R", "C: d", "-H", "E: f", "--status", "404"];
+    let text = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect();
+    let question = Question {
+        url: "http://a/?b=c".into(),
+        fields: text(&["A: b=c", "E: f"]),
+        response: text(&["C: d"]),
+        status: 404,
+    };
+    let expected = Command::Explain { config: "m".into(), question };
+    assert_eq!(Command::parse(arguments.map(OsString::from)), Ok(expected));
+    let usage = "millpond explain URL --config FILE (see millpond help explain)";
+    refuse("explain http://a/", &format!("millpond: explain needs a file\nwrite {usage}"));
+    refuse("explain --config m", &format!("millpond: explain needs a URL\nwrite {usage}"));
+    refuse(
+        "explain http://a/ --config m --status 99",
+        "millpond: --status: \"99\" is no status\nwrite 200 to 599 (see millpond help explain)",
+    );
+}
+
+#[test]
 fn a_wrong_command_gets_a_suggestion() {
     refuse("sevre", "millpond: there is no command \"sevre\"\ndid you mean millpond serve?");
     refuse("chek --config m.toml", "millpond: there is no command \"chek\"\ndid you mean millpond check?");
     refuse(
         "proxy",
-        "millpond: there is no command \"proxy\"\nthe commands are serve, check, init, demo, help; see millpond help",
+        "millpond: there is no command \"proxy\"\nthe commands are serve, check, explain, init, demo, help; see millpond help",
     );
     refuse("--config m.toml", "millpond: --config is not a command\ndid you mean millpond serve --config?");
     refuse("--verbose", "millpond: --verbose is not a command\na command goes first: see millpond help");
