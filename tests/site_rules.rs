@@ -116,7 +116,7 @@ fn a_rule_that_wins_stores_nothing_that_is_one_clients_own() {
         (&["Cache-Control: no-store"], true),
         (&["Cache-Control: private"], false),
         (&["Cache-Control: private, no-store"], false),
-        (&["Cache-Control: private=\"x\", max-age=60"], false),
+        (&["Cache-Control: private=\"vary\", max-age=60"], false),
         (&["Cache-Control: max-age=60", "Set-Cookie: a=b"], false),
         (&["Cache-Control: no-cache"], false),
         (&["Cache-Control: max-age=60", "Vary: *"], false),
