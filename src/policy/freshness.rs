@@ -73,6 +73,11 @@ impl Freshness {
         Freshness { lifetime: self.lifetime.min(seconds), stale_while_revalidate: 0, stale_if_error: 0, flags, ..self }
     }
 
+    /// The same, stale from `now` on if it was fresh still: a soft purge has overtaken it.
+    pub fn expired(self, now: Now) -> Freshness {
+        Freshness { lifetime: self.lifetime.min(self.age(now)), ..self }
+    }
+
     /// The same, marked as the outcome of a validation that only a client's wish forced; such a wish is not granted
     /// again for a second (decision 6).
     pub fn after_forced_validation(self) -> Freshness {

@@ -7,6 +7,7 @@
 pub mod directives;
 pub mod freshen;
 pub mod freshness;
+pub mod groups;
 pub mod invalidate;
 pub mod key;
 mod list;
