@@ -22,7 +22,7 @@ use crate::store::StoredResponse;
 /// Joins or leads a flight, and has a fetcher take off where one is needed.
 pub fn depart(desk: &mut Desk<'_>, mut exchange: Exchange, goal: Goal) -> Step<Proxy> {
     let role = match (&exchange.key, &goal) {
-        (Some(key), Goal::Store | Goal::Validate(_)) => desk.core.cache.flights.join(key, desk.now),
+        (Some(key), Goal::Store | Goal::Validate(_)) => desk.core.cache.join(key, &*exchange.request, desk.now),
         _ => alone(),
     };
     match role {
@@ -98,6 +98,7 @@ fn take_off(desk: &mut Desk<'_>, exchange: Exchange, goal: Goal, ticket: Ticket<
         forward: exchange.forward,
         ticket: Some(ticket),
         is_second: exchange.returns > 0,
+        purge_number: 0,
         is_background: false,
     };
     let Err(stale) = fetch.submit() else {
@@ -145,7 +146,7 @@ fn serve(desk: &mut Desk<'_>, exchange: Exchange, response: Arc<StoredResponse>,
 /// Has a stale response validated while it is served (RFC 5861 §3); one fetch a key. The key is in `local.key`.
 pub fn refresh(desk: &Desk<'_>, site: &Arc<Site>, request: Arc<Request>, stored: &Arc<StoredResponse>) {
     let key = desk.local.key.as_slice();
-    if let Role::Lead(ticket, _) = desk.core.cache.flights.join(key, desk.now) {
+    if let Role::Lead(ticket, _) = desk.core.cache.join(key, &*request, desk.now) {
         let fetch = Fetch {
             core: desk.core.clone(),
             site: site.clone(),
@@ -155,6 +156,7 @@ pub fn refresh(desk: &Desk<'_>, site: &Arc<Site>, request: Arc<Request>, stored:
             forward: Forward::Stale,
             ticket: Some(ticket),
             is_second: false,
+            purge_number: 0,
             is_background: true,
         };
         // A queue without room only means that the response stays stale a little longer.

@@ -35,7 +35,7 @@ impl Fetch {
 
     pub(super) fn servable_stale(&self, now: Now) -> Option<Arc<StoredResponse>> {
         match &self.goal {
-            Goal::Validate(stored) if reuse::may_serve_stale_on_error(&stored.freshness, now, STALE_LIMIT) => {
+            Goal::Validate(stored) if reuse::may_serve_stale_on_error(&stored.freshness_at(now), now, STALE_LIMIT) => {
                 Some(stored.clone())
             }
             _ => None,
