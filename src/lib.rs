@@ -75,7 +75,9 @@
 //!    leads: `proxy::fetch` runs on a fetcher, `origin` reaches the server, and when the response head is known the
 //!    response enters the store with its body open and the flight lands. Every waiting session is woken and reads the body
 //!    as it grows.
-//! 6. `proxy::note` makes one record of it, for the counters and the access log.
+//! 6. A purge, or an unsafe request that succeeds, takes the next number (`store::purges`). What the origin was asked for
+//!    before a purge that concerns it is given to those who wait (`cache::purge` detaches their flight), and not stored.
+//! 7. `proxy::note` makes one record of it, for the counters and the access log.
 //!
 //! # Invariants
 //!
@@ -115,7 +117,7 @@ mod edge;
 #[doc(hidden)]
 pub mod measured;
 
-pub use edge::{Addresses, Edge, Stats};
+pub use edge::{Addresses, Edge, Purge, PurgeError, Purged, Scope, Stats};
 pub use error::Error;
 pub use time::{HttpDate, Now};
 

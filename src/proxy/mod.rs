@@ -16,6 +16,7 @@ mod landing;
 mod learn;
 mod note;
 mod outcome;
+mod purge;
 mod ranged;
 mod reason;
 mod request;
@@ -30,6 +31,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 pub use exchange::Exchange;
 pub use fetch::Fetch;
 pub use note::Note;
+pub use purge::{Purge, PurgeError, Purged, Scope};
 
 use crate::cache::Cache;
 use crate::config::{Config, Router};
@@ -141,9 +143,11 @@ impl Proxy {
         self.core.origins.idle_connections()
     }
 
-    /// Upkeep, about once a second: idle connections that have waited long enough are closed.
+    /// Upkeep, about once a second: idle connections that have waited long enough are closed, and what purges have left to
+    /// be swept is swept.
     pub fn keep(&self) {
         self.core.origins.reap();
+        self.core.cache.store.sweep();
     }
 
     /// Opens the access log anew under its path.
