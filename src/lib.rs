@@ -79,7 +79,9 @@
 //!    reads the body as it grows.
 //! 6. Where only parts of a response are stored (`cache::parts`), `proxy::parts` puts the answer together from those of one
 //!    version; what follows of it is fetched slice by slice while it is delivered.
-//! 7. `proxy::note` makes one record of it, for the counters and the access log.
+//! 7. A purge, or an unsafe request that succeeds, takes the next number (`store::purges`). What the origin was asked for
+//!    before a purge that concerns it is given to those who wait (`cache::purge` detaches their flight), and not stored.
+//! 8. `proxy::note` makes one record of it, for the counters and the access log.
 //!
 //! # Another configuration
 //!
@@ -127,6 +129,7 @@ mod edge;
 pub mod measured;
 
 pub use edge::{Addresses, Edge, Explanation, OriginStates, Question, Reloaded, Stats, Unexplained};
+pub use edge::{Purge, PurgeError, Purged, Scope};
 pub use error::Error;
 pub use origin::{AddressState, CheckState, NameState};
 pub use time::{HttpDate, Now};

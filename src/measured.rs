@@ -19,7 +19,7 @@ use crate::policy::validator::Validators;
 use crate::pool::{self, Pool};
 use crate::proxy::{Parts, Proxy};
 use crate::server::{Call, Clock, Delivery, Handler, Payload, Peer, Step};
-use crate::store::{Body, Inserted, Plan, Reader, Spill, Store, StoredHead, StoredResponse};
+use crate::store::{Body, Inserted, Mark, Matches, Plan, Reader, Spill, Store, StoredHead, StoredResponse};
 use crate::time::Now;
 
 /// A hit without its socket: parse, route, key, look-up, head written, chunk in hand, counted.
@@ -116,6 +116,21 @@ impl Memory {
         self.store.insert(&self.key, response) == Inserted::Stored
     }
 
+    /// Removes all, as a purge by their directory does; how many that were.
+    pub fn purge(&mut self) -> u64 {
+        self.set_key(0);
+        // All but the number.
+        let directory = self.key.len().saturating_sub(20);
+        let beginning: Box<[u8]> = self.key.get(..directory).unwrap_or_default().into();
+        let matches: Matches = Arc::new(move |key, _| key.starts_with(&beginning));
+        self.store.purge(true, &matches)
+    }
+
+    /// Another one that looks into the same store.
+    pub fn another(&self) -> Memory {
+        Memory { store: self.store.clone(), now: self.now, key: Vec::new(), next: 0 }
+    }
+
     /// Responses stored, and bytes charged for them.
     pub fn stats(&self) -> (u64, u64) {
         let stats = self.store.stats();
@@ -185,6 +200,7 @@ fn response(store: &Store, now: Now) -> Arc<StoredResponse> {
         head,
         variant: None,
         body,
+        mark: Mark::default(),
     })
 }
 

@@ -23,10 +23,17 @@ struct Inner<T> {
 }
 
 struct Shard<T> {
-    flights: HashMap<Box<[u8]>, Arc<Flight<T>>>,
+    /// By key and selection.
+    flights: HashMap<Box<[u8]>, Joinable<T>>,
     /// Keys that are not to be coalesced, the oldest mark first. A hash stands for the key: two keys that share one
     /// would only fetch apart.
     marks: VecDeque<Mark>,
+}
+
+struct Joinable<T> {
+    flight: Arc<Flight<T>>,
+    /// How much of the place's name is the key.
+    key_length: usize,
 }
 
 struct Mark {
@@ -53,23 +60,41 @@ impl<T: Clone> Flights<T> {
     }
 
     /// Joins the flight of `key`, or begins it.
+    #[cfg(test)]
     pub fn join(&self, key: &[u8], now: Now) -> Role<T> {
+        self.join_selected(key, b"", now)
+    }
+
+    /// Joins the flight of `key` for requests with this `selection`, or begins it.
+    pub fn join_selected(&self, key: &[u8], selection: &[u8], now: Now) -> Role<T> {
         let hash = self.0.hash(key);
         let mut shard = self.0.shard(hash);
         shard.forget_marks(now);
         if shard.marks.iter().any(|mark| mark.hash == hash) {
             return Role::Apart;
         }
-        if let Some(flight) = shard.flights.get(key).map(Arc::clone) {
+        let name: Box<[u8]> = [key, selection].concat().into();
+        if let Some(flight) = shard.flights.get(&name).map(|joinable| Arc::clone(&joinable.flight)) {
             drop(shard);
             return Role::Follow(Waiting::new(flight, false));
         }
         let flight = Arc::new(Flight::new());
-        shard.flights.insert(key.into(), Arc::clone(&flight));
+        shard.flights.insert(name.clone(), Joinable { flight: Arc::clone(&flight), key_length: key.len() });
         drop(shard);
         let waiting = Waiting::new(Arc::clone(&flight), true);
-        let place = Place { inner: Arc::clone(&self.0), key: key.into() };
+        let place = Place { inner: Arc::clone(&self.0), hash, name };
         Role::Lead(Ticket { flight, place: Some(place), has_landed: false }, waiting)
+    }
+
+    /// Nobody joins the flights of this key any more; those who wait for one still get what it lands.
+    pub fn detach_key(&self, key: &[u8]) {
+        let hash = self.0.hash(key);
+        self.0.shard(hash).detach(|other| other == key);
+    }
+
+    /// The same for all keys that are so; looks at one shard after the other.
+    pub fn detach(&self, is_meant: impl Fn(&[u8]) -> bool) {
+        self.0.shards.iter().for_each(|shard| lock(shard).detach(&is_meant));
     }
 
     /// A flight that nobody can join, for what must not be shared.
@@ -124,6 +149,10 @@ impl<T> Inner<T> {
 }
 
 impl<T> Shard<T> {
+    fn detach(&mut self, is_meant: impl Fn(&[u8]) -> bool) {
+        self.flights.retain(|name, joinable| !name.get(..joinable.key_length).is_some_and(&is_meant));
+    }
+
     /// All marks live equally long, so the expired ones are in front.
     fn forget_marks(&mut self, now: Now) {
         while self.marks.front().is_some_and(|mark| mark.until <= now.monotonic) {
@@ -135,7 +164,8 @@ impl<T> Shard<T> {
 /// Where a flight can be joined.
 struct Place<T> {
     inner: Arc<Inner<T>>,
-    key: Box<[u8]>,
+    hash: u64,
+    name: Box<[u8]>,
 }
 
 /// The duty to land a flight. Dropped unlanded, everybody who waits finds it lost.
@@ -172,10 +202,12 @@ impl<T> Ticket<T> {
 
     fn end(&mut self, outcome: Outcome<T>) {
         self.has_landed = true;
-        if let Some(Place { inner, key }) = self.place.take() {
-            let hash = inner.hash(&key);
-            let freed = inner.shard(hash).flights.remove(&key);
-            drop(freed);
+        if let Some(Place { inner, hash, name }) = self.place.take() {
+            let mut shard = inner.shard(hash);
+            // Where it was detached, another flight may have the place now.
+            if shard.flights.get(&name).is_some_and(|joinable| Arc::ptr_eq(&joinable.flight, &self.flight)) {
+                shard.flights.remove(&name);
+            }
         }
         let mut state = self.flight.lock();
         state.outcome = outcome;

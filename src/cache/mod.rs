@@ -2,11 +2,13 @@
 
 mod flight;
 mod parts;
+mod purge;
 
 use std::sync::Arc;
 
 pub use flight::{Flights, Poll, Role, Ticket, Waiting};
 pub use parts::{Listing, Manifest, meeting_key};
+pub use purge::Which;
 
 use crate::policy::directives::RequestDirectives;
 use crate::policy::reuse::{self, Reuse};
@@ -43,6 +45,16 @@ impl<T: Clone> Cache<T> {
         Cache { store: Store::new(memory, max_response), flights: Flights::new() }
     }
 
+    /// Joins the flight of `key`, or begins it. Once something that varies is stored under the key, requests that select
+    /// another variant than the flight's do not wait for it (decisions 15): of several, the newest says by what they vary.
+    pub fn join(&self, key: &[u8], fields: &dyn Fields, now: Now) -> Role<T> {
+        let mut selection = Vec::new();
+        if let Some(variant) = self.store.variants(key).first().and_then(|newest| newest.variant.as_deref()) {
+            variant.write_selection(fields, &mut selection);
+        }
+        self.flights.join_selected(key, &selection, now)
+    }
+
     /// What is stored for `key` and may be reused for a request with these fields (RFC 9111 §4).
     pub fn lookup(
         &self,
@@ -59,7 +71,7 @@ impl<T: Clone> Cache<T> {
             let forward = if self.store.has_key(key) { Forward::VaryMiss } else { Forward::UriMiss };
             return Lookup::Miss(forward);
         };
-        match reuse::reuse(directives, &stored.freshness, rules, now) {
+        match reuse::reuse(directives, &stored.freshness_at(now), rules, now) {
             Reuse::Fresh => Lookup::Fresh(stored),
             Reuse::Stale(why) => Lookup::Stale(stored, why),
             Reuse::Unsatisfiable(_) => Lookup::Unsatisfiable,

@@ -144,7 +144,7 @@ impl<T: Clone> Cache<T> {
         // The whole is as fresh as the least fresh of its parts; one that had gone stale is confirmed by a new part with
         // its strong validator, whose fields are the newer ones (RFC 9111 §3.4).
         let is_less_fresh =
-            |old: &StoredResponse| !is_usable(old, now) || part.freshness.ttl(now) < old.freshness.ttl(now);
+            |old: &StoredResponse| !is_usable(old, now) || part.freshness.ttl(now) < old.freshness_at(now).ttl(now);
         let template = match &current {
             Some(manifest) if !is_less_fresh(&manifest.response) && manifest.parts == parts => {
                 return Some((manifest.clone(), true));
@@ -191,6 +191,7 @@ fn with_content(response: &StoredResponse, head: StoredHead, body: Arc<Body>) ->
     StoredResponse {
         head,
         freshness: response.freshness,
+        mark: response.mark.copied(),
         validators: response.validators.clone(),
         variant: response.variant.clone(),
         body,
@@ -199,7 +200,8 @@ fn with_content(response: &StoredResponse, head: StoredHead, body: Arc<Body>) ->
 
 /// May it be used without asking the origin?
 fn is_usable(response: &StoredResponse, now: Now) -> bool {
-    response.freshness.is_fresh(now) && !response.freshness.is_no_cache()
+    let freshness = response.freshness_at(now);
+    freshness.is_fresh(now) && !freshness.is_no_cache()
 }
 
 fn written(generation: u64, length: u64, parts: &[ByteRange]) -> Vec<u8> {

@@ -30,6 +30,7 @@ fn part(range: (u64, u64), length: u64, etag: &str, fields: &[(&str, &str)], now
 fn response(head: StoredHead, body: Vec<u8>, now: Now) -> Arc<StoredResponse> {
     let times = Times { request: now, response: now };
     Arc::new(StoredResponse {
+        mark: crate::store::Mark::default(),
         freshness: Freshness::of(200, &ResponseDirectives::parse(&head), &head, times),
         validators: Validators::of(&head, now.date()),
         variant: Variant::of(&Vary::parse(&head), &Lines(&[("Accept-Language", "en")])).map(Box::new),

@@ -27,6 +27,7 @@ use crate::observe::{AccessLog, Format, Metrics};
 use crate::origin::{AddressState, CheckState, NameState, Origins, Resolver};
 use crate::pool::{self, Pool};
 use crate::proxy::{Parts, Proxy};
+pub use crate::proxy::{Purge, PurgeError, Purged, Scope};
 use crate::server::{Bound, Clock, Server, Settings};
 use crate::tls::server_config;
 
@@ -137,6 +138,18 @@ impl Edge {
             checks: origins.checks(),
             names: origins.names(),
         })
+    }
+
+    /// Takes stored responses out of use, at once: when it comes back, no request that begins finds them any more, nor gets
+    /// what the origin was asked for before. Clients that were already being answered have their answer to its end.
+    ///
+    /// One address is looked up; every other scope looks at all that is stored, which takes most of a second for a million
+    /// responses and holds nobody up.
+    ///
+    /// # Errors
+    /// Where an address is none, or no site is configured for its host.
+    pub fn purge(&self, purge: &Purge) -> Result<Purged, PurgeError> {
+        self.proxy.as_ref().map_or(Ok(Purged::default()), |proxy| proxy.purge(purge))
     }
 
     /// Opens the access log anew under its path, so that it can be rotated: rename the file, then call this.

@@ -219,7 +219,7 @@ fn is_restriction(name: &[u8]) -> bool {
 }
 
 /// All lines of a field as one (RFC 9110 §5.3).
-fn joined(fields: &dyn Fields, wanted: &str) -> Option<Vec<u8>> {
+pub(super) fn joined(fields: &dyn Fields, wanted: &str) -> Option<Vec<u8>> {
     let mut line: Option<Vec<u8>> = None;
     fields.for_each(&mut |name, value| {
         if name.eq_ignore_ascii_case(wanted.as_bytes()) {

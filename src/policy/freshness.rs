@@ -112,6 +112,11 @@ impl Freshness {
         u32::try_from(self.initial_age / 1000).unwrap_or(MAX_SECONDS)
     }
 
+    /// The same, stale from `now` on if it was fresh still: a soft purge has overtaken it.
+    pub fn expired(self, now: Now) -> Freshness {
+        Freshness { lifetime: self.lifetime.min(self.age(now)), ..self }
+    }
+
     /// The same, marked as the outcome of a validation that only a client's wish forced; such a wish is not granted
     /// again for a second (decision 6).
     pub fn after_forced_validation(self) -> Freshness {

@@ -33,7 +33,7 @@ pub fn invalidated(method: &str, status: u16, target: &Target<'_>, response: &dy
 }
 
 /// The safe methods of the HTTP method registry. Any other is unsafe, unknown ones with them (RFC 9111 §4.4).
-fn is_safe(method: &str) -> bool {
+pub(super) fn is_safe(method: &str) -> bool {
     matches!(method, "GET" | "HEAD" | "OPTIONS" | "TRACE" | "PROPFIND" | "QUERY" | "REPORT" | "SEARCH")
 }
 

@@ -10,6 +10,7 @@ pub mod explain;
 pub mod freshen;
 pub mod freshness;
 pub mod glob;
+pub mod groups;
 pub mod invalidate;
 pub mod key;
 pub mod key_parts;

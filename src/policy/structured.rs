@@ -1,5 +1,5 @@
-//! Dictionaries of Structured Fields (RFC 9651, which takes the place of RFC 8941), read strictly: one wrong byte and
-//! the whole field is none. Knows no directive.
+//! Dictionaries and lists of strings of Structured Fields (RFC 9651, which takes the place of RFC 8941), read strictly:
+//! one wrong byte and the whole field is none. Knows no directive.
 
 /// A member's value, as far as a cache directive can have it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +42,42 @@ pub fn dictionary(field: &[u8]) -> Option<Vec<(&[u8], Value<'_>)>> {
         input.0.first().filter(|_| members.len() < MOST_MEMBERS)?;
     }
     Some(members)
+}
+
+/// The members of a List of Strings (RFC 9651 §3.1, §3.3.3), whose field lines are joined by commas already; parameters
+/// are checked and left out. `None` where anything is wrong or a member is no String.
+pub fn strings(field: &[u8]) -> Option<Vec<Box<[u8]>>> {
+    let is_blank = |byte| matches!(byte, b' ' | b'\t');
+    let mut input = Input(field);
+    let mut members = Vec::new();
+    input.skip(|byte| byte == b' ');
+    while !input.0.is_empty() {
+        let start = input.0;
+        input.string()?;
+        let length = start.len().saturating_sub(input.0.len());
+        members.push(unquoted(start.get(..length).unwrap_or_default()));
+        input.parameters()?;
+        input.skip(is_blank);
+        if input.0.is_empty() {
+            break;
+        }
+        input.expect(b',')?;
+        input.skip(is_blank);
+        // Nothing behind a comma is an error (§4.2.1).
+        input.0.first().filter(|_| members.len() < MOST_MEMBERS)?;
+    }
+    Some(members)
+}
+
+/// The text of a String that was found valid: without its quotes, and what a backslash guards without the backslash.
+fn unquoted(string: &[u8]) -> Box<[u8]> {
+    let inside = string.get(1..string.len().saturating_sub(1)).unwrap_or_default();
+    let mut is_guarded = false;
+    let is_text = |byte: &&u8| {
+        is_guarded = **byte == b'\\' && !is_guarded;
+        !is_guarded
+    };
+    inside.iter().filter(is_text).copied().collect()
 }
 
 /// What is not yet read.
@@ -218,6 +254,33 @@ mod tests {
             }
         };
         Some(dictionary(field.as_bytes())?.iter().map(write).collect::<Vec<_>>().join(" "))
+    }
+
+    #[test]
+    fn lists_of_strings_are_read() {
+        #[rustfmt::skip]
+        let rows: [(&str, Option<&[&str]>); 16] = [
+            ("", Some(&[])),
+            (r#""a""#, Some(&["a"])),
+            ("  \"a\" , \"b\"\t,\t\"a b\" ", Some(&["a", "b", "a b"])),
+            (r#""", "A", "a""#, Some(&["", "A", "a"])),
+            (r#""a\"b\\c\\", "\\\"""#, Some(&["a\"b\\c\\", "\\\""])),
+            (r#""a,b";p;q="x,y", "c""#, Some(&["a,b", "c"])),
+            ("a", None),
+            ("1", None),
+            (r#"("a")"#, None),
+            (r#""a","#, None),
+            (r#""a",, "b""#, None),
+            (r#""a" "b""#, None),
+            (r#""a"#, None),
+            (r#""a\n""#, None),
+            ("\"\u{e9}\"", None),
+            (r#""a", b"#, None),
+        ];
+        for (field, expected) in rows {
+            let expected = expected.map(|names| names.iter().map(|name| name.as_bytes().into()).collect::<Vec<_>>());
+            assert_eq!(strings(field.as_bytes()), expected, "{field}");
+        }
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //! Two sides: what to ask the origin about a stored response, and what a client's conditions say about it. Does not
 //! know whether the stored response may be used at all: that is `reuse`'s, and it comes first.
 
+use std::num::NonZeroI64;
+
 use super::Fields;
 use super::list::trim;
 use crate::time::{HttpDate, Now};
@@ -15,9 +17,24 @@ pub struct Validators {
     last_modified: Option<HttpDate>,
     /// What a client's If-Modified-Since is compared with where there is no Last-Modified (RFC 9111 §4.3.2): the Date,
     /// or else the time of arrival.
-    stored_since: Option<HttpDate>,
+    stored_since: Option<Arrival>,
     /// The date is a strong validator (RFC 9110 §8.8.2.2): at least a second older than the response's Date.
     is_date_strong: bool,
+}
+
+/// A date that takes one word even where there may be none: every stored response pays for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Arrival(NonZeroI64);
+
+impl Arrival {
+    /// `None` for the first second that can be counted, which is no date of anything.
+    fn of(date: HttpDate) -> Option<Arrival> {
+        NonZeroI64::new(date.0 ^ i64::MIN).map(Arrival)
+    }
+
+    fn date(self) -> HttpDate {
+        HttpDate(self.0.get() ^ i64::MIN)
+    }
 }
 
 impl Validators {
@@ -36,7 +53,7 @@ impl Validators {
                 sent = HttpDate::parse(value, now);
             }
         });
-        found.stored_since = sent.or(Some(now));
+        found.stored_since = Arrival::of(sent.unwrap_or(now));
         found.is_date_strong = found.last_modified.zip(sent).is_some_and(|(modified, sent)| modified < sent);
         found
     }
@@ -136,7 +153,8 @@ pub fn evaluate(request: &dyn Fields, method: &str, status: u16, stored: &Valida
     }
     let conditions = Conditions::of(request, stored, now.date());
     let is_unmodified = |since: Option<HttpDate>| Some(stored.last_modified? <= since?);
-    let is_unmodified_copy = |since: Option<HttpDate>| Some(stored.last_modified.or(stored.stored_since)? <= since?);
+    let is_unmodified_copy =
+        |since: Option<HttpDate>| Some(stored.last_modified.or(stored.stored_since.map(Arrival::date))? <= since?);
     // A date counts only where there is no tag to compare (§13.1.4).
     let is_intact = conditions.if_match.or_else(|| is_unmodified(conditions.if_unmodified_since));
     if is_intact == Some(false) {

@@ -102,6 +102,19 @@ impl Variant {
         entries.peek().is_some() && entries.all(|(name, value)| is_equal(name, value, request))
     }
 
+    /// Appends what tells `request` from others by the fields that selected this response: equal for requests that have
+    /// the same values of them.
+    pub fn write_selection(&self, request: &dyn Fields, out: &mut Vec<u8>) {
+        for (name, _) in self.entries() {
+            let start = out.len();
+            let is_present = for_each_byte(name, request, &mut |byte| out.push(byte));
+            let length = out.len().saturating_sub(start);
+            let length = u32::try_from(length).ok().filter(|_| is_present).unwrap_or(ABSENT);
+            // Behind the value: read from the end, no two selections are the same.
+            out.extend_from_slice(&length.to_be_bytes());
+        }
+    }
+
     /// Names and values; `None` for a field that the request did not have.
     fn entries(&self) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
         let mut rest = &self.bytes[..];

@@ -48,7 +48,7 @@ pub fn decide(core: &Core, ask: &Ask<'_>, key: Option<impl AsRef<[u8]>>, site: &
             }
             Lookup::Stale(stored, why) => {
                 let is_refreshed = why == Why::StaleWhileRevalidate;
-                let ttl = Some(stored.freshness.ttl(now));
+                let ttl = Some(stored.freshness_at(now).ttl(now));
                 let status = CacheStatus { hit: true, ttl, detail: Some(why.word()), ..CacheStatus::default() };
                 return match is_refreshed {
                     true => Decision::ServeAndRefresh(stored, status),

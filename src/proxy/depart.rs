@@ -27,8 +27,8 @@ pub fn depart(desk: &mut Desk<'_>, mut exchange: Exchange, goal: Goal) -> Step<P
         return Step::Answer(exchange.fail_again(desk, &goal, &failure));
     }
     let role = match (&exchange.key, &goal) {
-        (Some(key), Goal::Store | Goal::Validate(_)) => desk.core.cache.flights.join(key, desk.now),
-        (Some(key), Goal::Slice(slice)) => desk.core.cache.flights.join(&slice.flight_key(key), desk.now),
+        (Some(key), Goal::Store | Goal::Validate(_)) => desk.core.cache.join(key, &*exchange.request, desk.now),
+        (Some(key), Goal::Slice(slice)) => slice.join(desk.core, key, desk.now),
         _ => alone(),
     };
     match role {
@@ -108,6 +108,7 @@ fn take_off(desk: &mut Desk<'_>, exchange: Exchange, goal: Goal, ticket: Ticket<
         forward: exchange.forward,
         ticket: Some(ticket),
         is_second: exchange.returns > 0,
+        purge_number: 0,
         is_background: false,
     };
     let Err(stale) = fetch.submit() else {
@@ -166,7 +167,7 @@ pub fn refresh(desk: &Desk<'_>, site: &Arc<Site>, request: Arc<Request>, stored:
     if standing(desk.core, site, key, desk.now).is_some() {
         return;
     }
-    if let Role::Lead(ticket, _) = desk.core.cache.flights.join(key, desk.now) {
+    if let Role::Lead(ticket, _) = desk.core.cache.join(key, &*request, desk.now) {
         let fetch = Fetch {
             core: desk.core.clone(),
             site: site.clone(),
@@ -176,6 +177,7 @@ pub fn refresh(desk: &Desk<'_>, site: &Arc<Site>, request: Arc<Request>, stored:
             forward: Forward::Stale,
             ticket: Some(ticket),
             is_second: false,
+            purge_number: 0,
             is_background: true,
         };
         // A queue without room only means that the response stays stale a little longer.

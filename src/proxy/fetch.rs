@@ -24,7 +24,7 @@ use crate::policy::withheld::Withheld;
 use crate::policy::{Fields, Why};
 use crate::pool::{Full, Job, Share, Turn};
 use crate::status::{CacheStatus, Forward};
-use crate::store::{Body, Plan, Reader, StoredResponse};
+use crate::store::{Body, Inserted, Mark, Plan, Reader, StoredResponse};
 use crate::time::{HttpDate, Now};
 
 /// What a fetch is for.
@@ -66,6 +66,8 @@ pub struct Fetch {
     pub ticket: Option<Ticket<Landing>>,
     /// A fetch for the same key has just failed: this one's failure is everybody's.
     pub is_second: bool,
+    /// The latest purge's number when the origin was asked, or will be: what a later purge concerns is not stored.
+    pub purge_number: u64,
     /// Nobody waits for it: a stale response was served meanwhile.
     pub is_background: bool,
 }
@@ -100,6 +102,7 @@ impl Fetch {
     }
 
     pub(super) fn go(&mut self, turn: &Turn) {
+        self.purge_number = self.core.cache.store.purge_number();
         if let Goal::Slice(slice) = &self.goal {
             let slice = Slice::clone(slice);
             return self.slice(slice, turn);
@@ -181,6 +184,7 @@ impl Fetch {
             Arc::new(StoredResponse {
                 variant: self.variant(&head),
                 validators: Validators::of(&head, HttpDate(now.unix())),
+                mark: Mark::new(self.purge_number, &head),
                 head: kept,
                 freshness,
                 body: shared.clone(),
@@ -190,10 +194,10 @@ impl Fetch {
         // Whoever asked gets all of it, whatever is withheld from the others.
         let own = if withheld.is_empty() { response.clone() } else { of_head(fields::kept_head(&head, now)) };
         let Some(key) = self.key.clone() else { return };
-        self.core.cache.store.insert(&key, response.clone());
+        let is_stored = self.core.cache.store.insert(&key, response.clone()) == Inserted::Stored;
         let status = CacheStatus {
             forward: Some(self.forward),
-            stored: true,
+            stored: is_stored,
             ttl: Some(freshness.ttl(now)),
             ..CacheStatus::default()
         };
@@ -226,6 +230,7 @@ impl Fetch {
             },
             freshness: Freshness::of(head.status, &ResponseDirectives::parse(&head), &head, times),
             body: shared,
+            mark: Mark::default(),
         });
         let detail = why.map(Why::word);
         let status = CacheStatus { forward: Some(self.forward), detail, ..CacheStatus::default() };

@@ -8,6 +8,7 @@ use super::site_rules::add_key_parts;
 use crate::http1::ResponseHead;
 use crate::policy::Why;
 use crate::policy::freshness::Times;
+use crate::policy::groups::invalidated_groups;
 use crate::policy::invalidate::{Target, invalidated};
 use crate::policy::storable::{Storable, storable_post};
 use crate::policy::validator::Validators;
@@ -18,7 +19,11 @@ impl Fetch {
     /// a HEAD (§4.3.5).
     pub(super) fn learn(&self, response: &ResponseHead, times: Times) {
         for path in invalidated(self.request.method(), response.status, &self.target(), response) {
-            self.core.cache.store.remove(&self.key_of(&path));
+            self.core.cache.invalidate(&self.key_of(&path));
+        }
+        let groups = invalidated_groups(self.request.method(), response);
+        if !groups.is_empty() {
+            self.core.cache.invalidate_groups(&self.key_of(self.request.target()), groups);
         }
         if self.request.method() == "HEAD" && response.status == 200 && self.forward != Forward::Bypass {
             self.learn_from_head(response, times);

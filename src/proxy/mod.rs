@@ -20,6 +20,7 @@ mod negative;
 mod note;
 mod outcome;
 mod parts;
+mod purge;
 mod ranged;
 mod reason;
 mod request;
@@ -36,6 +37,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 pub use exchange::Exchange;
 pub use fetch::Fetch;
 pub use note::Note;
+pub use purge::{Purge, PurgeError, Purged, Scope};
 pub use site_rules::{asked_target, key_text};
 
 use crate::cache::Cache;
@@ -156,9 +158,11 @@ impl Proxy {
         self.core.origins.idle_connections()
     }
 
-    /// Upkeep, about once a second: idle connections that have waited long enough are closed, dead origins looked at.
+    /// Upkeep, about once a second: idle connections that have waited long enough are closed, dead origins looked at, and
+    /// what purges have left to be swept is swept.
     pub fn keep(&self) {
         self.core.origins.keep(&self.core.live().config.sites);
+        self.core.cache.store.sweep();
     }
 
     /// Opens the access log anew under its path.

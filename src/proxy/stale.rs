@@ -49,7 +49,7 @@ impl Fetch {
 /// What is stored and may stand in for a fetch that fails.
 pub fn servable_instead(goal: &Goal, now: Now) -> Option<Arc<StoredResponse>> {
     match goal {
-        Goal::Validate(stored) if reuse::may_serve_stale_on_error(&stored.freshness, now, STALE_LIMIT) => {
+        Goal::Validate(stored) if reuse::may_serve_stale_on_error(&stored.freshness_at(now), now, STALE_LIMIT) => {
             Some(stored.clone())
         }
         _ => None,

@@ -16,7 +16,7 @@ use crate::policy::select::{if_none_match, may_offer};
 use crate::policy::storable::{RequestFacts, Storable};
 use crate::policy::validator::Validators;
 use crate::status::{CacheStatus, Forward};
-use crate::store::{Inserted, StoredHead, StoredResponse};
+use crate::store::{Inserted, Mark, StoredHead, StoredResponse};
 use crate::time::{HttpDate, Now};
 
 impl Fetch {
@@ -126,6 +126,7 @@ impl Fetch {
             head: fields::merged_head(stored.head.status(), &merged),
             freshness,
             body: stored.body.clone(),
+            mark: Mark::new(self.purge_number, &merged),
         };
         (refusal, response)
     }

@@ -3,6 +3,7 @@
 use std::mem::size_of;
 use std::sync::Arc;
 
+use super::purges::Rule;
 use super::response::StoredResponse;
 
 /// Variants of one key, oldest first. Most keys have one and pay for no list.
@@ -80,6 +81,13 @@ impl Entry {
             }
             same => same,
         };
+    }
+
+    /// Applies purges: those that a hard one concerns move to `victims`, those that a soft one concerns are marked.
+    pub fn purge(&mut self, key: &[u8], rules: &[Arc<Rule>], victims: &mut Victims) {
+        if !rules.is_empty() {
+            self.take_if(key, victims, |response| rules.iter().any(|rule| rule.takes(key, response)));
+        }
     }
 
     /// Moves those that nobody but the store holds to `victims`. Exact, since new holders come through the store's lock.

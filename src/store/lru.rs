@@ -8,18 +8,23 @@ use std::borrow::Borrow;
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher};
 use std::mem::size_of;
-use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lru::LruCache;
 
 use super::budget::Ledger;
 use super::entry::{Entry, Victims};
+use super::purges::{Active, Purges, Rule};
 
 /// All shards.
 pub struct Shards {
     shards: Box<[Mutex<Shard>]>,
     random: RandomState,
+    /// The purges of what is stored here.
+    pub purges: Purges,
+    /// Keys were stored that tell more apart than resources.
+    pub has_longer_keys: AtomicBool,
     /// Where the next eviction that belongs to no shard begins.
     turn: AtomicUsize,
     evictions: AtomicU64,
@@ -37,6 +42,8 @@ impl Shards {
         Shards {
             shards: std::iter::repeat_with(shard).take(count.max(1)).collect(),
             random: RandomState::new(),
+            purges: Purges::new(),
+            has_longer_keys: AtomicBool::new(false),
             turn: AtomicUsize::new(0),
             evictions: AtomicU64::new(0),
             responses: AtomicI64::new(0),
@@ -48,9 +55,37 @@ impl Shards {
         BorrowedKey { hash: self.random.hash_one(bytes), bytes }
     }
 
-    /// Locks the shard of `key` and lets `work` have it.
-    pub fn with<T>(&self, key: &BorrowedKey<'_>, work: impl FnOnce(&mut Shard) -> T) -> Option<T> {
-        self.lock(self.index(key)).map(|mut shard| work(&mut shard))
+    /// Locks the shard of `key` and lets `work` have it, once the purges under way have been applied to the key. What leaves
+    /// is given back to `ledger` and dropped after unlocking. `None` where purges begin faster than one could look.
+    pub fn with<T>(
+        &self,
+        key: &BorrowedKey<'_>,
+        ledger: &Ledger,
+        work: impl FnOnce(&mut Shard, &mut Victims) -> T,
+    ) -> Option<T> {
+        let (mut shard, rules) = self.open(self.index(key))?;
+        let mut victims = Victims::default();
+        if let Some(rules) = rules {
+            purge(&mut shard, key, &rules, &mut victims);
+        }
+        let answer = work(&mut shard, &mut victims);
+        drop(shard);
+        self.note_taken(&victims, ledger);
+        Some(answer)
+    }
+
+    /// A shard, locked, and the purges under way, which whoever touches an entry of it applies there first.
+    pub fn open(&self, index: usize) -> Option<(MutexGuard<'_, Shard>, Option<Arc<[Arc<Rule>]>>)> {
+        let mut active = Active::default();
+        for _ in 0..MOST_LOOKS {
+            let shard = self.lock(index)?;
+            if self.purges.state() == active.state {
+                return Some((shard, active.rules));
+            }
+            drop(shard);
+            active = self.purges.active();
+        }
+        None
     }
 
     /// Evicts until `bytes` could be taken from `ledger`: from the shard of `key` first, then from the others in turn,
@@ -89,8 +124,8 @@ impl Shards {
     fn evict_some(&self, index: usize, bytes: u64, ledger: &Ledger) -> bool {
         let missing = ledger.used().saturating_add(bytes).saturating_sub(ledger.limit());
         let mut victims = Victims::default();
-        if let Some(mut shard) = self.lock(index) {
-            shed(&mut shard, missing.max(1), &mut victims);
+        if let Some((mut shard, rules)) = self.open(index) {
+            shed(&mut shard, rules.as_deref().unwrap_or_default(), missing.max(1), &mut victims);
         }
         self.evictions.fetch_add(victims.count(), Ordering::Relaxed);
         self.note_taken(&victims, ledger);
@@ -104,6 +139,9 @@ impl Shards {
 
     /// Notes what was taken out of a shard, and gives back what its entries were charged.
     pub fn note_taken(&self, victims: &Victims, ledger: &Ledger) {
+        if victims.is_empty() {
+            return;
+        }
         let count = i64::try_from(victims.count()).unwrap_or(i64::MAX);
         self.responses.fetch_sub(count, Ordering::Relaxed);
         ledger.give_back(victims.entry_cost());
@@ -116,7 +154,17 @@ impl Shards {
 
     /// Keys in all shards, counted one shard after the other.
     pub fn keys(&self) -> usize {
-        (0..self.shards.len()).filter_map(|index| self.lock(index)).map(|shard| shard.len()).sum()
+        (0..self.shards.len()).map(|index| self.len_of(index)).sum()
+    }
+
+    /// Keys in one shard.
+    pub fn len_of(&self, index: usize) -> usize {
+        self.lock(index).map_or(0, |shard| shard.len())
+    }
+
+    /// How many shards there are.
+    pub fn count(&self) -> usize {
+        self.shards.len()
     }
 
     /// Responses evicted since the start.
@@ -135,16 +183,34 @@ impl Shards {
 }
 
 /// Takes the least recently used out of `shard` until their charges reach `missing`. What is in use moves to the front.
-fn shed(shard: &mut Shard, missing: u64, victims: &mut Victims) {
+fn shed(shard: &mut Shard, rules: &[Arc<Rule>], missing: u64, victims: &mut Victims) {
     let mut patience = MOST_IN_USE.min(shard.len());
     while victims.charge() < missing && victims.count() < MOST_VICTIMS && patience > 0 {
         let Some((key, mut entry)) = shard.pop_lru() else { return };
+        entry.purge(&key.bytes, rules, victims);
         entry.take_unused(&key.bytes, victims);
         if !entry.is_empty() {
             patience = patience.saturating_sub(1);
             shard.put(key, entry);
         }
     }
+}
+
+/// Applies purges to one key.
+fn purge(shard: &mut Shard, key: &BorrowedKey<'_>, rules: &[Arc<Rule>], victims: &mut Victims) {
+    let Some(entry) = shard.peek_mut(key as &dyn Hashed) else { return };
+    entry.purge(key.bytes, rules, victims);
+    if entry.is_empty() {
+        shard.pop(key as &dyn Hashed);
+    }
+}
+
+/// The key of the least recently used entry, copied into `room`.
+pub(super) fn oldest<'k>(shard: &Shard, room: &'k mut Vec<u8>) -> Option<BorrowedKey<'k>> {
+    let (key, _) = shard.peek_lru()?;
+    room.clear();
+    room.extend_from_slice(&key.bytes);
+    Some(BorrowedKey { hash: key.hash, bytes: room })
 }
 
 /// What a key costs in a shard: both halves of a list node, a table slot at its usual load, the allocator's headers.
@@ -171,6 +237,11 @@ impl BorrowedKey<'_> {
     /// The key as a shard keeps it.
     pub fn to_stored(self) -> StoredKey {
         StoredKey { hash: self.hash, bytes: self.bytes.into() }
+    }
+
+    /// Its hash, as the shards know it.
+    pub fn hash(&self) -> u64 {
+        self.hash
     }
 
     /// The key itself.
@@ -257,5 +328,7 @@ impl Hasher for Ready {
 
 /// Responses dropped in one go, so that no lock is held for long.
 const MOST_VICTIMS: u64 = 64;
+/// Tries to lock a shard while purges begin.
+const MOST_LOOKS: usize = 16;
 /// Keys in use that one look at a shard passes over.
 const MOST_IN_USE: usize = 64;

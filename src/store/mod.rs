@@ -10,12 +10,16 @@ mod chunk;
 mod entry;
 mod filling;
 mod lru;
+mod purges;
 mod reader;
 mod readers;
 mod response;
 mod spill;
+mod sweep;
 #[cfg(test)]
 mod tests_body;
+#[cfg(test)]
+mod tests_purges;
 #[cfg(test)]
 mod tests_store;
 #[cfg(test)]
@@ -25,13 +29,15 @@ mod writer;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use crate::policy::key::resource_of;
 pub use body::{Body, Plan};
 pub use budget::Budget;
 pub use chunk::Chunk;
 use entry::{Entry, Victims, entry_cost};
 use lru::{BorrowedKey, Shards};
+pub use purges::Matches;
 pub use reader::{Next, Reader};
-pub use response::{Builder, StoredHead, StoredResponse};
+pub use response::{Builder, Mark, StoredHead, StoredResponse};
 pub use spill::{Spill, temporary_file};
 pub use writer::Writer;
 
@@ -44,7 +50,8 @@ pub struct Store(Budget);
 pub enum Inserted {
     /// It can be found from now on.
     Stored,
-    /// All room is taken by what is in use, or its body is not kept any more; it was not stored.
+    /// All room is taken by what is in use, its body is not kept any more, or a purge that began after the origin was asked
+    /// for it concerns it; it was not stored.
     Refused,
 }
 
@@ -100,63 +107,87 @@ impl Store {
     /// nothing.
     pub fn find(&self, key: &[u8], mut pick: impl FnMut(&StoredResponse) -> bool) -> Option<Arc<StoredResponse>> {
         let key = self.key(key);
-        let look = |shard: &mut lru::Shard| {
+        let look = |shard: &mut lru::Shard, _: &mut Victims| {
             let entry = shard.get(&key as &dyn lru::Hashed)?;
             let mut newest_first = entry.responses().iter().rev();
             newest_first.find(|response| response.body.may_be_shared() && pick(response)).map(Arc::clone)
         };
-        self.0.shards.with(&key, look).flatten()
+        self.with(&key, look).flatten()
     }
 
     /// Some response is stored under `key`, whichever requests it answers. Marks nothing as used.
     pub fn has_key(&self, key: &[u8]) -> bool {
         let key = self.key(key);
-        self.0.shards.with(&key, |shard| shard.contains(&key as &dyn lru::Hashed)).unwrap_or(false)
+        self.with(&key, |shard, _| shard.contains(&key as &dyn lru::Hashed)).unwrap_or(false)
     }
 
     /// All that is stored under `key` and may be served, newest first. Marks nothing as used.
     pub fn variants(&self, key: &[u8]) -> Vec<Arc<StoredResponse>> {
         let key = self.key(key);
-        let look = |shard: &mut lru::Shard| {
+        let look = |shard: &mut lru::Shard, _: &mut Victims| {
             let entry = shard.peek(&key as &dyn lru::Hashed)?;
             let newest_first = entry.responses().iter().rev();
             Some(newest_first.filter(|response| response.body.may_be_shared()).map(Arc::clone).collect())
         };
-        self.0.shards.with(&key, look).flatten().unwrap_or_default()
+        self.with(&key, look).flatten().unwrap_or_default()
     }
 
     /// Stores `response` as the newest under `key`, in the place of one with the same variant. A key has at most 64
     /// variants; beyond that its oldest leaves. The body may still be open.
     pub fn insert(&self, key: &[u8], response: Arc<StoredResponse>) -> Inserted {
         let key = self.key(key);
-        if !response.body.may_be_shared() || !self.charge(&key, entry_cost(key.bytes(), &response)) {
-            return Inserted::Refused;
-        }
-        self.change(&key, |shard, victims| match shard.get_mut(&key as &dyn lru::Hashed) {
-            Some(entry) => entry.add(key.bytes(), response, victims),
-            None => drop(shard.put(key.to_stored(), Entry::One(response))),
-        });
-        self.0.shards.note_added();
-        Inserted::Stored
+        let is_stored = response.body.may_be_shared()
+            && self.admit(&key, &response, |shard, victims| {
+                match shard.get_mut(&key as &dyn lru::Hashed) {
+                    Some(entry) => entry.add(key.bytes(), Arc::clone(&response), victims),
+                    None => drop(shard.put(key.to_stored(), Entry::One(Arc::clone(&response)))),
+                }
+                true
+            });
+        if is_stored { Inserted::Stored } else { Inserted::Refused }
     }
 
-    /// Puts `new` in the place of `old`, as a validation does; false where `old` is not stored under `key` any more.
+    /// Puts `new` in the place of `old`, as a validation does; false where `old` is not stored under `key` any more, or
+    /// [`Store::insert`] would have refused `new`.
     pub fn replace(&self, key: &[u8], old: &Arc<StoredResponse>, new: Arc<StoredResponse>) -> bool {
         let key = self.key(key);
-        let cost = entry_cost(key.bytes(), &new);
-        if !self.charge(&key, cost) {
-            return false;
-        }
-        let is_replaced = self.change(&key, |shard, victims| {
+        self.admit(&key, &new, |shard, victims| {
             let entry = shard.get_mut(&key as &dyn lru::Hashed);
             entry.is_some_and(|entry| entry.swap(key.bytes(), old, &new, victims))
-        });
-        if is_replaced {
+        })
+    }
+
+    /// Charges for `response` and has `put` put it into its shard, unless a purge is in the way.
+    fn admit(
+        &self,
+        key: &BorrowedKey<'_>,
+        response: &StoredResponse,
+        mut put: impl FnMut(&mut lru::Shard, &mut Victims) -> bool,
+    ) -> bool {
+        let (cost, purges) = (entry_cost(key.bytes(), response), &self.0.shards.purges);
+        if resource_of(key.bytes()).len() < key.bytes().len() {
+            self.0.shards.has_longer_keys.store(true, Ordering::SeqCst);
+        }
+        if !self.charge(key, cost) {
+            return false;
+        }
+        let mut is_put = false;
+        for _ in 0..MOST_TRIES {
+            let Some(newest) = purges.admit(key.bytes(), key.hash(), response) else { break };
+            let outcome = self.with(key, |shard, victims| {
+                purges.allows(newest, key.hash(), response.mark.number()).then(|| put(shard, victims))
+            });
+            if let Some(answer) = outcome.flatten() {
+                is_put = answer;
+                break;
+            }
+        }
+        if is_put {
             self.0.shards.note_added();
         } else {
             self.0.ledger.give_back(cost);
         }
-        is_replaced
+        is_put
     }
 
     /// Removes all that is stored under `key` and says how many that were.
@@ -171,14 +202,16 @@ impl Store {
 
     fn remove_if(&self, key: &[u8], leaves: impl Fn(&Arc<StoredResponse>) -> bool) -> usize {
         let key = self.key(key);
-        self.change(&key, |shard, victims| {
+        let take = |shard: &mut lru::Shard, victims: &mut Victims| {
+            let before = victims.count();
             let Some(entry) = shard.peek_mut(&key as &dyn lru::Hashed) else { return 0 };
             entry.take_if(key.bytes(), victims, leaves);
             if entry.is_empty() {
                 shard.pop(&key as &dyn lru::Hashed);
             }
-            usize::try_from(victims.count()).unwrap_or(usize::MAX)
-        })
+            usize::try_from(victims.count().saturating_sub(before)).unwrap_or(usize::MAX)
+        };
+        self.with(&key, take).unwrap_or_default()
     }
 
     /// What it holds now; visits every shard in turn.
@@ -203,14 +236,79 @@ impl Store {
         ledger.take(bytes) || shards.make_room(Some(key), bytes, ledger)
     }
 
-    /// Changes the shard of `key`; what leaves is given back and dropped after unlocking.
-    fn change<T: Default>(&self, key: &BorrowedKey<'_>, work: impl FnOnce(&mut lru::Shard, &mut Victims) -> T) -> T {
-        let mut victims = Victims::default();
-        let answer = self.0.shards.with(key, |shard| work(shard, &mut victims));
-        self.0.shards.note_taken(&victims, &self.0.ledger);
-        answer.unwrap_or_default()
+    fn with<T>(&self, key: &BorrowedKey<'_>, work: impl FnOnce(&mut lru::Shard, &mut Victims) -> T) -> Option<T> {
+        self.0.shards.with(key, &self.0.ledger, work)
     }
 }
 
+/// Purging; see [`purges`].
+impl Store {
+    /// The latest purge's number, for the [`Mark`] of what the origin is asked for now.
+    pub fn purge_number(&self) -> u64 {
+        self.0.shards.purges.number()
+    }
+
+    /// Takes all that is stored under `key`, and keeps out what the origin was asked for before: removed where `is_hard`,
+    /// else made stale; how many responses that were.
+    pub fn purge_key(&self, key: &[u8], is_hard: bool) -> u64 {
+        self.0.shards.purges.note_key(self.key(key).hash());
+        match is_hard {
+            true => u64::try_from(self.remove(key)).unwrap_or(u64::MAX),
+            false => self.variants(key).iter().map(|response| u64::from(response.mark.expire())).sum(),
+        }
+    }
+
+    /// Keys were stored that tell requests for one resource apart: [`Store::purge_key`] of the resource is not enough.
+    pub fn has_longer_keys(&self) -> bool {
+        self.0.shards.has_longer_keys.load(Ordering::SeqCst)
+    }
+
+    /// Takes all that `matches` names, and keeps out what the origin was asked for before: removed where `is_hard`, else
+    /// made stale. Acts before it comes back; how many responses that were is known once all have been visited, which
+    /// this waits for. A million take less than a second.
+    pub fn purge(&self, is_hard: bool, matches: &Matches) -> u64 {
+        let rule = self.begin(is_hard, matches);
+        self.visit(&mut |_, _| {});
+        self.0.shards.purges.end(std::slice::from_ref(&rule));
+        rule.taken()
+    }
+
+    /// The same, left to the next [`Store::sweep`] to be carried through; it acts before this comes back all the same.
+    pub fn purge_later(&self, is_hard: bool, matches: &Matches) {
+        self.begin(is_hard, matches);
+    }
+
+    /// Carries through the purges under way, if there are any.
+    pub fn sweep(&self) {
+        if let Some(rules) = self.0.shards.purges.active().rules {
+            self.visit(&mut |_, _| {});
+            self.0.shards.purges.end(&rules);
+        }
+    }
+
+    /// How many responses a purge would take now; while others come and go this is about right.
+    pub fn count(&self, matches: &Matches) -> u64 {
+        let mut count = 0_u64;
+        self.visit(&mut |key, response| count = count.saturating_add(u64::from(matches(key, response))));
+        count
+    }
+
+    /// Begins a purge; where too many are under way, carries those through first.
+    fn begin(&self, is_hard: bool, matches: &Matches) -> Arc<purges::Rule> {
+        loop {
+            match self.0.shards.purges.begin(is_hard, matches) {
+                Some(rule) => return rule,
+                None => self.sweep(),
+            }
+        }
+    }
+
+    fn visit(&self, look: sweep::Look<'_>) {
+        self.0.shards.sweep(&self.0.ledger, look);
+    }
+}
+
+/// Tries to store what purges overtake.
+const MOST_TRIES: usize = 8;
 /// Enough that a few workers seldom meet.
 const SHARDS: usize = 32;

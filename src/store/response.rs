@@ -5,19 +5,23 @@
 //! the caller's decision.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::body::Body;
 use crate::policy::Fields;
 use crate::policy::freshness::Freshness;
+use crate::policy::groups::has_groups;
 use crate::policy::validator::Validators;
 use crate::policy::variant::Variant;
+use crate::time::Now;
 
 /// What RFC 9111 stores, ready to be sent.
 #[derive(Debug)]
 pub struct StoredResponse {
     /// Status line and fields.
     pub head: StoredHead,
-    /// How long it is fresh, and what it allows when stale.
+    /// How long it is fresh, and what it allows when stale, as it arrived; [`StoredResponse::freshness_at`] knows of soft
+    /// purges too.
     pub freshness: Freshness,
     /// What a validation would ask with.
     pub validators: Validators,
@@ -25,6 +29,8 @@ pub struct StoredResponse {
     pub variant: Option<Box<Variant>>,
     /// Its content; perhaps still arriving.
     pub body: Arc<Body>,
+    /// Where it stands among the purges.
+    pub mark: Mark,
 }
 
 impl StoredResponse {
@@ -32,7 +38,56 @@ impl StoredResponse {
     pub fn is_whole(&self) -> bool {
         self.head.0.get(STATUS..STATUS + 3) != Some(b"206")
     }
+
+    /// How fresh it is to be taken for at `now`.
+    pub fn freshness_at(&self, now: Now) -> Freshness {
+        if self.mark.is_expired() { self.freshness.expired(now) } else { self.freshness }
+    }
 }
+
+/// What purges need to know of a response, in one word. Of a default one every purge is later.
+#[derive(Debug, Default)]
+pub struct Mark(AtomicU64);
+
+impl Mark {
+    /// Of a response with this head for which the origin was asked when `number` was the latest purge's.
+    pub fn new(number: u64, head: &dyn Fields) -> Mark {
+        let groups = if has_groups(head) { GROUPS } else { 0 };
+        Mark(AtomicU64::new(number & NUMBER | groups))
+    }
+
+    /// The latest purge's number when the origin was asked.
+    pub fn number(&self) -> u64 {
+        self.0.load(Ordering::Relaxed) & NUMBER
+    }
+
+    /// The response says that it belongs to cache groups (RFC 9875).
+    pub fn has_groups(&self) -> bool {
+        self.0.load(Ordering::Relaxed) & GROUPS != 0
+    }
+
+    /// A soft purge has made it stale.
+    pub fn is_expired(&self) -> bool {
+        self.0.load(Ordering::Relaxed) & EXPIRED != 0
+    }
+
+    /// The same for a response that stands for this one.
+    pub fn copied(&self) -> Mark {
+        Mark(AtomicU64::new(self.0.load(Ordering::Relaxed)))
+    }
+
+    /// Makes it stale; false where it was already.
+    pub(super) fn expire(&self) -> bool {
+        self.0.fetch_or(EXPIRED, Ordering::Relaxed) & EXPIRED == 0
+    }
+}
+
+const EXPIRED: u64 = 1 << 63;
+const GROUPS: u64 = 1 << 62;
+const NUMBER: u64 = GROUPS - 1;
+
+// Sixteen bytes more here are sixteen more for every stored response.
+const _: () = assert!(size_of::<StoredResponse>() <= 120);
 
 /// `HTTP/1.1 200 OK\r\n` and `Name: value\r\n` for each field, without the empty line.
 #[derive(Clone)]

@@ -14,7 +14,7 @@ use crate::policy::validator::Validators;
 use crate::policy::variant::{Variant, Vary};
 
 /// A response whose head tells it from others; `variant` 0 is a response without Vary.
-fn response(tag: usize, head: usize, variant: u8, body: Arc<Body>) -> Arc<StoredResponse> {
+pub fn response(tag: usize, head: usize, variant: u8, body: Arc<Body>) -> Arc<StoredResponse> {
     let head = StoredHead::builder(200, "OK")
         .field("ETag", b"\"5f1c2e9a-400\"")
         .field("X-Tag", tag.to_string().as_bytes())
@@ -22,7 +22,7 @@ fn response(tag: usize, head: usize, variant: u8, body: Arc<Body>) -> Arc<Stored
         .build();
     let variant = (variant > 0).then(|| Box::new(self::variant(variant)));
     let validators = Validators::of(&head, at(0).date());
-    Arc::new(StoredResponse { head, freshness: freshness(), validators, variant, body })
+    Arc::new(StoredResponse { head, freshness: freshness(), validators, variant, body, mark: Mark::default() })
 }
 
 /// Of a response that says nothing about itself.
@@ -47,7 +47,7 @@ fn plan(kept: bool) -> Plan {
     Plan { kept, length: None, spill }
 }
 
-fn sealed(store: &Store, bytes: usize) -> Arc<Body> {
+pub fn sealed(store: &Store, bytes: usize) -> Arc<Body> {
     let (mut writer, body) = Body::open(plan(true), Some(store.budget()));
     vec![7; bytes].chunks(16 * 1024).for_each(|piece| writer.push(piece).unwrap());
     writer.finish();

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use millpond::config::Config;
-use millpond::{Edge, Error, OriginStates, Reloaded, Stats};
+use millpond::{Edge, Error, OriginStates, Purge, PurgeError, Purged, Reloaded, Stats};
 
 use super::client::{Client, Response};
 use super::origin::Origin;
@@ -76,6 +76,16 @@ impl Pop {
         let mut client = self.client();
         client.send(request(method, target, fields));
         client.response_to(method)
+    }
+
+    /// What a purge took.
+    #[track_caller]
+    pub fn purge(&self, purge: &Purge) -> u64 {
+        self.try_purge(purge).unwrap_or_else(|error| panic!("{error}")).responses
+    }
+
+    pub fn try_purge(&self, purge: &Purge) -> Result<Purged, PurgeError> {
+        self.edge().purge(purge)
     }
 
     pub fn stats(&self) -> Stats {

@@ -23,7 +23,7 @@ use crate::policy::validator::Validators;
 use crate::policy::withheld::Withheld;
 use crate::pool::Turn;
 use crate::status::{CacheStatus, Forward, Phase, ProxyError};
-use crate::store::{Body, Plan, Reader, StoredResponse, Writer};
+use crate::store::{Body, Mark, Plan, Reader, StoredResponse, Writer};
 use crate::time::{HttpDate, Now};
 
 impl Fetch {
@@ -125,12 +125,13 @@ impl Fetch {
         let times = Times { request: asked, response: now };
         let (is_kept, freshness) = match self.verdict_on_whole(&merged, times) {
             Storable::Yes(freshness) => (true, freshness),
-            Storable::No(_) => (false, old.freshness),
+            Storable::No(_) => (false, old.freshness_at(now)),
         };
         let freshness = if self.forward == Forward::Request { freshness.after_forced_validation() } else { freshness };
         let response = Arc::new(StoredResponse {
             head: fields::merged_head(206, &merged),
             freshness,
+            mark: Mark::new(self.purge_number, &merged),
             validators: old.validators.clone(),
             variant: old.variant.clone(),
             body: known.content(),
@@ -158,7 +159,7 @@ impl Fetch {
         let Goal::Slice(slice) = &self.goal else { return None };
         let (known, stored) = (slice.manifest.as_ref()?, slice.stored.as_ref()?);
         let response = known.response.clone();
-        if !may_serve_stale_on_error(&response.freshness, now, STALE_LIMIT) {
+        if !may_serve_stale_on_error(&response.freshness_at(now), now, STALE_LIMIT) {
             return None;
         }
         let arrived = stale_arrival(response, Some(error.clone()), trip.clone(), self.forward, "origin-failed");
@@ -213,6 +214,7 @@ impl Fetch {
         let response = StoredResponse {
             variant: self.variant(head),
             validators: Validators::of(head, HttpDate(now.unix())),
+            mark: Mark::new(self.purge_number, head),
             head: fields::kept_head(head, now),
             freshness,
             body,

@@ -96,7 +96,7 @@ fn passed(
     now: Now,
 ) -> Partial {
     let Some(manifest) = core.cache.manifest(key, ask.fields) else { return Partial::Nothing };
-    match reuse(directives, &manifest.response.freshness, &site.rules, now) {
+    match reuse(directives, &manifest.response.freshness_at(now), &site.rules, now) {
         Reuse::Fresh => {}
         _ => return Partial::Fetch(Goal::Store, Forward::Stale, ""),
     }
@@ -147,7 +147,7 @@ impl Outcome {
 impl Assembled {
     /// The manifest's time to live, for `Cache-Status`.
     pub fn ttl(&self, now: Now) -> i64 {
-        self.manifest.response.freshness.ttl(now)
+        self.manifest.response.freshness_at(now).ttl(now)
     }
 
     /// The manifest as stored.

@@ -82,7 +82,7 @@ impl Slices {
             return Ok(self.send(Reader::new(&stored.body)));
         }
         let slice = Slice { range, manifest: Some(self.manifest.clone()), stored: None, is_continued: true };
-        let role = core.cache.flights.join(&slice.flight_key(&self.courier.key), core.clock.now());
+        let role = slice.join(core, &self.courier.key, core.clock.now());
         let (ticket, waiting) = match role {
             Role::Follow(waiting) => return Ok(State::Wait(waiting)),
             Role::Lead(ticket, waiting) => (ticket, waiting),
@@ -108,7 +108,7 @@ impl Slices {
             return;
         }
         let slice = Slice { range, manifest: Some(self.manifest.clone()), stored: None, is_continued: true };
-        if let Role::Lead(ticket, _) = core.cache.flights.join(&slice.flight_key(key), core.clock.now()) {
+        if let Role::Lead(ticket, _) = slice.join(core, key, core.clock.now()) {
             // Without room for it, it is fetched when its turn comes.
             let _ = self.take_off(slice, ticket, true);
         }
@@ -126,6 +126,7 @@ impl Slices {
             ticket: Some(ticket),
             is_second: self.failures > 0,
             is_background,
+            purge_number: 0,
         };
         fetch.submit().map_err(|_| {
             core.metrics.add(Counter::QueueFull, 1);

@@ -11,9 +11,9 @@ use super::super::answer::Ask;
 use super::super::depart::{depart, on_its_own};
 use super::super::exchange::{Desk, Exchange};
 use super::super::fetch::Goal;
-use super::super::landing::Arrived;
+use super::super::landing::{Arrived, Landing};
 use super::{Assembled, Content, Courier, Outcome, Partial};
-use crate::cache::{Manifest, meeting_key};
+use crate::cache::{Manifest, Role, meeting_key};
 use crate::config::Site;
 use crate::http1::Present;
 use crate::policy::Why;
@@ -40,11 +40,13 @@ pub struct Slice {
 }
 
 impl Slice {
-    /// Where those meet who want it.
-    pub fn flight_key(&self, key: &[u8]) -> Vec<u8> {
+    /// Joins those who want it, or begins its flight. Where no version is known yet, what detaches the key's flights
+    /// detaches this one too; otherwise its version is forgotten with the key.
+    pub fn join(&self, core: &Core, key: &[u8], now: Now) -> Role<Landing> {
+        let flights = &core.cache.flights;
         match &self.manifest {
-            Some(manifest) => manifest.key_of(self.range.start),
-            None => meeting_key(key, self.range.start),
+            Some(manifest) => flights.join_selected(&manifest.key_of(self.range.start), b"", now),
+            None => flights.join_selected(key, &meeting_key(key, self.range.start), now),
         }
     }
 }
@@ -93,7 +95,7 @@ pub fn look(
         Partial::Fetch(Goal::Slice(Box::new(slice)), forward, why)
     };
     let stored = stored_slice(core, &manifest, range);
-    match reuse(directives, &manifest.response.freshness, &site.rules, now) {
+    match reuse(directives, &manifest.response.freshness_at(now), &site.rules, now) {
         Reuse::Fresh => {}
         Reuse::Validate(why) if why.is_forced() => return fetch(Forward::Request, stored, why.word()),
         Reuse::Validate(why) | Reuse::Stale(why) | Reuse::Unsatisfiable(why) => {

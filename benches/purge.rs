@@ -1,0 +1,37 @@
+//! A purge by directory over a million stored responses: how long it takes, and how long a hit waits meanwhile at worst.
+//! Takes 2 GB of memory. Not criterion's: every purge needs a store filled anew.
+#![allow(missing_docs, clippy::print_stdout)]
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use millpond::measured::Memory;
+
+const COUNT: u64 = 1_000_000;
+
+fn main() {
+    for round in 0..3 {
+        let mut memory = Memory::new(COUNT, 4 << 30);
+        let mut hits = memory.another();
+        let is_over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let looking = scope.spawn(|| {
+                let (mut number, mut worst, mut looks) = (0, Duration::ZERO, 0_u64);
+                while !is_over.load(Ordering::Relaxed) {
+                    number = (number + 7919) % COUNT;
+                    let start = Instant::now();
+                    hits.find(number);
+                    worst = worst.max(start.elapsed());
+                    looks += 1;
+                }
+                (worst, looks)
+            });
+            let start = Instant::now();
+            let taken = memory.purge();
+            let time = start.elapsed();
+            is_over.store(true, Ordering::Relaxed);
+            let (worst, looks) = looking.join().unwrap_or_default();
+            println!("round {round}: {taken} purged in {time:?}; {looks} looks meanwhile, the longest {worst:?}");
+        });
+    }
+}

@@ -1,0 +1,129 @@
+//! Purging: which stored responses a purge takes, and what becomes of the fetches under way.
+//!
+//! Three steps, in this order: the purge gets its number, so that nothing asked for before can be stored any more; what
+//! is stored leaves or becomes stale; flights that it concerns are detached, so that whoever asks from now on begins a new
+//! one. Those who wait already get their answer.
+
+use std::sync::Arc;
+
+use super::Cache;
+use crate::policy::groups::is_member;
+use crate::policy::key::{KeyParts, origin_of, resource_of};
+use crate::store::{Matches, StoredResponse};
+
+/// Which stored responses a purge takes.
+pub enum Which {
+    /// All that answer for the resource of this key, whatever else tells requests for it apart.
+    Resource(Box<[u8]>),
+    /// All whose key begins so: an origin, or a directory of one.
+    Beginning(Box<[u8]>),
+    /// All of the origin that this key begins with whose target fits a pattern.
+    Glob(Box<[u8]>, Box<[u8]>),
+    /// All of hosts that are so; none is given where responses are shared between domains.
+    Hosts(Box<dyn Fn(Option<&str>) -> bool + Send + Sync>),
+    /// All of the origin that this key begins with that belong to one of these cache groups (RFC 9875 §2.1).
+    Groups(Box<[u8]>, Box<[Box<[u8]>]>),
+    /// All.
+    Everything,
+}
+
+impl Which {
+    fn takes(&self, key: &[u8], response: &StoredResponse) -> bool {
+        match self {
+            Which::Groups(_, names) => {
+                response.mark.has_groups() && self.may_take(key) && is_member(&response.head, names)
+            }
+            _ => self.may_take(key),
+        }
+    }
+
+    /// Could it take something under this key? Of groups only the response itself says more.
+    fn may_take(&self, key: &[u8]) -> bool {
+        match self {
+            Which::Resource(resource) => key.starts_with(resource) && resource_of(key) == &**resource,
+            Which::Beginning(beginning) | Which::Groups(beginning, _) => key.starts_with(beginning),
+            Which::Glob(origin, pattern) => {
+                key.starts_with(origin)
+                    && KeyParts::of(key).is_some_and(|parts| is_like(pattern, parts.target.as_bytes()))
+            }
+            Which::Hosts(is_meant) => KeyParts::of(key).is_some_and(|parts| is_meant(parts.host)),
+            Which::Everything => true,
+        }
+    }
+}
+
+impl<T: Clone> Cache<T> {
+    /// Removes what `which` names, or makes it stale where not `is_hard`; how many responses that were. It acts before this
+    /// comes back; one that looks at every key takes most of a second for a million of them.
+    pub fn purge(&self, which: Which, is_hard: bool) -> u64 {
+        let which = Arc::new(which);
+        let taken = match &*which {
+            Which::Resource(key) if !self.store.has_longer_keys() => self.store.purge_key(key, is_hard),
+            _ => self.store.purge(is_hard, &matches(&which)),
+        };
+        self.detach(&which);
+        taken
+    }
+
+    /// How many responses [`Cache::purge`] would take now.
+    pub fn count(&self, which: Which) -> u64 {
+        self.store.count(&matches(&Arc::new(which)))
+    }
+
+    /// The resource of this key has changed (RFC 9111 §4.4): what is stored for it is removed. Looks at no other key.
+    pub fn invalidate(&self, key: &[u8]) {
+        let resource = resource_of(key);
+        self.store.purge_key(resource, true);
+        let which = Arc::new(Which::Resource(resource.into()));
+        if self.store.has_longer_keys() {
+            self.store.purge_later(true, &matches(&which));
+        }
+        self.detach(&which);
+    }
+
+    /// These groups of the key's origin have changed (RFC 9875 §3): what belongs to them is not found any more from now
+    /// on, and is removed within a second or so.
+    pub fn invalidate_groups(&self, key: &[u8], names: Vec<Box<[u8]>>) {
+        let which = Arc::new(Which::Groups(origin_of(key).into(), names.into()));
+        self.store.purge_later(true, &matches(&which));
+        self.detach(&which);
+    }
+
+    fn detach(&self, which: &Which) {
+        match which {
+            Which::Resource(key) if !self.store.has_longer_keys() => self.flights.detach_key(key),
+            _ => self.flights.detach(|key| which.may_take(key)),
+        }
+    }
+}
+
+fn matches(which: &Arc<Which>) -> Matches {
+    let which = Arc::clone(which);
+    Arc::new(move |key, response| which.takes(key, response))
+}
+
+/// Does `text` fit the pattern, in which `*` stands for any bytes, none included? In time of both lengths multiplied at
+/// worst: of several stars only the last one is tried anew.
+fn is_like(pattern: &[u8], text: &[u8]) -> bool {
+    let (mut pattern, mut text, mut retry) = (pattern, text, None);
+    loop {
+        match (pattern.split_first(), text.split_first()) {
+            (Some((b'*', rest)), _) => {
+                retry = Some((rest, text));
+                pattern = rest;
+            }
+            (Some((wanted, rest)), Some((byte, behind))) if wanted == byte => (pattern, text) = (rest, behind),
+            (None, None) => return true,
+            _ => {
+                let Some((star, tried)) = retry else { return false };
+                let Some((_, behind)) = tried.split_first() else { return false };
+                retry = Some((star, behind));
+                (pattern, text) = (star, behind);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "tests_purge.rs"]
+mod tests;
