@@ -86,13 +86,8 @@ impl<T: Clone> Flights<T> {
         Role::Lead(Ticket { flight, place: Some(place), has_landed: false }, waiting)
     }
 
-    /// Nobody joins the flights of this key any more; those who wait for one still get what it lands.
-    pub fn detach_key(&self, key: &[u8]) {
-        let hash = self.0.hash(key);
-        self.0.shard(hash).detach(|other| other == key);
-    }
-
-    /// The same for all keys that are so; looks at one shard after the other.
+    /// Nobody joins the flights of keys that are so any more; those who wait for one still get what it lands. Looks at one
+    /// shard after the other.
     pub fn detach(&self, is_meant: impl Fn(&[u8]) -> bool) {
         self.0.shards.iter().for_each(|shard| lock(shard).detach(&is_meant));
     }

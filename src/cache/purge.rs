@@ -58,7 +58,7 @@ impl<T: Clone> Cache<T> {
     pub fn purge(&self, which: Which, is_hard: bool) -> u64 {
         let which = Arc::new(which);
         let taken = match &*which {
-            Which::Resource(key) if !self.store.has_longer_keys() => self.store.purge_key(key, is_hard),
+            Which::Resource(key) if !self.store.has_longer_keys() => self.store.purge_key(key, is_hard).0,
             _ => self.store.purge(is_hard, &matches(&which)),
         };
         self.detach(&which);
@@ -71,30 +71,39 @@ impl<T: Clone> Cache<T> {
     }
 
     /// The resource of this key has changed (RFC 9111 §4.4): what is stored for it is removed. Looks at no other key.
-    pub fn invalidate(&self, key: &[u8]) {
+    ///
+    /// Whoever brings the word may bring a response to be stored as well, which its own word must not keep out: `seen` is
+    /// the number with which it asked the origin, and back comes the number that it may store with. That is a later one
+    /// where nobody else has purged anything meanwhile.
+    pub fn invalidate(&self, key: &[u8], seen: u64) -> u64 {
         let resource = resource_of(key);
-        self.store.purge_key(resource, true);
+        let (_, number) = self.store.purge_key(resource, true);
+        let mut seen = advanced(seen, number);
         let which = Arc::new(Which::Resource(resource.into()));
         if self.store.has_longer_keys() {
-            self.store.purge_later(true, &matches(&which));
+            seen = advanced(seen, self.store.purge_later(true, &matches(&which)));
         }
         self.detach(&which);
+        seen
     }
 
     /// These groups of the key's origin have changed (RFC 9875 §3): what belongs to them is not found any more from now
-    /// on, and is removed within a second or so.
-    pub fn invalidate_groups(&self, key: &[u8], names: Vec<Box<[u8]>>) {
+    /// on, and is removed within a second or so. `seen` and the answer are those of [`Cache::invalidate`].
+    pub fn invalidate_groups(&self, key: &[u8], names: Vec<Box<[u8]>>, seen: u64) -> u64 {
         let which = Arc::new(Which::Groups(origin_of(key).into(), names.into()));
-        self.store.purge_later(true, &matches(&which));
+        let number = self.store.purge_later(true, &matches(&which));
         self.detach(&which);
+        advanced(seen, number)
     }
 
     fn detach(&self, which: &Which) {
-        match which {
-            Which::Resource(key) if !self.store.has_longer_keys() => self.flights.detach_key(key),
-            _ => self.flights.detach(|key| which.may_take(key)),
-        }
+        self.flights.detach(|key| which.may_take(key));
     }
+}
+
+/// `number`, where no other stands between it and `seen`.
+fn advanced(seen: u64, number: u64) -> u64 {
+    if seen.checked_add(1) == Some(number) { number } else { seen }
 }
 
 fn matches(which: &Arc<Which>) -> Matches {

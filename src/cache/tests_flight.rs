@@ -192,3 +192,38 @@ fn what_a_lead_is_told_is_bounded() {
         assert_eq!(waiting.told().len(), kept, "{messages} of {size} bytes");
     }
 }
+
+#[test]
+fn a_detached_flight_is_joined_no_more_and_lands_for_those_who_wait() {
+    let flights = Flights::new();
+    let (old, mut first) = lead(&flights, b"a");
+    let mut second = follow(&flights, b"a");
+    let (_other, _) = lead(&flights, b"ab");
+    flights.detach(|key| key == b"a");
+    let (new, mut third) = lead(&flights, b"a");
+    let _ = follow(&flights, b"ab");
+    let (_, wake) = wake();
+    old.land("old", "old too");
+    let mut fourth = follow(&flights, b"a");
+    new.land("new", "new too");
+    let found = [&mut first, &mut second, &mut third, &mut fourth].map(|waiting| waiting.poll(&wake));
+    assert_eq!(found, ["old", "old too", "new", "new too"].map(Poll::Landed));
+    assert_eq!(flights.len(), 1);
+}
+
+#[test]
+fn requests_that_select_otherwise_lead_flights_of_their_own() {
+    let flights: Flights<&'static str> = Flights::new();
+    let is_lead = |selection: &[u8]| match flights.join_selected(b"a", selection, at(0)) {
+        Role::Lead(ticket, waiting) => Some((ticket, waiting)),
+        _ => None,
+    };
+    let (_de, _en) = (is_lead(b"de").unwrap(), is_lead(b"en").unwrap());
+    assert!(is_lead(b"de").is_none());
+    let _plain = is_lead(b"").unwrap();
+    // What concerns the key concerns them all.
+    flights.detach(|key| key == b"a");
+    assert_eq!(flights.len(), 0);
+    flights.mark_uncollapsible(b"a", at(0));
+    assert!(matches!(flights.join_selected(b"a", b"fr", at(0)), Role::Apart));
+}

@@ -17,13 +17,14 @@ use crate::status::Forward;
 impl Fetch {
     /// What concerns the store in an answer that is passed on: of an unsafe method that succeeded (RFC 9111 §4.4), or of
     /// a HEAD (§4.3.5).
-    pub(super) fn learn(&self, response: &ResponseHead, times: Times) {
+    pub(super) fn learn(&mut self, response: &ResponseHead, times: Times) {
         for path in invalidated(self.request.method(), response.status, &self.target(), response) {
-            self.core.cache.invalidate(&self.key_of(&path));
+            self.purge_number = self.core.cache.invalidate(&self.key_of(&path), self.purge_number);
         }
         let groups = invalidated_groups(self.request.method(), response);
         if !groups.is_empty() {
-            self.core.cache.invalidate_groups(&self.key_of(self.request.target()), groups);
+            let key = self.key_of(self.request.target());
+            self.purge_number = self.core.cache.invalidate_groups(&key, groups, self.purge_number);
         }
         if self.request.method() == "HEAD" && response.status == 200 && self.forward != Forward::Bypass {
             self.learn_from_head(response, times);

@@ -165,17 +165,15 @@ impl Store {
         mut put: impl FnMut(&mut lru::Shard, &mut Victims) -> bool,
     ) -> bool {
         let (cost, purges) = (entry_cost(key.bytes(), response), &self.0.shards.purges);
-        if resource_of(key.bytes()).len() < key.bytes().len() {
-            self.0.shards.has_longer_keys.store(true, Ordering::SeqCst);
-        }
+        let place = self.place_of(key);
         if !self.charge(key, cost) {
             return false;
         }
         let mut is_put = false;
         for _ in 0..MOST_TRIES {
-            let Some(newest) = purges.admit(key.bytes(), key.hash(), response) else { break };
+            let Some(newest) = purges.admit(key.bytes(), place, response) else { break };
             let outcome = self.with(key, |shard, victims| {
-                purges.allows(newest, key.hash(), response.mark.number()).then(|| put(shard, victims))
+                purges.allows(newest, place, response.mark.number()).then(|| put(shard, victims))
             });
             if let Some(answer) = outcome.flatten() {
                 is_put = answer;
@@ -227,6 +225,16 @@ impl Store {
         }
     }
 
+    /// Where a purge of the key's resource leaves its number.
+    fn place_of(&self, key: &BorrowedKey<'_>) -> u64 {
+        let resource = resource_of(key.bytes());
+        if resource.len() == key.bytes().len() {
+            return key.hash();
+        }
+        self.0.shards.has_longer_keys.store(true, Ordering::SeqCst);
+        self.key(resource).hash()
+    }
+
     fn key<'k>(&self, key: &'k [u8]) -> BorrowedKey<'k> {
         self.0.shards.key(key)
     }
@@ -248,14 +256,15 @@ impl Store {
         self.0.shards.purges.number()
     }
 
-    /// Takes all that is stored under `key`, and keeps out what the origin was asked for before: removed where `is_hard`,
-    /// else made stale; how many responses that were.
-    pub fn purge_key(&self, key: &[u8], is_hard: bool) -> u64 {
-        self.0.shards.purges.note_key(self.key(key).hash());
-        match is_hard {
+    /// Takes all that is stored under `key`, which names a resource and no more, and keeps out what the origin was asked
+    /// for before: removed where `is_hard`, else made stale; how many responses that were, and the purge's number.
+    pub fn purge_key(&self, key: &[u8], is_hard: bool) -> (u64, u64) {
+        let number = self.0.shards.purges.note_key(self.key(key).hash());
+        let taken = match is_hard {
             true => u64::try_from(self.remove(key)).unwrap_or(u64::MAX),
             false => self.variants(key).iter().map(|response| u64::from(response.mark.expire())).sum(),
-        }
+        };
+        (taken, number)
     }
 
     /// Keys were stored that tell requests for one resource apart: [`Store::purge_key`] of the resource is not enough.
@@ -273,9 +282,10 @@ impl Store {
         rule.taken()
     }
 
-    /// The same, left to the next [`Store::sweep`] to be carried through; it acts before this comes back all the same.
-    pub fn purge_later(&self, is_hard: bool, matches: &Matches) {
-        self.begin(is_hard, matches);
+    /// The same, left to the next [`Store::sweep`] to be carried through; it acts before this comes back all the same. Its
+    /// number.
+    pub fn purge_later(&self, is_hard: bool, matches: &Matches) -> u64 {
+        self.begin(is_hard, matches).number()
     }
 
     /// Carries through the purges under way, if there are any.

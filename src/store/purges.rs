@@ -74,12 +74,14 @@ impl Purges {
         self.number.load(Ordering::SeqCst)
     }
 
-    /// A purge of the key with this hash. What is stored is to be removed after this, so that nothing comes in between.
-    pub fn note_key(&self, hash: u64) {
+    /// A purge of the key with this hash, and its number. What is stored is to be removed after this, so that nothing comes
+    /// in between.
+    pub fn note_key(&self, hash: u64) -> u64 {
         let number = self.next();
         if let Some(place) = self.place(hash) {
             place.fetch_max(number, Ordering::SeqCst);
         }
+        number
     }
 
     /// Begins a purge; `None` where too many are under way.
@@ -175,6 +177,11 @@ impl Rule {
             self.taken.fetch_add(1, Ordering::Relaxed);
         }
         self.is_hard
+    }
+
+    /// Its number.
+    pub fn number(&self) -> u64 {
+        self.number
     }
 
     /// Responses that it took so far.

@@ -139,7 +139,7 @@ fn run(store: &Store, ops: &[Op]) {
                 model.purge(is_hard, takes, takes);
             }
             Op::PurgeKey { key, is_hard } => {
-                let taken = store.purge_key(&name(key.into()), is_hard);
+                let (taken, _) = store.purge_key(&name(key.into()), is_hard);
                 let expected = model.purge(is_hard, |other| other == key, |other| place(other) == place(key));
                 assert_eq!(taken, expected, "{op:?}");
             }
@@ -195,7 +195,7 @@ fn what_a_purge_takes_is_found_no_more_whoever_fills_and_looks_meanwhile() {
             let before = store.purge_number();
             match round % 3 {
                 0 => _ = store.purge(true, &every(2, 0)),
-                1 => store.purge_later(true, &every(2, 0)),
+                1 => _ = store.purge_later(true, &every(2, 0)),
                 _ => (0..keys).step_by(2).for_each(|key| _ = store.purge_key(&name(key), true)),
             }
             for key in (0..keys).step_by(2) {
@@ -232,4 +232,18 @@ fn a_validation_that_a_purge_overtakes_puts_nothing_back() {
     assert!(store.find(b"k", |_| true).unwrap().mark.is_expired());
     assert!(store.replace(b"k", &old, response_with(&store, 3, store.purge_number())));
     assert!(!store.find(b"k", |_| true).unwrap().mark.is_expired());
+}
+
+#[test]
+fn a_purged_resource_keeps_out_what_was_asked_for_under_its_longer_keys() {
+    let mut key = Vec::new();
+    crate::policy::key::write_key(&mut key, Some("http"), Some("a.test"), "/x");
+    let longer = [&key[..], b"\0en"].concat();
+    let store = Store::new(1 << 20, 1 << 20);
+    let asked = store.purge_number();
+    assert!(!store.has_longer_keys());
+    store.purge_key(&key, true);
+    assert_eq!(store.insert(&longer, response_with(&store, 1, asked)), Inserted::Refused);
+    assert_eq!(store.insert(&longer, response_with(&store, 2, store.purge_number())), Inserted::Stored);
+    assert!(store.has_longer_keys());
 }
