@@ -11,6 +11,9 @@ use crate::policy::groups::is_member;
 use crate::policy::key::{KeyParts, origin_of, resource_of};
 use crate::store::{Matches, StoredResponse};
 
+/// Is it one of these hosts?
+type IsHost = dyn Fn(Option<&str>) -> bool + Send + Sync;
+
 /// Which stored responses a purge takes.
 pub enum Which {
     /// All that answer for the resource of this key, whatever else tells requests for it apart.
@@ -20,7 +23,7 @@ pub enum Which {
     /// All of the origin that this key begins with whose target fits a pattern.
     Glob(Box<[u8]>, Box<[u8]>),
     /// All of hosts that are so; none is given where responses are shared between domains.
-    Hosts(Box<dyn Fn(Option<&str>) -> bool + Send + Sync>),
+    Hosts(Box<IsHost>),
     /// All of the origin that this key begins with that belong to one of these cache groups (RFC 9875 §2.1).
     Groups(Box<[u8]>, Box<[Box<[u8]>]>),
     /// All.

@@ -112,6 +112,8 @@ fn which(live: &Arc<Live>, scope: &Scope) -> Result<Which, PurgeError> {
         Scope::Site(name) => {
             let (site, live) = (site(live, name)?, live.clone());
             Which::Hosts(Box::new(move |host| match host {
+                // What all domains share has no domain's name in its key.
+                Some(host) if site.share_domains => host.eq_ignore_ascii_case(&site.name),
                 Some(host) => live.router.find(host).is_some_and(|found| Arc::ptr_eq(found, &site)),
                 None => site.share_domains,
             }))

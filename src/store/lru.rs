@@ -35,6 +35,9 @@ pub struct Shards {
 /// One shard's list.
 pub(super) type Shard = LruCache<StoredKey, Entry, BuildHasherDefault<Ready>>;
 
+/// A shard, locked, and the purges under way.
+pub(super) type Opened<'s> = (MutexGuard<'s, Shard>, Option<Arc<[Arc<Rule>]>>);
+
 impl Shards {
     /// `count` empty shards.
     pub fn new(count: usize) -> Shards {
@@ -75,7 +78,7 @@ impl Shards {
     }
 
     /// A shard, locked, and the purges under way, which whoever touches an entry of it applies there first.
-    pub fn open(&self, index: usize) -> Option<(MutexGuard<'_, Shard>, Option<Arc<[Arc<Rule>]>>)> {
+    pub(super) fn open(&self, index: usize) -> Option<Opened<'_>> {
         let mut active = Active::default();
         for _ in 0..MOST_LOOKS {
             let shard = self.lock(index)?;

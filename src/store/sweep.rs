@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use super::budget::Ledger;
-use super::entry::Victims;
+use super::entry::{Entry, Victims};
 use super::lru::{Hashed, Shard, Shards, oldest};
 use super::purges::Rule;
 use super::response::StoredResponse;
@@ -42,6 +42,19 @@ impl Shards {
 
 /// Visits the oldest entry of a shard and moves it to the front.
 fn visit(shard: &mut Shard, rules: &[Arc<Rule>], room: &mut Vec<u8>, victims: &mut Victims, look: Look<'_>) {
+    // Most keys have one response; where a purge takes it, the key need not be looked up.
+    let rules = match shard.peek_lru() {
+        Some((key, Entry::One(one))) if !rules.is_empty() => {
+            if rules.iter().any(|rule| rule.takes(key.bytes(), one)) {
+                if let Some((key, Entry::One(one))) = shard.pop_lru() {
+                    victims.add(key.bytes(), one);
+                }
+                return;
+            }
+            &[]
+        }
+        _ => rules,
+    };
     let Some(key) = oldest(shard, room) else { return };
     let Some(entry) = shard.get_mut(&key as &dyn Hashed) else { return };
     entry.purge(key.bytes(), rules, victims);
