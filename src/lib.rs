@@ -110,6 +110,8 @@ mod origin;
 mod server;
 // Floor 4, the exchange.
 mod proxy;
+// Floor 5, services around it.
+pub mod doctor;
 // Roof: the whole, assembled.
 mod edge;
 #[doc(hidden)]

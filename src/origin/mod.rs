@@ -16,6 +16,7 @@ mod idle;
 mod lookup;
 mod names;
 mod policies;
+pub mod probe;
 mod records;
 mod request;
 mod resolver;
@@ -40,6 +41,8 @@ use std::time::Duration;
 pub use answer::Interim;
 pub use body::OriginBody;
 pub use error::FetchError;
+#[cfg(test)]
+pub use lookup::LookupFailure;
 pub use request::{OriginRequest, Upload};
 pub use resolver::Resolver;
 

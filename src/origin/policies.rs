@@ -7,10 +7,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls::ClientConfig;
+use rustls::client::danger::ServerCertVerifier;
 
 use super::error::Cause;
 use crate::config::{CertificateNames, OriginConfig, Trust};
-use crate::tls::{NameCheck, NameRule, TrustSource, client_config, trust_roots};
+use crate::tls::{NameCheck, NameRule, TrustSource, client_config, origin_verifier, trust_roots};
 
 /// One policy in use.
 #[derive(Debug)]
@@ -35,12 +36,7 @@ impl Policies {
     /// The policy of a site. The roots of a CA file are read at its first use; one that cannot be read is a fault of the
     /// setting.
     pub fn policy(&self, origin: &OriginConfig) -> Result<Arc<TlsPolicy>, Cause> {
-        let check = NameCheck {
-            rule: rule(origin.certificate_names),
-            whitelist: origin.common_name_whitelist.clone(),
-            pins: origin.pin.clone(),
-        };
-        let key = (origin.trust.clone(), check);
+        let key = (origin.trust.clone(), name_check(origin));
         let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(policy) = table.policies.get(&key) {
             return Ok(Arc::clone(policy));
@@ -53,7 +49,22 @@ impl Policies {
     }
 }
 
-fn rule(names: CertificateNames) -> NameRule {
+/// The very check that the policy of this site holds.
+pub fn verifier(origin: &OriginConfig) -> Result<Arc<dyn ServerCertVerifier>, Cause> {
+    let roots = trust_roots(&source(&origin.trust)).map_err(|problem| Cause::Setting(problem.to_string()))?;
+    Ok(origin_verifier(roots, name_check(origin)))
+}
+
+fn name_check(origin: &OriginConfig) -> NameCheck {
+    NameCheck {
+        rule: rule(origin.certificate_names),
+        whitelist: origin.common_name_whitelist.clone(),
+        pins: origin.pin.clone(),
+    }
+}
+
+/// Which names of a certificate count, as `tls` has it.
+pub fn rule(names: CertificateNames) -> NameRule {
     match names {
         CertificateNames::San => NameRule::San,
         CertificateNames::SanOrCn => NameRule::SanOrCn,

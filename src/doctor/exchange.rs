@@ -1,0 +1,291 @@
+//! Step 7: does the server answer a request, and with what a visitor wants?
+
+use std::net::SocketAddr;
+
+use super::advice::is_host_name;
+use super::checks::{Server, Verdict, finding_of};
+use super::commands;
+use super::remedy::Remedies;
+use super::report::{Change, Finding, Fix, Outcome};
+use crate::config::OriginProtocol;
+use crate::origin::FetchError;
+use crate::origin::probe::Exchanged;
+use crate::status::ProxyError;
+
+/// A redirect to the very URL that was asked for, under another scheme.
+#[derive(Debug, PartialEq, Eq)]
+struct Elsewhere {
+    is_https: bool,
+    port: u16,
+}
+
+impl Server<'_> {
+    /// HEAD, then GET; an answer to GET that has come already is taken as it is.
+    pub fn exchange(
+        &self,
+        address: SocketAddr,
+        got: Option<Result<Exchanged, FetchError>>,
+    ) -> (Verdict, Option<Exchanged>) {
+        let target = &self.subject.target;
+        let head = match &got {
+            Some(Err(_)) => None,
+            _ => Some(self.probe.exchange("HEAD", target)),
+        };
+        let got = match got.unwrap_or_else(|| self.probe.exchange("GET", target)) {
+            Ok(got) => got,
+            Err(error) => return (self.failed(address, &error), None),
+        };
+        let mut lines = Vec::new();
+        match head {
+            Some(Ok(head)) => lines.push(format!("HEAD {target}: {}", head.head.status)),
+            Some(Err(error)) => lines.push(format!("HEAD {target}: {}", error.detail)),
+            None => {}
+        }
+        let first_byte = got.report.first_byte.as_millis();
+        lines.push(format!("GET {target}: {}, first byte after {first_byte} ms", got.head.status));
+        let mut verdict = self.judge(address, &got);
+        lines.extend(verdict.lines.drain(..).filter(|line| !line.is_empty()));
+        verdict.lines = lines;
+        let is_broken = verdict.outcome == Outcome::Broken;
+        (verdict, (!is_broken).then_some(got))
+    }
+
+    /// No answer.
+    fn failed(&self, address: SocketAddr, error: &FetchError) -> Verdict {
+        let commands = vec![commands::request(&self.probe.route, address, &self.subject.target)];
+        let timeouts = &self.probe.site().origin.timeouts;
+        let fix = match error.error {
+            ProxyError::HttpResponseTimeout => {
+                let limit = timeouts.first_byte.saturating_mul(2);
+                let text = if limit.subsec_millis() > 0 {
+                    format!("{}ms", limit.as_millis())
+                } else {
+                    format!("{}s", limit.as_secs())
+                };
+                let what = "make the origin answer sooner, or wait longer for it";
+                Remedies::fix(what, vec![self.remedies.timeout("first_byte", &text)])
+            }
+            ProxyError::ConnectionTerminated => {
+                Remedies::words("look at the server's own log: it ended the connection without an answer")
+            }
+            ProxyError::HttpResponseIncomplete | ProxyError::HttpResponseTransferCoding => {
+                Remedies::words("mend the length or the chunks of the response at the origin, or what stands before it")
+            }
+            ProxyError::TlsAlertReceived if error.alert == Some(116) => {
+                let value = "{ certificate = \"client.pem\", key = \"client.key\" }";
+                Remedies::fix("", vec![self.remedies.origin("client_certificate", value)])
+            }
+            _ => Remedies::words("mend the response at the origin, or name the port on which it speaks HTTP/1.1"),
+        };
+        Verdict::broken(finding_of(error, fix, commands))
+    }
+
+    /// There is an answer: is it a good one?
+    fn judge(&self, address: SocketAddr, got: &Exchanged) -> Verdict {
+        if let Err(error) = &got.body {
+            return self.failed(address, error);
+        }
+        let status = got.head.status;
+        if let Some(elsewhere) = self.self_redirect(got) {
+            return self.redirected(address, got, &elsewhere);
+        }
+        if status >= 400 {
+            return self.denied(address, status);
+        }
+        let limit = self.probe.site().origin.timeouts.first_byte;
+        if got.report.first_byte > limit / 2 {
+            let what = format!(
+                "{}: the first byte came after {} ms, more than half of timeouts.first_byte",
+                self.probe.route.label,
+                got.report.first_byte.as_millis()
+            );
+            let fix = Remedies::words("make the origin answer sooner, before the limit is met");
+            return Verdict::doubtful("", Finding { what, fix, ..Finding::default() });
+        }
+        match got.body {
+            Ok(length) => Verdict::passed(format!("{length} bytes of body, framing in order")),
+            Err(_) => Verdict::passed(""),
+        }
+    }
+
+    fn self_redirect(&self, got: &Exchanged) -> Option<Elsewhere> {
+        let is_redirect = matches!(got.head.status, 301 | 302 | 303 | 307 | 308);
+        let location = got.head.field("location").filter(|_| is_redirect)?;
+        let hosts = [self.subject.host.as_str(), self.probe.route.host.as_str()];
+        let elsewhere = itself(std::str::from_utf8(location).ok()?, &hosts, &self.subject.target)?;
+        let is_same = elsewhere.is_https == self.probe.route.sni.is_some();
+        // A server that goes by X-Forwarded-Proto sends plain visitors to https, as it should.
+        (!is_same || self.subject.is_https).then_some(elsewhere)
+    }
+
+    fn redirected(&self, address: SocketAddr, got: &Exchanged, elsewhere: &Elsewhere) -> Verdict {
+        let route = &self.probe.route;
+        let (asked, wanted) = if route.sni.is_some() { ("https", "http") } else { ("http", "https") };
+        let status = got.head.status;
+        let commands = vec![commands::request(route, address, &self.subject.target)];
+        if elsewhere.is_https == route.sni.is_some() {
+            let what = format!("{}: the origin redirects the URL to itself ({status})", route.label);
+            let fix = Remedies::words("mend the redirect at the origin: it may look at X-Forwarded-Proto or at Host");
+            return Verdict::broken(Finding { what, fix, commands, ..Finding::default() });
+        }
+        let follows = self.probe.site().origin.protocol == Some(OriginProtocol::Follow);
+        let what = format!(
+            "{}: asked over {asked}, the origin redirects the URL to itself over {wanted} ({status}): visitors who use \
+             {wanted} go round in a circle",
+            route.label
+        );
+        if follows && !self.subject.is_https && elsewhere.is_https {
+            return Verdict::passed("redirects plain visitors to https, and protocol follows them there");
+        }
+        let mut fix = Remedies::fix("", self.remedies.protocol(elsewhere.is_https, elsewhere.port));
+        let tried = self.probe.with(|site| {
+            let origin = &mut site.origin;
+            if elsewhere.is_https {
+                (origin.protocol, origin.https_port) = (Some(OriginProtocol::Https), Some(elsewhere.port));
+            } else {
+                (origin.protocol, origin.http_port) = (Some(OriginProtocol::Http), Some(elsewhere.port));
+            }
+        });
+        let mut evidence = vec![format!("Location: {}", lossy(got.head.field("location")))];
+        match tried.map(|probe| probe.exchange("GET", &self.subject.target)) {
+            Some(Ok(answer)) => evidence.push(format!("asked over {wanted} it answers {}", answer.head.status)),
+            Some(Err(error)) => {
+                fix.what = format!("{wanted} does not work from here yet: {}", error.detail);
+            }
+            None => {}
+        }
+        Verdict::broken(Finding { what, fix, evidence, commands, ..Finding::default() })
+    }
+
+    /// The origin's own 4xx or 5xx. Where another Host or SNI brings a good answer, that is the remedy.
+    fn denied(&self, address: SocketAddr, status: u16) -> Verdict {
+        let route = &self.probe.route;
+        let what = match status {
+            421 => {
+                format!("{}: 421, the server does not answer for Host {:?} on this connection", route.label, route.host)
+            }
+            _ => format!("{}: the origin itself answers {status}", route.label),
+        };
+        let commands = vec![commands::request(route, address, &self.subject.target)];
+        let mut evidence = vec![format!("Host sent: {:?}", route.host)];
+        evidence.extend(route.sni.as_ref().map(|sni| format!("SNI sent: {sni:?}")));
+        let remedy = if matches!(status, 401 | 407 | 429) { None } else { self.other_names() };
+        let is_mild = (400..500).contains(&status) && status != 421 && status != 400;
+        let fix = match remedy {
+            Some((answer, changes)) => {
+                evidence.push(format!("with the change it answers {answer}"));
+                Remedies::fix("", changes)
+            }
+            None => Fix { what: words(status).to_owned(), ..Fix::default() },
+        };
+        let finding = Finding { what, fix, evidence, commands, ..Finding::default() };
+        if is_mild { Verdict::doubtful("", finding) } else { Verdict::broken(finding) }
+    }
+
+    /// Other names that the server answers well under: the Host as SNI, or another Host with the same SNI.
+    fn other_names(&self) -> Option<(u16, Vec<Change>)> {
+        let route = &self.probe.route;
+        let host = route.host.rsplit_once(':').map_or(route.host.as_str(), |(name, _)| name);
+        let sni = route.sni.as_deref();
+        if let Some(answer) =
+            sni.filter(|sni| *sni != host && is_host_name(host)).and_then(|_| self.try_names(None, host))
+        {
+            return Some((answer, vec![self.remedies.named("sni", host)]));
+        }
+        let candidates = [sni.unwrap_or_default(), &self.subject.host, &route.name];
+        let mut tried = vec![route.host.as_str()];
+        for name in candidates {
+            if tried.contains(&name) || !is_host_name(name) {
+                continue;
+            }
+            tried.push(name);
+            let Some(answer) = self.try_names(Some(name), sni.unwrap_or_default()) else { continue };
+            let mut changes = vec![self.remedies.named("host", name)];
+            // Left out, the SNI would change with the Host.
+            let is_sni_set = self.probe.site().origin.sni.is_some()
+                || self.probe.site().origin.servers.iter().any(|server| server.sni.is_some());
+            changes.extend(sni.filter(|sni| !is_sni_set && *sni != name).map(|sni| self.remedies.named("sni", sni)));
+            return Some((answer, changes));
+        }
+        None
+    }
+
+    /// The status under another Host (or the same) and this SNI, if it is a good one.
+    fn try_names(&self, host: Option<&str>, sni: &str) -> Option<u16> {
+        let is_tls = self.probe.route.sni.is_some();
+        let probe = self.probe.with(|site| {
+            for server in &mut site.origin.servers {
+                server.host = host.map(str::to_owned).or(server.host.take());
+                server.sni = is_tls.then(|| sni.to_owned());
+            }
+        })?;
+        let answer = probe.exchange("GET", &self.subject.target).ok()?;
+        (answer.head.status < 400).then_some(answer.head.status)
+    }
+}
+
+/// Does `location` name the URL of one of these hosts and this target? Without regard to scheme and port.
+fn itself(location: &str, hosts: &[&str], target: &str) -> Option<Elsewhere> {
+    let (scheme, rest) = location.split_once("://")?;
+    let is_https = match scheme.to_ascii_lowercase().as_str() {
+        "https" => true,
+        "http" => false,
+        _ => return None,
+    };
+    let rest = rest.split('#').next().unwrap_or_default();
+    let cut = rest.find(['/', '?']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at_checked(cut)?;
+    let (name, port) = match authority.rsplit_once(':') {
+        Some((name, port)) if !port.ends_with(']') => (name, port.parse().ok()?),
+        _ => (authority, if is_https { 443 } else { 80 }),
+    };
+    let bare = |host: &str| {
+        let host = host.to_ascii_lowercase();
+        host.rsplit_once(':').filter(|(_, port)| !port.ends_with(']')).map_or(host.clone(), |(name, _)| name.to_owned())
+    };
+    let is_host = hosts.iter().any(|host| bare(host).eq_ignore_ascii_case(name));
+    let is_target = path == target || (path.is_empty() && target == "/");
+    (is_host && is_target).then_some(Elsewhere { is_https, port })
+}
+
+fn words(status: u16) -> &'static str {
+    match status {
+        401 | 403 | 407 => "give the origin what it asks for: it may allow only known addresses or credentials",
+        404 | 410 => "ask for a path that exists, or set host to the name under which the origin has the content",
+        421 => "set host and sni to one name that the server serves",
+        429 => "have the origin allow more requests from this machine",
+        400..500 => {
+            "look at the server's own log: it does not like the request; host may be a name that it does not serve"
+        }
+        _ => "look at the server's own log: the fault is behind it",
+    }
+}
+
+fn lossy(value: Option<&[u8]>) -> String {
+    String::from_utf8_lossy(value.unwrap_or_default()).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_redirect_to_the_same_url_is_known_under_either_scheme() {
+        let https = |port| Some(Elsewhere { is_https: true, port });
+        let rows = [
+            ("https://a.test/x", https(443)),
+            ("https://A.test:8443/x", https(8443)),
+            ("http://a.test/x#top", Some(Elsewhere { is_https: false, port: 80 })),
+            ("https://o.test/x", https(443)),
+            ("https://other.test/x", None),
+            ("https://a.test/y", None),
+            ("https://a.test", None),
+            ("/x", None),
+            ("ftp://a.test/x", None),
+        ];
+        for (location, expected) in rows {
+            assert_eq!(itself(location, &["a.test", "o.test:81"], "/x"), expected, "{location}");
+        }
+        assert_eq!(itself("https://[::1]", &["[::1]"], "/"), https(443));
+    }
+}
