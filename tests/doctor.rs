@@ -8,7 +8,7 @@ use std::net::TcpListener;
 
 use millpond::config::Config;
 use millpond::doctor::{Outcome, Progress, Step, Subject, diagnose, rehearse};
-use support::diagnosis::{Diagnosed, alerting, diagnosed, diagnosed_as, picky};
+use support::diagnosis::{Diagnosed, alerting, diagnosed, diagnosed_as, picky, plain_only};
 use support::pop::{site_at, site_with, trust};
 use support::{Certificates, Gate, Identity, Leaf, Origin, OriginTls, Reply};
 
@@ -46,7 +46,7 @@ fn a_healthy_origin_passes_every_step() {
         assert!(text.contains(part), "{part} is not in {text}");
     }
     let methods: Vec<String> = origin.requests().into_iter().map(|request| request.method).collect();
-    assert_eq!(methods, ["HEAD", "GET"]);
+    assert_eq!(methods, ["GET", "HEAD"]);
 }
 
 #[test]
@@ -79,11 +79,16 @@ fn a_refused_port_names_the_line_with_the_port() {
 
 #[test]
 fn plain_http_on_a_port_that_is_set_to_https() {
-    let origin = Origin::plain(|_| Reply::ok("content"));
-    let found = diagnosed(&site_with("a.test", &origin, "", "protocol = \"https\""));
-    let finding = found.broken(Step::Protocol, "tls_protocol_error");
-    assert_eq!(finding.fix.changes[0].text, "protocol = \"http\"");
-    found.cured_by(&finding.fix, &[]);
+    // One that says at once what it thinks of a TLS hello, and one that waits for the end of its line.
+    for (origin, error) in
+        [(plain_only(), "tls_protocol_error"), (Origin::plain(|_| Reply::ok("content")), "connection_timeout")]
+    {
+        let lines = "protocol = \"https\"\ntimeouts = { tls_handshake = \"300ms\" }";
+        let found = diagnosed(&site_with("a.test", &origin, "", lines));
+        let finding = found.broken(Step::Protocol, error);
+        assert_eq!(finding.fix.changes[0].text, "protocol = \"http\"");
+        found.cured_by(&finding.fix, &[]);
+    }
 }
 
 #[test]
@@ -143,7 +148,8 @@ fn alert_112_for_an_unknown_name_and_40_alike_lead_to_the_name_that_is_known() {
 fn a_server_of_old_tls_can_only_be_mended_there() {
     for alert in [70, 71] {
         let certificates = Certificates::new();
-        let found = https(&alerting(alert), &certificates, "");
+        let origin = alerting(alert);
+        let found = https(&origin, &certificates, "");
         let finding = found.broken(Step::Handshake, "tls_alert_received");
         assert!(finding.fix.what.contains("TLS 1.2 or 1.3"), "{finding:?}");
         found.proxy_agrees();

@@ -20,34 +20,30 @@ struct Elsewhere {
 }
 
 impl Server<'_> {
-    /// HEAD, then GET; an answer to GET that has come already is taken as it is.
+    /// GET, or its answer if that has come already; then HEAD, last because some servers answer that with a body, which
+    /// spoils the connection.
     pub fn exchange(
         &self,
         address: SocketAddr,
         got: Option<Result<Exchanged, FetchError>>,
     ) -> (Verdict, Option<Exchanged>) {
         let target = &self.subject.target;
-        let head = match &got {
-            Some(Err(_)) => None,
-            _ => Some(self.probe.exchange("HEAD", target)),
-        };
         let got = match got.unwrap_or_else(|| self.probe.exchange("GET", target)) {
             Ok(got) => got,
             Err(error) => return (self.failed(address, &error), None),
         };
-        let mut lines = Vec::new();
-        match head {
-            Some(Ok(head)) => lines.push(format!("HEAD {target}: {}", head.head.status)),
-            Some(Err(error)) => lines.push(format!("HEAD {target}: {}", error.detail)),
-            None => {}
-        }
-        let first_byte = got.report.first_byte.as_millis();
-        lines.push(format!("GET {target}: {}, first byte after {first_byte} ms", got.head.status));
         let mut verdict = self.judge(address, &got);
-        lines.extend(verdict.lines.drain(..).filter(|line| !line.is_empty()));
-        verdict.lines = lines;
-        let is_broken = verdict.outcome == Outcome::Broken;
-        (verdict, (!is_broken).then_some(got))
+        let first_byte = got.report.first_byte.as_millis();
+        verdict.lines.retain(|line| !line.is_empty());
+        verdict.lines.insert(0, format!("GET {target}: {}, first byte after {first_byte} ms", got.head.status));
+        if verdict.outcome == Outcome::Broken {
+            return (verdict, None);
+        }
+        verdict.lines.push(match self.probe.exchange("HEAD", target) {
+            Ok(head) => format!("HEAD {target}: {}", head.head.status),
+            Err(error) => format!("HEAD {target}: {}", error.detail),
+        });
+        (verdict, Some(got))
     }
 
     /// No answer.

@@ -117,6 +117,21 @@ pub fn alerting(alert: u8) -> Origin {
     })
 }
 
+/// Speaks plain HTTP alone, and says so to who begins with anything else.
+pub fn plain_only() -> Origin {
+    Origin::raw(|mut socket, _| {
+        let mut seen = [0; 4096];
+        while let Ok(count @ 1..) = socket.read(&mut seen) {
+            let is_get = seen.starts_with(b"GET ") || seen.starts_with(b"HEAD ");
+            let status = if is_get { "200 OK" } else { "400 Bad Request" };
+            _ = socket.write_all(format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n").as_bytes());
+            if !is_get || count == seen.len() {
+                return end_with(socket, b"");
+            }
+        }
+    })
+}
+
 /// What has come of a hello, without taking it.
 fn hello(socket: &TcpStream) -> Vec<u8> {
     let mut room = vec![0; 4096];

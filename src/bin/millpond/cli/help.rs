@@ -79,8 +79,8 @@ const DOCTOR: &str = "\
 millpond doctor DOMAIN|URL [--config FILE] [--json]
 millpond doctor --origin URL [--sni NAME] [--host NAME] [--json]
 
-Says why fetches fail, from this machine and with the site's own settings, and which line of the file mends it. It looks,
-in this order, and ends at the first step that is broken:
+Says why fetches fail, from this machine and with the site's own settings, and which line of the file mends it. It
+looks, in this order, and ends at the first step that is broken:
 
   0 configuration   what the file alone tells          5 SNI matrix     which certificate for which server name
   1 DNS             does the server's name resolve?    6 certificate    chain, dates, purpose, names
