@@ -96,7 +96,7 @@ impl Remedies<'_> {
                 Remedies::fix("", vec![self.origin("certificate_names", &format!("{word:?}"))])
             }
             Advice::Pin(fingerprint) => {
-                let known = origin.pin.iter().map(|pin| hex(pin));
+                let known = origin.pin.iter().map(hex);
                 Remedies::fix("", vec![self.origin("pin", &list(known.chain([fingerprint.clone()])))])
             }
             Advice::Trust(issuer) => {

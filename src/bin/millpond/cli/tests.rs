@@ -118,6 +118,20 @@ fn a_wrong_option_says_what_to_write() {
             "--listen: \":81\" is not an IP address with a port",
             "write --listen 127.0.0.1:81 for this machine alone, --listen 0.0.0.0:81 for all",
         ),
+        ("check", "check needs a file", "write millpond check --config FILE"),
+        ("check m.toml", "check takes no argument like \"m.toml\"", "did you mean --config m.toml?"),
+        ("init a b", "\"b\" is one argument too many", "give one"),
+        ("init --force", "init has no option --force", "init has no options"),
+        ("demo 5", "demo takes no argument like \"5\"", "leave it out"),
+    ] {
+        let command = line.split_whitespace().next().unwrap();
+        refuse(line, &format!("millpond: {message}\n{hint} (see millpond help {command})"));
+    }
+}
+
+#[test]
+fn a_wrong_line_for_the_doctor_says_what_to_write() {
+    for (line, message, hint) in [
         (
             "doctor",
             "doctor needs something to look at",
@@ -138,14 +152,8 @@ fn a_wrong_option_says_what_to_write() {
             "--config goes with a domain, not with --origin",
             "leave one of them out",
         ),
-        ("check", "check needs a file", "write millpond check --config FILE"),
-        ("check m.toml", "check takes no argument like \"m.toml\"", "did you mean --config m.toml?"),
-        ("init a b", "\"b\" is one argument too many", "give one"),
-        ("init --force", "init has no option --force", "init has no options"),
-        ("demo 5", "demo takes no argument like \"5\"", "leave it out"),
     ] {
-        let command = line.split_whitespace().next().unwrap();
-        refuse(line, &format!("millpond: {message}\n{hint} (see millpond help {command})"));
+        refuse(line, &format!("millpond: {message}\n{hint} (see millpond help doctor)"));
     }
 }
 
