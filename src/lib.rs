@@ -72,17 +72,27 @@
 //! 4. A hit is answered at once: the stored head as it is, `Age` and `Cache-Status` behind it, one vectored write
 //!    (`server::deliver`). Nothing is allocated; `tests/zero_allocation.rs` counts.
 //! 5. A miss is copied (`proxy::request`), joins a flight (`cache::flight`), and its session is parked. The first of a key
-//!    leads: `proxy::fetch` runs on a fetcher, `origin` reaches the server, and when the response head is known the
-//!    response enters the store with its body open and the flight lands. Every waiting session is woken and reads the body
-//!    as it grows.
-//! 6. `proxy::note` makes one record of it, for the counters and the access log.
+//!    leads: `proxy::fetch` runs on a fetcher, asks with the site's edits (`proxy::ask`) and along redirects
+//!    (`proxy::follow`), `origin` chooses a server (by role, weight and health) and reaches it, and when the response head
+//!    is known the response enters the store with its body open and the flight lands. Every waiting session is woken and
+//!    reads the body as it grows.
+//! 6. Where only parts of a response are stored (`cache::parts`), `proxy::parts` puts the answer together from those of one
+//!    version; what follows of it is fetched slice by slice while it is delivered.
+//! 7. `proxy::note` makes one record of it, for the counters and the access log.
+//!
+//! # Another configuration
+//!
+//! [`Edge::reload`] does everything that can fail first, then swaps: the sites and the log (`proxy`, one pointer, which
+//! workers look at with every request), limits and listeners (`server`), certificates (`tls`), trust in origins
+//! (`origin`). An exchange keeps its site, and a site its number, by which fetchers know it.
 //!
 //! # Invariants
 //!
 //! 1. Below floor 2 nothing does I/O; below floor 3 nothing reads a clock.
 //! 2. No worker waits for a socket, a flight or a body; no fetcher touches a client.
 //! 3. A stored head is never changed in place; a 304 makes a new one that shares the body.
-//! 4. A body is complete only when its framing is proven whole; a broken one leaves the store.
+//! 4. A body is complete only when its framing is proven whole; a broken one leaves the store. A part is never served as
+//!    the whole, and parts of two versions never meet in one answer.
 //! 5. A certificate chain is always verified, or its leaf is pinned; only the accepted names are configurable.
 //! 6. Every wait has a deadline; every queue, cache and file a limit.
 //! 7. Every 5xx that we make because of an origin carries its type, phase and request id.
@@ -117,8 +127,9 @@ mod edge;
 #[doc(hidden)]
 pub mod measured;
 
-pub use edge::{Addresses, Edge, Stats};
+pub use edge::{Addresses, Edge, OriginStates, Reloaded, Stats};
 pub use error::Error;
+pub use origin::{AddressState, CheckState, NameState};
 pub use time::{HttpDate, Now};
 
 /// The examples of the README are held to compile and run.

@@ -99,10 +99,19 @@ fn a_failure_is_found_by_the_request_id_of_its_page_and_tells_its_cause() {
         let lines = stage.lines();
         let found = line(&lines, &id);
         match format {
-            "json" => has(found, &["\"status\":502", "\"cause\":\"connection_refused\",\"phase\":\"connect\""]),
+            "json" => has(
+                found,
+                &["\"status\":502", "\"cause\":\"connection_refused\",\"phase\":\"connect\"", ",\"connect\":0."],
+            ),
             _ => has(
                 found,
-                &["\" 502 ", " cache=error ", " cause=connection_refused phase=connect", "site=\"sick.test\""],
+                &[
+                    "\" 502 ",
+                    " cache=error ",
+                    " cause=connection_refused phase=connect",
+                    ",connect:0.",
+                    "site=\"sick.test\"",
+                ],
             ),
         }
     }

@@ -160,15 +160,15 @@ fn a_server_of_old_tls_can_only_be_mended_there() {
 #[test]
 fn a_client_certificate_that_is_demanded_is_told_in_both_versions() {
     let certificates = Certificates::new();
+    let ours = certificates.issue("ours", &Leaf::names(&["pop.test"]).for_clients_only());
+    let (certificate, key) = (ours.chain_file.to_str().unwrap(), ours.key_file.to_str().unwrap());
     for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
-        let demanding = || OriginTls::new(&certificates.identity(&["a.test"])).versions(&[version]);
-        let origin = Origin::tls(demanding().demand_client_certificate(certificates.roots()), |_| Reply::ok("content"));
+        let demanding = OriginTls::new(&certificates.identity(&["a.test"])).versions(&[version]);
+        let origin = Origin::tls(demanding.demand_client_certificate(certificates.roots()), |_| Reply::ok("content"));
         let found = https(&origin, &certificates, "");
         let finding = found.broken(Step::Handshake, "tls_alert_received");
         assert!(finding.what.contains("demands a client certificate"), "{finding:?}");
-        assert!(finding.fix.changes[0].text.starts_with("client_certificate = { certificate = "), "{finding:?}");
-        found.proxy_agrees();
-        https(&Origin::tls(demanding(), |_| Reply::ok("content")), &certificates, "").healthy();
+        found.cured_by(&finding.fix, &[("client.pem", certificate), ("client.key", key)]);
     }
 }
 
@@ -262,12 +262,36 @@ fn a_redirect_to_itself_under_https_is_followed_to_its_port() {
     let secure = tls(&certificates.identity(&["a.test"]));
     let location = format!("Location: https://a.test:{}/", secure.port());
     let origin = Origin::plain(move |_| Reply::response("301 Moved Permanently", &[&location], ""));
-    let found = diagnosed(&site_with("a.test", &origin, "", &trust(&certificates)));
-    let finding = found.broken(Step::Http, "");
-    assert!(finding.what.contains("redirects the URL to itself over https"), "{finding:?}");
-    let texts: Vec<&str> = finding.fix.changes.iter().map(|change| change.text.as_str()).collect();
-    assert_eq!(texts, ["protocol = \"https\"", &format!("ports = {{ https = {} }}", secure.port())]);
-    found.cured_by(&finding.fix, &[]);
+    // The port is no host's own, so the origin must go by it too.
+    let lines = format!("host = \"a.test:{}\"\n{}", secure.port(), trust(&certificates));
+    let text = site_with("a.test", &origin, "", &lines);
+    for subject in ["https://a.test/", "a.test"] {
+        let found = diagnosed_as(&text, subject);
+        let finding = found.broken(Step::Http, "http_protocol_error");
+        assert!(finding.what.contains("redirects"), "{finding:?}");
+        let texts: Vec<&str> = finding.fix.changes.iter().map(|change| change.text.as_str()).collect();
+        assert_eq!(texts, ["protocol = \"https\"", &format!("ports = {{ https = {} }}", secure.port())]);
+        let cured = found.with(&finding.fix, &[]);
+        assert_eq!(support::Pop::start(&cured).get("/").status, 200);
+        diagnosed_as(&cured, subject).healthy();
+    }
+}
+
+#[test]
+fn visitors_who_are_sent_to_https_and_are_well_there_are_no_fault() {
+    let certificates = Certificates::new();
+    let identity = certificates.identity(&["a.test"]);
+    let secure = Origin::tls(OriginTls::new(&identity), |_| Reply::ok("content"));
+    let plain = Origin::plain(|_| Reply::response("301 Moved Permanently", &["Location: https://a.test/"], ""));
+    let lines = format!(
+        "protocol = \"follow\"\nports = {{ http = {}, https = {} }}\n{}",
+        plain.port(),
+        secure.port(),
+        trust(&certificates)
+    );
+    let found = diagnosed(&site_at("a.test", "127.0.0.1", "", &lines));
+    found.healthy();
+    assert!(found.report.text(false).contains("sent to https"), "{}", found.report.text(false));
 }
 
 #[test]
@@ -275,11 +299,12 @@ fn a_redirect_to_itself_under_http_is_followed_back() {
     let certificates = Certificates::new();
     let plain = Origin::plain(|_| Reply::ok("content"));
     let location = format!("Location: http://a.test:{}/", plain.port());
+    let lines = format!("host = \"a.test:{}\"", plain.port());
     let origin = Origin::tls(OriginTls::new(&certificates.identity(&["a.test"])), move |_| {
         Reply::response("302 Found", &[&location], "")
     });
-    let found = https(&origin, &certificates, "");
-    let finding = found.broken(Step::Http, "");
+    let found = https(&origin, &certificates, &lines);
+    let finding = found.broken(Step::Http, "http_protocol_error");
     assert_eq!(finding.fix.changes[0].text, "protocol = \"http\"");
     found.cured_by(&finding.fix, &[]);
 }

@@ -20,7 +20,7 @@ const DOORS: &[Door] = &[
     ("env_logger", &["bin"]),
     ("httparse", &["http1/head"]),
     // Besides observe, edge and the program: faults of the machine that no exchange could carry to them.
-    ("log", &["observe", "edge", "bin", "tls", "origin/resolver"]),
+    ("log", &["observe", "edge", "bin", "tls", "origin/resolver", "origin/health", "origin/checks"]),
     ("lru", &["store/lru"]),
     ("mio", &["server"]),
     ("rcgen", &["bin/millpond/demo", "bin/millpond/demo_origin"]),

@@ -268,6 +268,66 @@ fn a_hangup_opens_the_access_log_anew_and_serving_goes_on() {
     wait_until(|| std::fs::read_to_string(&log).is_ok_and(|text| text.contains("/after")));
 }
 
+/// A hang-up with a sound file, a broken one, a file whose certificate is gone, and again a sound one.
+#[test]
+fn a_hangup_reloads_the_file_or_leaves_all_as_it_was() {
+    let (origin, certificates, folder) = (Origin::plain(|_| Reply::ok("content")), Certificates::new(), TempDir::new());
+    let path = folder.path().join("millpond.toml");
+    let write = |domain: &str, more: &str| {
+        let server = origin.address();
+        let listen = "[listen]\nhttp = \"127.0.0.1:0\"\n";
+        let text =
+            format!("{listen}[[site]]\ndomains = [\"{domain}\"]\n{more}\n[site.origin]\nservers = [\"{server}\"]\n");
+        std::fs::write(&path, text).unwrap();
+    };
+    write("a.test", "");
+    let serving = Serving::start(&["serve", "--config", path.to_str().unwrap()]);
+    let mut client = Client::plain(serving.address);
+    let mut statuses = || ["a.test", "b.test"].map(|host| client.get(host, "/").status);
+    assert_eq!(statuses(), [200, 421]);
+    let hang_up = |words: &str| {
+        serving.signal(Signal::HUP);
+        serving.line_with(words)
+    };
+    write("b.test", "");
+    let line = hang_up("reloaded ");
+    assert!(line.contains("1 site added (b.test), 1 site removed (a.test)"), "{line}");
+    assert_eq!(statuses(), [421, 200]);
+    hang_up("nothing changed");
+
+    write("a.test", "colour = \"red\"");
+    let line = hang_up("millpond.toml:5: site[1]");
+    assert!(line.contains(" error: ") && line.contains("colour"), "{line}");
+    serving.line_with("the old configuration stays in force");
+    assert_eq!(statuses(), [421, 200]);
+
+    let identity = certificates.identity(&["a.test"]);
+    let https = "[site.https]\ncertificate = \"gone.pem\"\nkey = ";
+    write("a.test", &format!("{https}{:?}", identity.key_file));
+    hang_up("site[1].https.certificate: cannot read");
+    serving.line_with("the old configuration stays in force");
+    assert_eq!(statuses(), [421, 200]);
+
+    std::fs::remove_file(&path).unwrap();
+    hang_up("cannot read the file");
+    write("a.test", "");
+    hang_up("1 site removed (b.test)");
+    assert_eq!(statuses(), [200, 421]);
+}
+
+/// There is none to read anew: the access log alone is meant then.
+#[test]
+fn a_hangup_without_a_file_leaves_the_origin_as_it_is() {
+    let origin = Origin::plain(|_| Reply::ok("content"));
+    let url = format!("http://{}", origin.address());
+    let mut serving = Serving::start(&["serve", "--origin", &url, "--listen", "127.0.0.1:0"]);
+    serving.signal(Signal::HUP);
+    serving.line_with("opened anew");
+    assert_eq!(Client::plain(serving.address).get("a.test", "/").status, 200);
+    serving.signal(Signal::TERM);
+    assert_eq!(serving.end(), Some(0));
+}
+
 #[test]
 fn a_second_signal_ends_it_at_once() {
     let gate = Gate::new();

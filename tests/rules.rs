@@ -202,3 +202,35 @@ fn the_answer_to_a_post_that_is_its_targets_own_serves_later_gets() {
         assert!(is_hit(&pop.ask("HEAD", "/x", &[])));
     }
 }
+
+#[test]
+fn fields_that_the_response_keeps_for_one_client_reach_nobody_else() {
+    let fields = &[
+        "Cache-Control: max-age=600, no-cache=\"Set-Cookie\", private=\"x-user\"",
+        "Set-Cookie: a=b",
+        "X-User: me",
+        "X-All: us",
+    ];
+    let origin = Origin::plain(|_| Reply::response("200 OK", fields, "hello"));
+    let pop = Pop::of(&origin);
+    let first = pop.get("/x");
+    assert_eq!((first.field("set-cookie"), first.field("x-user")), (Some("a=b"), Some("me")));
+    let second = pop.get("/x");
+    assert!(is_hit(&second), "{second:?}");
+    assert_eq!((second.field("set-cookie"), second.field("x-user")), (None, None));
+    assert_eq!((second.field("x-all"), second.text().as_str()), (Some("us"), "hello"));
+}
+
+#[test]
+fn a_304_puts_no_withheld_field_into_the_store() {
+    let origin = Origin::plain(|request| {
+        let asked = request.field("if-none-match").is_some();
+        let fields = &["Cache-Control: max-age=0, private=\"x-user\"", "ETag: \"a\"", "X-User: me", "X-All: us"];
+        Reply::response(if asked { "304 Not Modified" } else { "200 OK" }, fields, if asked { "" } else { "hello" })
+    });
+    let pop = Pop::of(&origin);
+    assert_eq!(pop.get("/x").field("x-user"), Some("me"));
+    let second = pop.get("/x");
+    assert_eq!((second.field("x-user"), second.field("x-all")), (None, Some("us")));
+    assert_eq!((second.text().as_str(), origin.count()), ("hello", 2));
+}

@@ -91,6 +91,14 @@ impl<T: Clone> Flights<T> {
         shard.marks.push_back(Mark { hash, until: now.monotonic.saturating_add(MARK_LIFETIME) });
     }
 
+    /// Is `key` marked as not to be coalesced now?
+    pub fn is_uncollapsible(&self, key: &[u8], now: Now) -> bool {
+        let hash = self.0.hash(key);
+        let mut shard = self.0.shard(hash);
+        shard.forget_marks(now);
+        shard.marks.iter().any(|mark| mark.hash == hash)
+    }
+
     /// Flights under way that can be joined; visits every shard in turn.
     #[cfg(test)]
     pub fn len(&self) -> usize {

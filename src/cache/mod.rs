@@ -1,10 +1,12 @@
 //! The cache: what is stored, what policy says of it, and one flight a key for what is not.
 
 mod flight;
+mod parts;
 
 use std::sync::Arc;
 
 pub use flight::{Flights, Poll, Role, Ticket, Waiting};
+pub use parts::{Listing, Manifest, meeting_key};
 
 use crate::policy::directives::RequestDirectives;
 use crate::policy::reuse::{self, Reuse};
@@ -50,8 +52,9 @@ impl<T: Clone> Cache<T> {
         rules: &Rules,
         now: Now,
     ) -> Lookup {
-        let is_variant =
-            |stored: &StoredResponse| stored.variant.as_deref().is_none_or(|variant| variant.matches(fields));
+        let is_variant = |stored: &StoredResponse| {
+            stored.variant.as_deref().is_none_or(|variant| variant.matches(fields)) && stored.is_whole()
+        };
         let Some(stored) = self.store.find(key, is_variant) else {
             let forward = if self.store.has_key(key) { Forward::VaryMiss } else { Forward::UriMiss };
             return Lookup::Miss(forward);

@@ -13,6 +13,7 @@ use super::check_site;
 use super::names;
 use super::problem::{Fault, Place, Problems};
 use super::section::{Located, Section};
+use super::site::RangeFetch;
 use super::units::show_size;
 use super::{CacheConfig, Config, Limits, Listen, LogConfig, LogFormat, Site, Workers};
 
@@ -21,7 +22,7 @@ pub(super) fn config(root: &Section, path: &Path, problems: &mut Problems) -> Co
     let folder = path.parent().unwrap_or(Path::new(""));
     let listen = listen(root.table("listen"), problems);
     let sites = sites(root, folder, &listen, problems);
-    Config {
+    let config = Config {
         path: None,
         file: path.to_owned(),
         lines: {
@@ -36,7 +37,9 @@ pub(super) fn config(root: &Section, path: &Path, problems: &mut Problems) -> Co
         listen,
         sites,
         warnings: Vec::new(),
-    }
+    };
+    doubt_slices(root, &config, problems);
+    config
 }
 
 fn listen(section: &Section, problems: &mut Problems) -> Listen {
@@ -191,6 +194,19 @@ impl Claims {
                 problems.refuse(place, Fault::new(message, "only one can answer for all other names; remove one"));
             }
             None => self.default = Some(place),
+        }
+    }
+}
+
+/// Slices that are larger than what may be stored are of no use.
+fn doubt_slices(root: &Section, config: &Config, problems: &mut Problems) {
+    let most = config.cache.max_response;
+    for (section, site) in root.tables("site").zip(&config.sites) {
+        if site.range_fetch == RangeFetch::Slices && site.slice_size > most {
+            let sizes = (show_size(site.slice_size), show_size(most));
+            let message = format!("no slice is stored: {} is more than cache.max_response, {}", sizes.0, sizes.1);
+            let fault = Fault::new(message, "write a smaller slice_size, or raise cache.max_response");
+            problems.warn(section.place("slice_size"), fault);
         }
     }
 }

@@ -3,11 +3,13 @@
 //! Rules over values; resolves no name and opens no connection, so what only the network knows is left to the doctor.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::Path;
 
 use super::Listen;
+use super::names;
 use super::problem::{Fault, Place, Problems, quoted};
 use super::section::Section;
-use super::site::{OriginConfig, OriginProtocol, ServerConfig};
+use super::site::{ClientCertificate, HealthCheck, OriginConfig, OriginProtocol, ServerConfig};
 
 /// Refuses a server that is ourselves, and doubts one that may be or whose port surprises. One note a server.
 pub(super) fn server(
@@ -34,6 +36,50 @@ pub(super) fn ports(section: &Section, origin: &OriginConfig, problems: &mut Pro
         );
         problems.warn(section.place("ports"), fault);
     }
+}
+
+/// The certificate that an origin sees; `None` if there is none, or a part of it is missing.
+pub(super) fn client_certificate(
+    section: &Section,
+    folder: &Path,
+    problems: &mut Problems,
+) -> Option<ClientCertificate> {
+    if !section.is_written() {
+        return None;
+    }
+    section.require("certificate", problems);
+    section.require("key", problems);
+    let path = |name| section.text(name).map(|path| folder.join(path));
+    Some(ClientCertificate { certificate: path("certificate")?, key: path("key")? })
+}
+
+/// The health check; `None` if the file has none.
+pub(super) fn health(section: &Section, problems: &mut Problems) -> Option<HealthCheck> {
+    if !section.is_written() {
+        return None;
+    }
+    section.require("path", problems);
+    let count = |name| u32::try_from(section.number(name)).unwrap_or(u32::MAX);
+    if section.is_empty_list("status") {
+        problems.refuse(section.place("status"), Fault::new("no status means healthy", "write [200]"));
+    }
+    Some(HealthCheck {
+        path: problems.check(section.place("path"), health_path(&section.text("path")?))?,
+        status: section.numbers_if_any("status").unwrap_or_else(|| vec![200]),
+        interval: section.time("interval"),
+        timeout: section.time("timeout"),
+        host: section.text("host").and_then(|host| problems.check(section.place("host"), names::host_header(&host))),
+        failures: count("failures"),
+        successes: count("successes"),
+    })
+}
+
+/// A path as it goes into a request line, query included.
+fn health_path(text: &str) -> Result<String, Fault> {
+    if text.starts_with('/') && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#') {
+        return Ok(text.to_owned());
+    }
+    Err(Fault::new(format!("{} is no path", quoted(text)), "write \"/healthz\": a slash, then visible ASCII"))
 }
 
 /// A server that is one of our own listening addresses would be asked by itself, without end.

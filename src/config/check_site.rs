@@ -5,14 +5,17 @@
 use std::path::Path;
 
 use super::check_origin;
+use super::check_request;
 use super::names;
 use super::problem::{Fault, Place, Problems};
 use super::section::{Item, Located, Section};
 use super::site::{
-    CertificateNames, HttpsConfig, OriginConfig, OriginProtocol, RangeFetch, Role, ServerConfig, Timeouts, Trust,
+    CertificateNames, HttpsConfig, OriginConfig, OriginProtocol, RangeFetch, Role, ServerConfig, Timeouts, TlsMin,
+    Trust,
 };
 use super::{Listen, Site};
 use crate::policy::Rules;
+use crate::policy::edits::RequestEdits;
 
 /// One site. It is good only if no problem is fatal.
 pub(super) fn site(number: usize, section: &Section, folder: &Path, listen: &Listen, problems: &mut Problems) -> Site {
@@ -48,8 +51,10 @@ pub(super) fn site(number: usize, section: &Section, folder: &Path, listen: &Lis
         },
         range_fetch: match section.text("range_fetch").as_deref() {
             Some("whole") => RangeFetch::Whole,
+            Some("slices") => RangeFetch::Slices,
             _ => RangeFetch::Pass,
         },
+        slice_size: section.number("slice_size"),
         request_body: section.number_if_any("request_body"),
         max_fetches: section.number_if_any("max_fetches").and_then(|number| number.try_into().ok()),
         expose_errors: section.flag("expose_errors"),
@@ -80,6 +85,9 @@ fn origin(
         sni: one(section, "sni", names::sni, problems),
         common_name_whitelist: each(section, "common_name_whitelist", names::whitelist_entry, problems),
         pin: each(section, "pin", names::fingerprint, problems),
+        health: check_origin::health(section.table("health"), problems),
+        client_certificate: check_origin::client_certificate(section.table("client_certificate"), folder, problems),
+        request: check_request::request(section.table("request"), problems),
         ..plain_origin(section, folder)
     };
     // What the ports mean cannot be told where the protocol could not be read.
@@ -120,7 +128,18 @@ pub(super) fn plain_origin(section: &Section, folder: &Path) -> OriginConfig {
             Some(path) => Trust::File(folder.join(path)),
         },
         pin: Vec::new(),
+        follow_redirects: section.count("follow_redirects"),
+        request: RequestEdits::default(),
         timeouts: timeouts(section.table("timeouts")),
+        client_certificate: None,
+        tls_min: match section.text("tls_min").as_deref() {
+            Some("1.3") => TlsMin::Tls13,
+            _ => TlsMin::Tls12,
+        },
+        retries: section.count("retries"),
+        retry_on: section.numbers_if_any("retry_on").unwrap_or_else(|| vec![502, 503, 504]),
+        max_connections: section.count("max_connections"),
+        health: None,
     }
 }
 
@@ -133,6 +152,7 @@ fn timeouts(section: &Section) -> Timeouts {
         between_bytes: section.time("between_bytes"),
         head: section.time("head"),
         total: section.time("total"),
+        min_rate: section.number("min_rate"),
     }
 }
 
@@ -149,7 +169,7 @@ fn servers(section: &Section, problems: &mut Problems) -> Vec<(ServerConfig, Pla
             Some((server, place.clone()))
         }
         Item::Table(section) => Some((server_table(section, problems)?, section.place("address"))),
-        Item::Unreadable => None,
+        Item::Number(_) | Item::Pair(..) | Item::Unreadable => None,
     };
     section.items("servers").iter().filter_map(server).collect()
 }

@@ -73,8 +73,15 @@ impl Reader<'_> {
                 self.problems.refuse(place.clone(), key.kind.mismatch(&describe(other)));
                 Some(Content::Table(Section::new(spec, place, Origin::Unreadable)))
             }
+            (Kind::Pairs, DeValue::Table(table)) => Some(Content::List(self.pairs(&place, table))),
             (Kind::Tables(_) | Kind::Texts | Kind::TextsOrTables(_) | Kind::TextOrTexts, DeValue::Array(array)) => {
                 Some(Content::List(self.items(key, &place, array)))
+            }
+            (Kind::Numbers(..), DeValue::Array(array)) => Some(Content::List(self.numbers(key, &place, array))),
+            (Kind::Numbers(..), DeValue::Integer(number)) => {
+                let hint = format!("write {} = [{}]", key.name, shorten(number.as_str()));
+                self.problems.refuse(place, Fault::new("this must be a list", hint));
+                None
             }
             (Kind::TextOrTexts, DeValue::String(text)) => {
                 Some(Content::List(vec![Item::Text(Located { text: text.clone().into_owned(), place })]))
@@ -86,6 +93,27 @@ impl Reader<'_> {
             }
             (kind, value) => self.problems.check(place, read_value(kind, value)).map(Content::Value),
         }
+    }
+
+    /// Names of the operator's own, each with a text.
+    fn pairs(&mut self, place: &Place, table: &DeTable<'_>) -> Vec<Item> {
+        let mut items = Vec::new();
+        for (name, value) in table {
+            let line = self.lines.at(&name.span());
+            let place = Place { line, key: format!("{}.{}", place.key, shorten(name.get_ref())) };
+            match value.get_ref() {
+                DeValue::String(text) => {
+                    let text = Located { text: text.clone().into_owned(), place };
+                    items.push(Item::Pair(name.get_ref().clone().into_owned(), text));
+                }
+                other => {
+                    let fault =
+                        Fault::new(format!("this must be a text, not {}", describe(other)), "write it in quotes");
+                    self.problems.refuse(place, fault);
+                }
+            }
+        }
+        items
     }
 
     fn items(&mut self, key: &'static Key, place: &Place, array: &DeArray<'_>) -> Vec<Item> {
@@ -110,6 +138,22 @@ impl Reader<'_> {
                     items.push(Item::Unreadable);
                 }
             }
+        }
+        items
+    }
+
+    fn numbers(&mut self, key: &'static Key, place: &Place, array: &DeArray<'_>) -> Vec<Item> {
+        let mut items = Vec::new();
+        for (index, value) in array.iter().enumerate() {
+            let place = Place { line: self.lines.at(&value.span()), key: format!("{}[{}]", place.key, index + 1) };
+            let number = match value.get_ref() {
+                DeValue::Integer(_) => read_value(key.kind, value.get_ref()),
+                other => Err(Fault::new(format!("an item here must be a number, not {}", describe(other)), "")),
+            };
+            items.push(match self.problems.check(place, number) {
+                Some(Value::Number(number)) => Item::Number(number),
+                _ => Item::Unreadable,
+            });
         }
         items
     }

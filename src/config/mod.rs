@@ -18,8 +18,10 @@
 //! assert!(problems[0].to_string().starts_with("millpond.toml:6: site[1].origin.sni: \"10.0.0.1\" is an IP address"));
 //! ```
 
+mod change;
 mod check;
 mod check_origin;
+mod check_request;
 mod check_site;
 mod file;
 mod names;
@@ -34,6 +36,8 @@ mod tests_accepted;
 #[cfg(test)]
 mod tests_problems;
 #[cfg(test)]
+mod tests_request;
+#[cfg(test)]
 mod tests_values;
 mod units;
 
@@ -43,11 +47,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+pub(crate) use change::Change;
 pub use problem::Problem;
 pub use router::Router;
 pub use site::{
-    CertificateNames, Destination, HttpsConfig, OriginConfig, OriginProtocol, RangeFetch, Role, ServerConfig, Site,
-    Timeouts, Trust,
+    CertificateNames, ClientCertificate, Destination, HealthCheck, HttpsConfig, OriginConfig, OriginProtocol,
+    RangeFetch, Role, ServerConfig, Site, Timeouts, TlsMin, Trust,
 };
 pub use starter::{reference_text, starter_file};
 

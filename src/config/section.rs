@@ -68,6 +68,10 @@ pub(super) enum Item {
     Text(Located),
     /// A table.
     Table(Section),
+    /// A number.
+    Number(u64),
+    /// A name of the operator's own and its text.
+    Pair(String, Located),
     /// Something else; the problem is already noted.
     Unreadable,
 }
@@ -236,7 +240,15 @@ impl Section {
     pub fn texts(&self, name: &str) -> impl Iterator<Item = &Located> {
         self.items(name).iter().filter_map(|item| match item {
             Item::Text(located) => Some(located),
-            Item::Table(_) | Item::Unreadable => None,
+            Item::Table(_) | Item::Number(_) | Item::Pair(..) | Item::Unreadable => None,
+        })
+    }
+
+    /// The names and texts of a table whose keys are the operator's own, none if it is absent.
+    pub fn pairs(&self, name: &str) -> impl Iterator<Item = (&str, &Located)> {
+        self.items(name).iter().filter_map(|item| match item {
+            Item::Pair(name, located) => Some((name.as_str(), located)),
+            Item::Text(_) | Item::Table(_) | Item::Number(_) | Item::Unreadable => None,
         })
     }
 
@@ -244,8 +256,17 @@ impl Section {
     pub fn tables(&self, name: &str) -> impl Iterator<Item = &Section> {
         self.items(name).iter().filter_map(|item| match item {
             Item::Table(section) => Some(section),
-            Item::Text(_) | Item::Unreadable => None,
+            Item::Text(_) | Item::Number(_) | Item::Pair(..) | Item::Unreadable => None,
         })
+    }
+
+    /// The numbers of a list; `None` if it is absent.
+    pub fn numbers_if_any<T: TryFrom<u64>>(&self, name: &str) -> Option<Vec<T>> {
+        let number = |item: &Item| match item {
+            Item::Number(number) => T::try_from(*number).ok(),
+            Item::Text(_) | Item::Table(_) | Item::Pair(..) | Item::Unreadable => None,
+        };
+        self.entry(name).map(|_| self.items(name).iter().filter_map(number).collect())
     }
 
     /// What is written, else the default.

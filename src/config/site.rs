@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// One site (`[[site]]`): domains with one origin and one set of rules.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Site {
-    /// Its place among the sites of the file, from 0: stands for it where a number is enough.
+    /// Stands for it where a number is enough. Its place among the sites of the file, from 0; in a running POP the number
+    /// that a site of its name had before a reload, so that what is kept by number stays its own.
     pub number: usize,
     /// For logs and metrics: the first domain, or `default`.
     pub name: String,
@@ -29,6 +30,8 @@ pub struct Site {
     pub rules: crate::policy::Rules,
     /// What a range of something not stored asks of the origin.
     pub range_fetch: RangeFetch,
+    /// Bytes of one slice, where `range_fetch` is slices.
+    pub slice_size: u64,
     /// Largest request body, bytes, where it differs from `limits.request_body`.
     pub request_body: Option<u64>,
     /// Most fetches under way at once, where it differs from `workers.max_fetches`.
@@ -42,10 +45,12 @@ pub struct Site {
 /// What the origin is asked for where a client wants a range of something not stored (`range_fetch`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RangeFetch {
-    /// The client's own range; the answer is not stored.
+    /// The client's own range; the part that comes is stored where its validator is strong.
     Pass,
     /// The whole, to be stored; the range is cut from it as it arrives.
     Whole,
+    /// Slices of `slice_size` bytes, each stored by itself; also for requests without a range.
+    Slices,
 }
 
 /// Certificate and key that clients see (`[site.https]`). The files are not read here.
@@ -80,8 +85,62 @@ pub struct OriginConfig {
     pub trust: Trust,
     /// SHA-256 fingerprints of leaf certificates that are accepted as they are.
     pub pin: Vec<[u8; 32]>,
+    /// Redirects of the origin that are followed for a client (`follow_redirects`); 0 = none.
+    pub follow_redirects: usize,
+    /// What is changed in requests to the origin (`[site.origin.request]`).
+    pub request: crate::policy::edits::RequestEdits,
     /// How long each phase of a fetch may take.
     pub timeouts: Timeouts,
+    /// What we show an origin that asks who we are.
+    pub client_certificate: Option<ClientCertificate>,
+    /// Lowest version of TLS.
+    pub tls_min: TlsMin,
+    /// Moves to another address or server that one fetch may make.
+    pub retries: usize,
+    /// Statuses of the origin that make a fetch move on.
+    pub retry_on: Vec<u16>,
+    /// Connections to one address at once; 0 = no limit.
+    pub max_connections: usize,
+    /// The health check, if there is one.
+    pub health: Option<HealthCheck>,
+}
+
+/// Certificate and key that an origin sees (`client_certificate`). The files are not read here.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ClientCertificate {
+    /// PEM file of the chain, our own certificate first.
+    pub certificate: PathBuf,
+    /// PEM file of the private key.
+    pub key: PathBuf,
+}
+
+/// Lowest version of TLS that is spoken with an origin (`tls_min`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum TlsMin {
+    /// TLS 1.2 and 1.3.
+    #[default]
+    Tls12,
+    /// TLS 1.3 alone.
+    Tls13,
+}
+
+/// What every server is asked from time to time (`[site.origin.health]`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HealthCheck {
+    /// Begins with a slash.
+    pub path: String,
+    /// Statuses that mean healthy; at least one.
+    pub status: Vec<u16>,
+    /// Between two checks of one server.
+    pub interval: Duration,
+    /// For a whole check.
+    pub timeout: Duration,
+    /// Host header of the check, before every other.
+    pub host: Option<String>,
+    /// Failed checks in a row that take a server out.
+    pub failures: u32,
+    /// Good checks in a row that bring it back.
+    pub successes: u32,
 }
 
 /// One server of `servers`.
@@ -160,6 +219,8 @@ pub struct Timeouts {
     pub head: Duration,
     /// The whole response; zero = off.
     pub total: Duration,
+    /// Least bytes a second of a body, over 20 s; zero = off.
+    pub min_rate: u64,
 }
 
 /// Where one fetch goes, the policy applied: what TCP and TLS see.

@@ -178,6 +178,12 @@ mod tests {
                     check(spec, &|line| format!("[[site]]\ndefault = true\n[site.origin]\nservers = [{{ {line} }}]"))
                 }
                 "ports = { … }" => check(spec, &|line| format!("[[site]]\n[site.origin]\nports = {{ {line} }}")),
+                "rewrite = [{ … }]" => {
+                    check(spec, &|line| format!("[[site]]\n[site.origin.request]\nrewrite = [{{ {line} }}]"))
+                }
+                "query = { … }" => {
+                    check(spec, &|line| format!("[[site]]\n[site.origin.request]\nquery = {{ {line} }}"))
+                }
                 header if header.contains("site.") => check(spec, &|line| format!("[[site]]\n{header}\n{line}")),
                 "[[site]]" => check(spec, &|line| format!("[[site]]\n{line}\n[site.origin]\nhost = \"a.example\"")),
                 header => check(spec, &|line| format!("{header}\n{line}")),

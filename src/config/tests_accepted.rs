@@ -93,6 +93,8 @@ fn the_smallest_site_gets_every_default() {
             certificate_names: CertificateNames::SanOrCn,
             trust: Trust::System,
             pin: vec![],
+            follow_redirects: 0,
+            request: crate::policy::edits::RequestEdits::default(),
             timeouts: Timeouts {
                 resolve: seconds(5),
                 connect: seconds(3),
@@ -101,7 +103,14 @@ fn the_smallest_site_gets_every_default() {
                 between_bytes: seconds(30),
                 head: seconds(60),
                 total: Duration::ZERO,
+                min_rate: 0,
             },
+            client_certificate: None,
+            tls_min: TlsMin::Tls12,
+            retries: 2,
+            retry_on: vec![502, 503, 504],
+            max_connections: 0,
+            health: None,
         }
     );
 }
@@ -144,9 +153,21 @@ common_name_whitelist = ["*.OSS.example.net"]
 certificate_names = "cn"
 trust = "ca.pem"
 pin = ["sha256:0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f"]
-timeouts = { connect = "250ms", total = "5m" }
+timeouts = { connect = "250ms", total = "5m", min_rate = "1KiB" }
+client_certificate = { certificate = "client.pem", key = "/keys/client.key" }
+tls_min = "1.3"
+retries = 0
+retry_on = [500, 503]
+max_connections = 9
+[site.origin.health]
+path = "/healthz?deep"
+status = [200, 204]
+interval = "3s"
+host = "H.example:1"
 [[site]]
 default = true
+range_fetch = "slices"
+slice_size = "256KiB"
 [site.origin]
 servers = ["192.0.2.1"]
 "#;
@@ -163,7 +184,8 @@ fn every_setting_arrives_where_it_belongs() {
     assert_eq!(site.domains, ["img.example", "*.static.example", "[2001:db8::1]"]);
     assert!(site.share_domains && site.rules.store_set_cookie && site.rules.ignore_client_cache_control);
     assert_eq!((site.request_body, site.max_fetches), (Some(1 << 20), Some(7)));
-    assert_eq!((site.range_fetch, other.range_fetch), (RangeFetch::Whole, RangeFetch::Pass));
+    assert_eq!((site.range_fetch, site.slice_size), (RangeFetch::Whole, 1 << 20));
+    assert_eq!((other.range_fetch, other.slice_size), (RangeFetch::Slices, 256 << 10));
     let https = site.https.as_ref().unwrap();
     assert_eq!(https, &HttpsConfig { certificate: "/etc/millpond/c.pem".into(), key: "/keys/k.pem".into() });
     assert_eq!((other.name.as_str(), other.is_default), ("default", true));
@@ -197,6 +219,21 @@ fn every_setting_of_an_origin_arrives_where_it_belongs() {
     assert_eq!(origin.pin, [[0x0f; 32]]);
     assert_eq!(origin.timeouts.connect, Duration::from_millis(250));
     assert_eq!(origin.timeouts.total, Duration::from_secs(300));
+    assert_eq!(origin.timeouts.min_rate, 1024);
+    let paths = ClientCertificate { certificate: "/etc/millpond/client.pem".into(), key: "/keys/client.key".into() };
+    assert_eq!((origin.client_certificate.as_ref(), origin.tls_min), (Some(&paths), TlsMin::Tls13));
+    assert_eq!((origin.retries, origin.max_connections), (0, 9));
+    assert_eq!(origin.retry_on, [500, 503]);
+    let health = HealthCheck {
+        path: "/healthz?deep".into(),
+        status: vec![200, 204],
+        interval: Duration::from_secs(3),
+        timeout: Duration::from_secs(5),
+        host: Some("h.example:1".into()),
+        failures: 3,
+        successes: 2,
+    };
+    assert_eq!(origin.health, Some(health));
 }
 
 #[test]

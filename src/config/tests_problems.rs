@@ -149,6 +149,21 @@ fn a_site_needs_domains_or_to_be_the_default_and_an_origin() {
 }
 
 #[test]
+fn slices_larger_than_what_is_stored_are_doubted() {
+    let file = |size: &str| {
+        let site = format!("[[site]]\ndomains = [\"a.example\"]\nrange_fetch = \"slices\"\nslice_size = \"{size}\"\n");
+        let text = format!("[cache]\nmax_response = \"1MiB\"\n{site}[site.origin]\nservers = [\"o.example\"]\n");
+        show(&Config::parse(&text, Path::new("m.toml")).unwrap().warnings)
+    };
+    assert_eq!(file("1MiB"), "");
+    assert_eq!(
+        file("2MiB"),
+        "m.toml:6: warning: site[1].slice_size: no slice is stored: 2MiB is more than cache.max_response, 1MiB; write a \
+         smaller slice_size, or raise cache.max_response\n"
+    );
+}
+
+#[test]
 fn two_default_sites_are_one_too_many() {
     let site = "[[site]]\ndefault = true\n[site.origin]\nservers = [\"o.example\"]\n";
     check(

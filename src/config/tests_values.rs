@@ -166,6 +166,26 @@ role = "backup"
 "#;
 
 const ORIGINS: &str = r#"
+retries = 11
+    retries: 11 is too large; anything from 0 to 10 will do
+retry_on = 503
+    retry_on: this must be a list; write retry_on = [503]
+retry_on = [200]
+    retry_on[1]: 200 is too small; anything from 400 to 599 will do
+retry_on = [502, "503"]
+    retry_on[2]: an item here must be a number, not the text "503"
+retry_on = "503"
+    retry_on: this must be a list of whole numbers from 400 to 599, not the text "503"; write [400, 599], without quotes
+tls_min = "1.1"
+    tls_min: "1.1" is not a choice here; did you mean "1.2"?
+client_certificate = { certificate = "c.pem" }
+    client_certificate: `key` is missing: a certificate comes with its key; add key = "client.key"
+health = { status = [200] }
+    health: `path` is missing: a check asks for a path; add path = "/healthz"
+health = { path = "healthz" }
+    health.path: "healthz" is no path; write "/healthz": a slash, then visible ASCII
+health = { path = "/", status = [] }
+    health.status: no status means healthy; write [200]
 servers = []
     servers: the list is empty; name at least one origin server
 servers = "o.example"
@@ -234,9 +254,10 @@ ports = { https = 65536 }
     ports.https: 65536 is too large; anything from 1 to 65535 will do
 ports = 80
     ports: this must be a table, not the number 80; write { key = value }
-client_certificate = { certificate = "c.pem" }
-    client_certificate: there is no such key; known here: servers, protocol, ports, host, sni,
-    common_name_whitelist, certificate_names, trust, pin, timeouts
+compression = "gzip"
+    compression: there is no such key; known here: servers, protocol, ports, host, sni, common_name_whitelist,
+    certificate_names, trust, pin, client_certificate, tls_min, retries, retry_on, max_connections, follow_redirects,
+    request, timeouts, health
 timeouts = { total = "0s", connect = "0s" }
     timeouts.connect: "0s" is no time at all; write "30s", "250ms", "5m" or "1h"
 "#;

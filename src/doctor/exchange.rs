@@ -10,14 +10,8 @@ use super::report::{Change, Finding, Fix, Outcome};
 use crate::config::OriginProtocol;
 use crate::origin::FetchError;
 use crate::origin::probe::Exchanged;
+use crate::policy::redirect::{Turn, Url, location, turn};
 use crate::status::ProxyError;
-
-/// A redirect to the very URL that was asked for, under another scheme.
-#[derive(Debug, PartialEq, Eq)]
-struct Elsewhere {
-    is_https: bool,
-    port: u16,
-}
 
 impl Server<'_> {
     /// GET, or its answer if that has come already; then HEAD, last because some servers answer that with a body, which
@@ -82,8 +76,8 @@ impl Server<'_> {
             return self.failed(address, error);
         }
         let status = got.head.status;
-        if let Some(elsewhere) = self.self_redirect(got) {
-            return self.redirected(address, got, &elsewhere);
+        if let Some(verdict) = self.redirected(address, got) {
+            return verdict;
         }
         if status >= 400 {
             return self.denied(address, status);
@@ -104,53 +98,67 @@ impl Server<'_> {
         }
     }
 
-    fn self_redirect(&self, got: &Exchanged) -> Option<Elsewhere> {
-        let is_redirect = matches!(got.head.status, 301 | 302 | 303 | 307 | 308);
-        let location = got.head.field("location").filter(|_| is_redirect)?;
-        let hosts = [self.subject.host.as_str(), self.probe.route.host.as_str()];
-        let elsewhere = itself(std::str::from_utf8(location).ok()?, &hosts, &self.subject.target)?;
-        let is_same = elsewhere.is_https == self.probe.route.sni.is_some();
-        // A server that goes by X-Forwarded-Proto sends plain visitors to https, as it should.
-        (!is_same || self.subject.is_https).then_some(elsewhere)
+    /// A redirect that leads back to where it came from, by the very rule of a fetch.
+    fn redirected(&self, address: SocketAddr, got: &Exchanged) -> Option<Verdict> {
+        let (turn, to) = self.turn(got, self.subject.is_https)?;
+        match turn {
+            Turn::Loop => Some(self.circle(address, got, &to)),
+            Turn::Same if got.head.field("set-cookie").is_none() => {
+                let what = format!("{}: the origin redirects the URL to itself", self.probe.route.label);
+                let fix = Remedies::words("mend the redirect at the origin: it may go by X-Forwarded-Proto or by Host");
+                let commands = vec![commands::request(&self.probe.route, address, &self.subject.target)];
+                Some(Verdict::broken(Finding { what, fix, commands, ..Finding::default() }))
+            }
+            // Meant for the client: how does it fare there?
+            Turn::OtherScheme if to.is_https => {
+                let secure = self.probe.for_https()?.exchange("GET", &self.subject.target);
+                match secure {
+                    Ok(again) if matches!(self.turn(&again, true), Some((Turn::Loop, _))) => {
+                        Some(self.circle(address, &again, &to))
+                    }
+                    _ => Some(Verdict::passed("visitors over plain HTTP are sent to https")),
+                }
+            }
+            _ => None,
+        }
     }
 
-    fn redirected(&self, address: SocketAddr, got: &Exchanged, elsewhere: &Elsewhere) -> Verdict {
-        let route = &self.probe.route;
-        let (asked, wanted) = if route.sni.is_some() { ("https", "http") } else { ("http", "https") };
-        let status = got.head.status;
-        let commands = vec![commands::request(route, address, &self.subject.target)];
-        if elsewhere.is_https == route.sni.is_some() {
-            let what = format!("{}: the origin redirects the URL to itself ({status})", route.label);
-            let fix = Remedies::words("mend the redirect at the origin: it may look at X-Forwarded-Proto or at Host");
-            return Verdict::broken(Finding { what, fix, commands, ..Finding::default() });
-        }
-        let follows = self.probe.site().origin.protocol == Some(OriginProtocol::Follow);
-        let what = format!(
-            "{}: asked over {asked}, the origin redirects the URL to itself over {wanted} ({status}): visitors who use \
-             {wanted} go round in a circle",
-            route.label
-        );
-        if follows && !self.subject.is_https && elsewhere.is_https {
-            return Verdict::passed("redirects plain visitors to https, and protocol follows them there");
-        }
-        let mut fix = Remedies::fix("", self.remedies.protocol(elsewhere.is_https, elsewhere.port));
+    /// What the answer's redirect means, and where it leads.
+    fn turn(&self, got: &Exchanged, client_is_https: bool) -> Option<(Turn, Url)> {
+        let reference = location(got.head.status, got.head.fields())?;
+        let origin = &self.probe.site().origin;
+        let target = origin.request.target.apply(&self.subject.target).ok()?;
+        let own = origin.servers.iter().filter_map(|server| server.host.as_deref());
+        let home: Vec<&str> =
+            origin.host.as_deref().into_iter().chain(own).chain([self.subject.host.as_str()]).collect();
+        let at = Url::new(got.report.tls_version.is_some(), home.first()?, &target)?;
+        let client = Url::new(client_is_https, &self.subject.host, &self.subject.target)?;
+        let to = at.resolve(reference)?;
+        Some((turn(&client, &at, &home, &to), to))
+    }
+
+    fn circle(&self, address: SocketAddr, got: &Exchanged, to: &Url) -> Verdict {
+        let error = FetchError::redirect_to_itself(&got.report, to.is_https);
+        let mut fix = Remedies::fix("", self.remedies.protocol(to.is_https, to.port));
         let tried = self.probe.with(|site| {
             let origin = &mut site.origin;
-            if elsewhere.is_https {
-                (origin.protocol, origin.https_port) = (Some(OriginProtocol::Https), Some(elsewhere.port));
+            if to.is_https {
+                (origin.protocol, origin.https_port) = (Some(OriginProtocol::Https), Some(to.port));
             } else {
-                (origin.protocol, origin.http_port) = (Some(OriginProtocol::Http), Some(elsewhere.port));
+                (origin.protocol, origin.http_port) = (Some(OriginProtocol::Http), Some(to.port));
             }
         });
-        let mut evidence = vec![format!("Location: {}", lossy(got.head.field("location")))];
+        let scheme = if to.is_https { "https" } else { "http" };
+        let mut evidence = vec![format!("{} leads to {}", got.head.status, to.text())];
         match tried.map(|probe| probe.exchange("GET", &self.subject.target)) {
-            Some(Ok(answer)) => evidence.push(format!("asked over {wanted} it answers {}", answer.head.status)),
-            Some(Err(error)) => {
-                fix.what = format!("{wanted} does not work from here yet: {}", error.detail);
-            }
+            Some(Ok(answer)) => evidence.push(format!("asked over {scheme} it answers {}", answer.head.status)),
+            Some(Err(error)) => fix.what = format!("{scheme} does not work from here yet: {}", error.detail),
             None => {}
         }
-        Verdict::broken(Finding { what, fix, evidence, commands, ..Finding::default() })
+        let commands = vec![commands::request(&self.probe.route, address, &self.subject.target)];
+        let mut finding = finding_of(&error, fix, commands);
+        finding.evidence.extend(evidence);
+        Verdict::broken(finding)
     }
 
     /// The origin's own 4xx or 5xx. Where another Host or SNI brings a good answer, that is the remedy.
@@ -220,30 +228,6 @@ impl Server<'_> {
     }
 }
 
-/// Does `location` name the URL of one of these hosts and this target? Without regard to scheme and port.
-fn itself(location: &str, hosts: &[&str], target: &str) -> Option<Elsewhere> {
-    let (scheme, rest) = location.split_once("://")?;
-    let is_https = match scheme.to_ascii_lowercase().as_str() {
-        "https" => true,
-        "http" => false,
-        _ => return None,
-    };
-    let rest = rest.split('#').next().unwrap_or_default();
-    let cut = rest.find(['/', '?']).unwrap_or(rest.len());
-    let (authority, path) = rest.split_at_checked(cut)?;
-    let (name, port) = match authority.rsplit_once(':') {
-        Some((name, port)) if !port.ends_with(']') => (name, port.parse().ok()?),
-        _ => (authority, if is_https { 443 } else { 80 }),
-    };
-    let bare = |host: &str| {
-        let host = host.to_ascii_lowercase();
-        host.rsplit_once(':').filter(|(_, port)| !port.ends_with(']')).map_or(host.clone(), |(name, _)| name.to_owned())
-    };
-    let is_host = hosts.iter().any(|host| bare(host).eq_ignore_ascii_case(name));
-    let is_target = path == target || (path.is_empty() && target == "/");
-    (is_host && is_target).then_some(Elsewhere { is_https, port })
-}
-
 fn words(status: u16) -> &'static str {
     match status {
         401 | 403 | 407 => "give the origin what it asks for: it may allow only known addresses or credentials",
@@ -254,34 +238,5 @@ fn words(status: u16) -> &'static str {
             "look at the server's own log: it does not like the request; host may be a name that it does not serve"
         }
         _ => "look at the server's own log: the fault is behind it",
-    }
-}
-
-fn lossy(value: Option<&[u8]>) -> String {
-    String::from_utf8_lossy(value.unwrap_or_default()).into_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_redirect_to_the_same_url_is_known_under_either_scheme() {
-        let https = |port| Some(Elsewhere { is_https: true, port });
-        let rows = [
-            ("https://a.test/x", https(443)),
-            ("https://A.test:8443/x", https(8443)),
-            ("http://a.test/x#top", Some(Elsewhere { is_https: false, port: 80 })),
-            ("https://o.test/x", https(443)),
-            ("https://other.test/x", None),
-            ("https://a.test/y", None),
-            ("https://a.test", None),
-            ("/x", None),
-            ("ftp://a.test/x", None),
-        ];
-        for (location, expected) in rows {
-            assert_eq!(itself(location, &["a.test", "o.test:81"], "/x"), expected, "{location}");
-        }
-        assert_eq!(itself("https://[::1]", &["[::1]"], "/"), https(443));
     }
 }

@@ -114,7 +114,8 @@ impl Remedies<'_> {
         let found = place(&format!("{site}.{key}"));
         let section_line = if section_key.is_empty() { 0 } else { place(&format!("{site}.{section_key}")).line };
         // A table that is not written counts as standing where its parent does.
-        let is_absent = found.line == section_line && matches!(key, "origin.ports" | "origin.timeouts");
+        let is_table = matches!(key, "origin.ports" | "origin.timeouts" | "origin.client_certificate");
+        let is_absent = is_table && found.line == section_line;
         let line = if is_absent { 0 } else { found.line };
         Change { file: found.file, line, key: found.key, section, section_line, text: text.to_owned() }
     }

@@ -1,15 +1,14 @@
 //! What a configuration names on disk: certificates and keys for clients, CA files for origins. All problems at once.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use crate::config::{Config, Problem, Site, Trust};
-use crate::tls::{Certificates, CertificatesBuilder, ProblemKind, TrustSource, trust_roots};
+use crate::tls::{CertificatesBuilder, ProblemKind, TrustSource, client_certificate, trust_roots};
 
 /// What was read, and what is wrong or doubtful with it.
 pub struct Material {
-    /// The certificates that clients see; `None` where no listener is HTTPS.
-    pub certificates: Option<Arc<Certificates>>,
+    /// The certificates that clients see. Worth nothing where a problem is more than a warning.
+    pub certificates: CertificatesBuilder,
     /// Problems, warnings among them.
     pub problems: Vec<Problem>,
 }
@@ -29,8 +28,8 @@ impl Material {
                 }),
                 Err(Trouble { key, what, hint }) => note(key, what, hint, false),
             }
-            if let Err(Trouble { key, what, hint }) = check_trust(site) {
-                note(key, what, hint, false);
+            for trouble in [check_trust(site), check_client_certificate(site)].into_iter().filter_map(Result::err) {
+                note(trouble.key, trouble.what, trouble.hint, false);
             }
         }
         let has_listener = !config.listen.https.is_empty();
@@ -38,8 +37,20 @@ impl Material {
             let hint = "give a site [site.https] with certificate and key, or take https out of [listen]";
             note("listen.https".into(), "no site has a certificate".into(), hint.into(), false);
         }
-        let certificates = (has_listener && problems.iter().all(|problem| problem.is_warning)).then(|| builder.build());
-        Material { certificates, problems }
+        Material { certificates: builder, problems }
+    }
+
+    /// What was read, unless something stands against it; warnings are logged.
+    ///
+    /// # Errors
+    /// All problems that are more than warnings.
+    pub fn accepted(self) -> Result<CertificatesBuilder, Vec<Problem>> {
+        let (doubts, problems): (Vec<_>, Vec<_>) = self.problems.into_iter().partition(|problem| problem.is_warning);
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        doubts.iter().for_each(|doubt| log::warn!("{doubt}"));
+        Ok(self.certificates)
     }
 }
 
@@ -71,6 +82,19 @@ fn check_trust(site: &Site) -> Result<(), Trouble> {
         key,
         what: problem.what,
         hint: problem.hint,
+    })
+}
+
+/// The certificate that the site's origin sees must be of use before any origin asks for it.
+fn check_client_certificate(site: &Site) -> Result<(), Trouble> {
+    let Some(paths) = &site.origin.client_certificate else { return Ok(()) };
+    let names = ["origin.client_certificate.certificate", "origin.client_certificate.key"];
+    let chain = read_file(&paths.certificate, site, names[0])?;
+    let private = read_file(&paths.key, site, names[1])?;
+    client_certificate(&chain, &private).map(|_| ()).map_err(|problem| Trouble {
+        key: path_of(site, if is_about_key(problem.kind) { names[1] } else { names[0] }),
+        what: problem.what,
+        hint: problem.hint.to_owned(),
     })
 }
 

@@ -1,7 +1,9 @@
 //! The whole, assembled: listeners, workers, fetchers, store and log, started and stopped together.
 
 mod keeper;
+mod listening;
 mod material;
+mod reload;
 mod stats;
 
 use std::net::SocketAddr;
@@ -9,7 +11,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keeper::Keeper;
+use listening::wanted;
 use material::Material;
+pub use reload::Reloaded;
+use reload::{Front, refusal};
 pub use stats::Stats;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -17,7 +22,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use crate::config::{Config, LogFormat, Problem};
 use crate::error::Error;
 use crate::observe::{AccessLog, Format, Metrics};
-use crate::origin::{Origins, Resolver};
+use crate::origin::{AddressState, CheckState, NameState, Origins, Resolver};
 use crate::pool::{self, Pool};
 use crate::proxy::{Parts, Proxy};
 use crate::server::{Bound, Clock, Server, Settings};
@@ -30,7 +35,7 @@ pub struct Edge {
     server: Option<Server>,
     keeper: Option<Keeper>,
     proxy: Option<Arc<Proxy>>,
-    addresses: Addresses,
+    front: Front,
 }
 
 /// Where clients reach it, with the real ports.
@@ -40,6 +45,17 @@ pub struct Addresses {
     pub http: Vec<SocketAddr>,
     /// HTTPS.
     pub https: Vec<SocketAddr>,
+}
+
+/// The state of the way to the origins.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OriginStates {
+    /// Addresses that failed lately, dead ones among them.
+    pub addresses: Vec<AddressState>,
+    /// What health checks have found.
+    pub checks: Vec<CheckState>,
+    /// Names that were looked up.
+    pub names: Vec<NameState>,
 }
 
 impl Edge {
@@ -52,20 +68,15 @@ impl Edge {
         raise_file_limit();
         let clock = Clock::start();
         let material = Material::read(&config, clock.now().unix());
-        let (doubts, problems): (Vec<_>, Vec<_>) =
-            material.problems.into_iter().partition(|problem| problem.is_warning);
-        if !problems.is_empty() {
-            return Err(Error::Configuration(problems.iter().map(ToString::to_string).collect()));
-        }
-        doubts.iter().for_each(|doubt| log::warn!("{doubt}"));
-        let listeners = bind(&config)?;
+        let certificates = material.accepted().map_err(|problems| refusal(&problems))?.build();
+        let listeners = wanted(&config).map(|(address, is_https)| Bound::bind(address, is_https));
+        let listeners = listeners.collect::<Result<Vec<_>, _>>()?;
         let addresses: Vec<SocketAddr> = listeners.iter().map(Bound::address).collect();
-        let (http, https) = addresses.split_at_checked(config.listen.http.len()).unwrap_or_default();
         let metrics = Arc::new(Metrics::new(config.workers.count));
         let access_log = open_log(&config, &metrics)?;
         let limits = pool::Limits { threads: config.workers.fetchers, ..pool::Limits::default() };
         let parts = Parts {
-            origins: Origins::new(Resolver::system(), addresses.clone()),
+            origins: Origins::new(Resolver::system(), addresses),
             pool: Pool::new("fetcher", limits, move || clock.now().monotonic),
             clock,
             metrics,
@@ -75,13 +86,14 @@ impl Edge {
             workers: config.workers.count,
             limits: config.limits.clone(),
             temp_dir: config.cache.temp_dir.clone(),
-            tls: material.certificates.map(server_config),
+            // There even where no listener is HTTPS: a reload may bring one.
+            tls: Some(server_config(certificates.clone())),
         };
-        let edge_addresses = Addresses { http: http.to_vec(), https: https.to_vec() };
+        let front = Front::new(&config, &listeners, certificates);
         let proxy = Arc::new(Proxy::new(config, parts));
         let server = Server::start(&proxy, clock, &settings, listeners)?;
         let keeper = Keeper::start(proxy.clone())?;
-        Ok(Edge { server: Some(server), keeper: Some(keeper), proxy: Some(proxy), addresses: edge_addresses })
+        Ok(Edge { server: Some(server), keeper: Some(keeper), proxy: Some(proxy), front })
     }
 
     /// Everything that a configuration names on disk, checked without opening a connection: certificates, keys, CA files.
@@ -90,9 +102,9 @@ impl Edge {
         Material::read(config, Clock::start().now().unix()).problems
     }
 
-    /// Where it listens.
-    pub fn addresses(&self) -> &Addresses {
-        &self.addresses
+    /// Where it listens now.
+    pub fn addresses(&self) -> Addresses {
+        self.front.addresses()
     }
 
     /// What has happened since the start, and what is held now.
@@ -104,6 +116,16 @@ impl Edge {
             idle_origin_connections: proxy.idle_origin_connections(),
             ..Stats::of(&proxy.metrics().snapshot(), &proxy.store().stats(), &proxy.fetchers())
         }
+    }
+
+    /// What is known of the way to the origins: addresses that failed lately, health checks, names.
+    pub fn origins(&self) -> OriginStates {
+        let origins = self.proxy.as_ref().map(|proxy| proxy.origins());
+        origins.map_or_else(OriginStates::default, |origins| OriginStates {
+            addresses: origins.health(),
+            checks: origins.checks(),
+            names: origins.names(),
+        })
     }
 
     /// Opens the access log anew under its path, so that it can be rotated: rename the file, then call this.
@@ -134,12 +156,6 @@ impl Drop for Edge {
     fn drop(&mut self) {
         self.end(Duration::from_millis(100));
     }
-}
-
-fn bind(config: &Config) -> Result<Vec<Bound>, Error> {
-    let http = config.listen.http.iter().map(|address| Bound::bind(*address, false));
-    let https = config.listen.https.iter().map(|address| Bound::bind(*address, true));
-    http.chain(https).collect()
 }
 
 fn open_log(config: &Config, metrics: &Arc<Metrics>) -> Result<Option<AccessLog>, Error> {

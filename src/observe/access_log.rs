@@ -107,7 +107,7 @@ impl AccessLog {
 
     /// Writes what was handed over, and ends the writer; waits at most `limit`. Drop all buffers first, they hand over
     /// their last lines; what comes later is lost and counted. False if the writer is still stuck.
-    pub fn shutdown(self, limit: Duration) -> bool {
+    pub fn shutdown(&self, limit: Duration) -> bool {
         self.orders.stop.store(true, Ordering::Release);
         self.wake();
         self.ended.recv_timeout(limit) == Err(RecvTimeoutError::Disconnected)

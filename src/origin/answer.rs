@@ -73,18 +73,6 @@ fn refusal(error: ResponseError, input: &[u8]) -> Cause {
     if input.starts_with(&[ALERT, TLS_MAJOR]) { Cause::TlsOnPlainPort } else { Cause::Head(error) }
 }
 
-/// Do these first bytes of a 400 page say that the port wants TLS? Servers that notice say so in plain HTTP.
-pub fn is_tls_hint(page: &[u8]) -> bool {
-    let contains = |text: &str| page.windows(text.len()).any(|window| window == text.as_bytes());
-    TLS_HINTS.iter().any(|text| contains(text))
-}
-
-/// nginx; Go's net/http; Apache httpd.
-const TLS_HINTS: [&str; 3] = [
-    "plain HTTP request was sent to HTTPS port",
-    "Client sent an HTTP request to an HTTPS server",
-    "speaking plain HTTP to an SSL-enabled server port",
-];
 const MAX_INTERIMS: usize = 16;
 /// Content type of a TLS alert record (RFC 8446 §5.1).
 const ALERT: u8 = 21;
@@ -142,12 +130,5 @@ mod tests {
         input.filled(7);
         assert!(matches!(Answer::default().advance(&mut input), Err(Cause::TlsOnPlainPort)));
         assert!(matches!(read(b"SSH-2.0-x\r\n\r\n").0, Err(Cause::Head(ResponseError::Malformed(_)))));
-    }
-
-    #[test]
-    fn pages_of_servers_that_want_tls_are_known() {
-        assert!(is_tls_hint(b"<center>The plain HTTP request was sent to HTTPS port</center>"));
-        assert!(is_tls_hint(b"Client sent an HTTP request to an HTTPS server.\n"));
-        assert!(!is_tls_hint(b"<h1>Bad Request</h1>"));
     }
 }

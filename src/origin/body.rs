@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::connection::{Connection, WireFailure};
 use super::error::{Cause, Failure, FetchError};
 use super::idle::{IdlePool, Key};
+use super::rate::Rate;
 use crate::http1::{BodyError, BodyLength, BodyReader};
 use crate::status::Phase;
 
@@ -20,6 +21,7 @@ pub struct OriginBody {
     reader: BodyReader,
     length: BodyLength,
     limits: BodyLimits,
+    rate: Rate,
     home: Option<Home>,
     origin: String,
     /// Why it is broken; every later read says the same.
@@ -33,6 +35,10 @@ pub struct BodyLimits {
     pub between_bytes: Duration,
     /// For the whole body, if limited.
     pub end: Option<Instant>,
+    /// Bytes a second, at least, over [`RATE_WINDOW`]; 0 = off.
+    pub least_rate: u64,
+    /// Over which time the rate is taken.
+    pub window: Duration,
 }
 
 /// Where the connection goes after a complete body.
@@ -55,13 +61,30 @@ impl OriginBody {
         home: Option<Home>,
         origin: &str,
     ) -> OriginBody {
-        let reader = BodyReader::new(length);
-        let connection = Some(connection);
-        let mut body = OriginBody { connection, reader, length, limits, home, origin: origin.to_owned(), broken: None };
+        let rate = Rate::new(limits.least_rate, limits.window, connection.received);
+        let mut body = OriginBody {
+            connection: Some(connection),
+            reader: BodyReader::new(length),
+            length,
+            limits,
+            rate,
+            home,
+            origin: origin.to_owned(),
+            broken: None,
+        };
         if body.reader.is_done() {
             body.finish();
         }
         body
+    }
+
+    /// The same under another least rate, over another window.
+    #[cfg(test)]
+    pub fn with_rate(mut self, least_rate: u64, window: Duration) -> OriginBody {
+        let received = self.connection.as_ref().map_or(0, |connection| connection.received);
+        self.limits = BodyLimits { least_rate, window, ..self.limits };
+        self.rate = Rate::new(least_rate, window, received);
+        self
     }
 
     /// How the body is delimited.
@@ -86,6 +109,18 @@ impl OriginBody {
         }
     }
 
+    /// Reads what has come already, so that the connection may serve again where that is all there is of the body; a
+    /// longer body costs the connection.
+    pub fn discard(mut self) {
+        self.limits = BodyLimits { between_bytes: Duration::ZERO, end: None, least_rate: 0, ..self.limits };
+        let mut room = [0; 4096];
+        for _ in 0..MAX_DISCARDS {
+            if !matches!(self.read(&mut room), Ok(1..)) {
+                return;
+            }
+        }
+    }
+
     fn advance(&mut self, out: &mut [u8]) -> Result<usize, Cause> {
         if out.is_empty() {
             return Err(Cause::Internal("a body was read into no room".into()));
@@ -93,6 +128,7 @@ impl OriginBody {
         loop {
             let Some(connection) = &mut self.connection else { return Ok(0) };
             let deadline = self.limits.next();
+            let began = self.rate.is_on().then(Instant::now);
             let taken = if !connection.input.is_empty() {
                 take_buffered(connection, &mut self.reader, out)?
             } else if self.length == BodyLength::Chunked {
@@ -104,6 +140,11 @@ impl OriginBody {
             } else {
                 take_direct(connection, &mut self.reader, out, deadline)?
             };
+            if let Some(began) = began
+                && self.rate.is_too_slow(began.elapsed(), connection.received)
+            {
+                return Err(Cause::TooSlow(self.limits.least_rate));
+            }
             match taken {
                 Taken::End => {
                     self.reader.at_eof().map_err(Cause::Body)?;
@@ -180,6 +221,11 @@ fn take_direct(
     let piece = reader.read(out.get(..count).unwrap_or_default()).map_err(Cause::Body)?;
     Ok(if piece.consumed < count { Taken::Surplus(piece.data.end) } else { Taken::Data(piece.data.end) })
 }
+
+/// Over which time the least rate is taken.
+pub const RATE_WINDOW: Duration = Duration::from_secs(20);
+/// Reads of at most 4 KiB that a body which nobody wants is worth.
+const MAX_DISCARDS: usize = 8;
 
 /// A stream that is cut is an incomplete body, whoever cut it.
 fn cut(failure: WireFailure) -> Cause {

@@ -1,7 +1,7 @@
 //! Which servers a fetch may go to, in which order, and what TCP, TLS and HTTP are told there. Pure.
 //!
-//! Primary before backup, each in the order of the list. Host and SNI follow origin-fetch.md section 1. Refuses to know
-//! of addresses and of what happened to earlier fetches.
+//! Primary before backup, among equals by weight. Host and SNI follow origin-fetch.md section 1. Refuses to know of
+//! addresses and of what happened to earlier fetches.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -25,15 +25,84 @@ pub struct Route {
     pub sni: Option<String>,
 }
 
-/// The servers for one request, best first. `host` is the name that the client asked for, without port; empty if it
-/// asked for none (HTTP/1.0).
-pub fn routes(origin: &OriginConfig, host: &str, client_is_https: bool) -> Vec<Route> {
-    let with_role = |role| origin.servers.iter().filter(move |server| server.role == role);
-    let ordered = with_role(Role::Primary).chain(with_role(Role::Backup));
-    ordered.map(|server| route(origin, server, host, client_is_https)).collect()
+/// The servers for one request, best first.
+#[derive(Clone)]
+pub struct Candidates<'a> {
+    origin: &'a OriginConfig,
+    host: &'a str,
+    client_is_https: bool,
+    order: std::vec::IntoIter<&'a ServerConfig>,
 }
 
-fn route(origin: &OriginConfig, server: &ServerConfig, host: &str, client_is_https: bool) -> Route {
+impl<'a> Candidates<'a> {
+    /// For request number `turn` of the site. `host` is the name that the client asked for, without port; empty if it
+    /// asked for none (HTTP/1.0).
+    pub fn new(origin: &'a OriginConfig, host: &'a str, client_is_https: bool, turn: u64) -> Candidates<'a> {
+        Candidates { origin, host, client_is_https, order: order(&origin.servers, turn).into_iter() }
+    }
+}
+
+impl Candidates<'_> {
+    /// Name and port of those that are left.
+    pub fn rest(&self) -> impl Iterator<Item = (&str, u16)> {
+        self.order
+            .as_slice()
+            .iter()
+            .map(|server| (server.name.as_str(), self.origin.destination(server, self.client_is_https).port))
+    }
+}
+
+impl Iterator for Candidates<'_> {
+    type Item = Route;
+
+    fn next(&mut self) -> Option<Route> {
+        let server = self.order.next()?;
+        Some(route(self.origin, server, self.host, self.client_is_https))
+    }
+}
+
+/// Primaries, then backups, each kind by weight: over as many turns in a row as the weights add up to, each server
+/// comes first exactly as often as its weight says. What is left is shared out alike, by another digit of `turn`, so that
+/// the share of a dead server goes to all others by their weights.
+fn order(servers: &[ServerConfig], turn: u64) -> Vec<&ServerConfig> {
+    if let [only] = servers {
+        return vec![only];
+    }
+    let mut order = Vec::with_capacity(servers.len());
+    for role in [Role::Primary, Role::Backup] {
+        let mut left: Vec<&ServerConfig> = servers.iter().filter(|server| server.role == role).collect();
+        let mut turn = turn;
+        while !left.is_empty() {
+            let unit = left.iter().fold(0, |unit, server| gcd(unit, server.weight.into())).max(1);
+            let weight = |server: &ServerConfig| u64::from(server.weight) / unit;
+            let total = left.iter().map(|server| weight(server)).sum::<u64>().max(1);
+            let mut place = spread(turn, total);
+            turn /= total;
+            let chosen = left.iter().position(|server| {
+                let is_here = place < weight(server);
+                place = place.saturating_sub(weight(server));
+                is_here
+            });
+            order.push(left.remove(chosen.unwrap_or(0)));
+        }
+    }
+    order
+}
+
+/// Takes the places 0 to `total` - 1 in steps near the golden section, so that neighbours in time are far apart in place
+/// and no server gets its share in one go. Every place comes once in `total` turns.
+fn spread(turn: u64, total: u64) -> u64 {
+    let golden = total.saturating_mul(618) / 1000;
+    let step = (golden..=total).find(|step| gcd(*step, total) == 1).unwrap_or(1);
+    (turn % total).wrapping_mul(step) % total
+}
+
+fn gcd(a: u64, b: u64) -> u64 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+/// What a server is asked for, and under which names.
+pub fn route(origin: &OriginConfig, server: &ServerConfig, host: &str, client_is_https: bool) -> Route {
     let destination = origin.destination(server, client_is_https);
     let asked = if host.is_empty() { bracketed(&server.name) } else { host.to_owned() };
     let host = server.host.clone().or_else(|| origin.host.clone()).unwrap_or(asked);
@@ -92,6 +161,60 @@ mod tests {
         let rows = [("a.example", "a.example"), ("a.example:8443", "a.example"), ("[::1]:80", "::1"), ("[::1]", "::1")];
         for (host, name) in rows {
             assert_eq!(without_port(host), name);
+        }
+    }
+
+    fn servers(rows: &[(Role, u32)]) -> Vec<ServerConfig> {
+        let server = |(index, (role, weight)): (usize, &(Role, u32))| ServerConfig {
+            name: index.to_string(),
+            port: None,
+            role: *role,
+            weight: *weight,
+            host: None,
+            sni: None,
+        };
+        rows.iter().enumerate().map(server).collect()
+    }
+
+    /// How often each server comes at this place of the order, over `turns` turns from `start`; servers that `is_dead`
+    /// names are passed over.
+    fn shares(servers: &[ServerConfig], start: u64, turns: u64, is_dead: &[usize]) -> Vec<u64> {
+        let mut counts = vec![0; servers.len()];
+        for turn in start..start + turns {
+            let names = order(servers, turn).into_iter().map(|server| server.name.parse::<usize>().unwrap());
+            counts[names.into_iter().find(|index| !is_dead.contains(index)).unwrap()] += 1;
+        }
+        counts
+    }
+
+    #[test]
+    fn equals_share_by_weight_and_backups_get_nothing_while_a_primary_lives() {
+        use Role::{Backup, Primary};
+        /// Servers, the dead among them, shares of 3600 turns.
+        type Row<'a> = (&'a [(Role, u32)], &'a [usize], &'a [u64]);
+        let rows: &[Row<'_>] = &[
+            (&[(Primary, 1)], &[], &[3600]),
+            (&[(Primary, 1), (Primary, 1)], &[], &[1800, 1800]),
+            (&[(Primary, 3), (Primary, 1)], &[], &[2700, 900]),
+            (&[(Primary, 1), (Primary, 2), (Primary, 3)], &[], &[600, 1200, 1800]),
+            (&[(Backup, 5), (Primary, 1), (Primary, 1)], &[], &[0, 1800, 1800]),
+            (&[(Backup, 1), (Primary, 1), (Backup, 2)], &[1], &[1200, 0, 2400]),
+            (&[(Primary, 2), (Primary, 1), (Primary, 1)], &[0], &[0, 1800, 1800]),
+            (&[(Primary, 1), (Primary, 1), (Primary, 1)], &[1], &[1800, 0, 1800]),
+        ];
+        for (servers_of, dead, expected) in rows {
+            for start in [0, 7, 3601] {
+                assert_eq!(shares(&servers(servers_of), start, 3600, dead), *expected, "{servers_of:?} from {start}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_heavy_server_does_not_get_its_share_in_one_go() {
+        for (weights, expected) in [([5, 5], "0101010101"), ([5, 3], "0101001001"), ([30, 10], "0100010001")] {
+            let servers = servers(&weights.map(|weight| (Role::Primary, weight)));
+            let firsts: String = (0..10).map(|turn| order(&servers, turn)[0].name.as_str()).collect();
+            assert_eq!(firsts, expected, "{weights:?}");
         }
     }
 

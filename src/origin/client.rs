@@ -1,52 +1,76 @@
 //! One fetch from its first name lookup to the response head: servers, addresses, connections, retries.
 //!
-//! The walk itself; each rule it follows is a pure one elsewhere (`choice`, `retry`, `error`).
+//! The walk itself; each rule it follows is a pure one elsewhere (`choice`, `health`, `retry`, `error`), and how a
+//! connection is had is told in `reach`.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use rustls::pki_types::ServerName;
 use ureq::SendBody;
 
-use super::answer::{Answer, Interim, is_tls_hint};
-use super::body::{BodyLimits, Home, OriginBody};
-use super::choice::{Route, is_own_listener, routes};
+use super::answer::{Answer, Interim};
+use super::body::{BodyLimits, Home, OriginBody, RATE_WINDOW};
+use super::choice::{Candidates, Route};
 use super::connection::Connection;
-use super::connector::{dial, is_local};
 use super::error::{Cause, Failure, FetchError};
-use super::idle::Key;
-use super::policies::TlsPolicy;
+use super::idle::{Key, idle_age};
 use super::request::{OriginRequest, Prepared, UploadReader};
-use super::retry::{Retry, retry};
+use super::retry::{Retry, is_worth_another, retry};
+use super::tls_hint::wants_tls;
 use super::transport::{Exchange, ExchangeLimits};
 use super::{Fetched, Origins, Report};
 use crate::config::Site;
-use crate::http1::{BodyLength, ResponseHead};
+use crate::http1::BodyLength;
 use crate::status::Phase;
 
 /// One call of [`Origins::send`].
 pub struct Walk<'a> {
-    origins: &'a Origins,
-    site: &'a Site,
-    request: &'a OriginRequest<'a>,
-    prepared: Prepared,
+    pub(super) origins: &'a Origins,
+    pub(super) site: &'a Site,
+    pub(super) request: &'a OriginRequest<'a>,
+    pub(super) prepared: Prepared,
     interim: Option<Interim>,
     /// From resolving to the head, all attempts together.
-    deadline: Instant,
+    pub(super) deadline: Instant,
     /// Moves to another address or server that are still allowed.
-    moves: usize,
-    report: Report,
+    pub(super) moves: usize,
+    pub(super) report: Report,
+    /// The servers that may still be asked after the present one.
+    pub(super) rest: Option<Candidates<'a>>,
+    /// The first bytes of a head that was refused.
+    head_start: Vec<u8>,
+    /// An answer whose status is in `retry_on`: the best there is until another server has a better one.
+    spare: Option<Box<Fetched>>,
 }
 
-/// Policy and name of a TLS server.
-type Secure = (Arc<TlsPolicy>, ServerName<'static>);
-
-/// A failure at one server that another server may make good.
+/// How one server ended the walk, or did not.
 enum Stop {
+    /// No other server can make it good.
     Final(Failure),
+    /// Another may.
     MoveOn(Failure),
+    /// The same, and its answer is kept for want of a better one.
+    Answered,
+}
+
+/// What has become of a walk so far.
+#[derive(Default)]
+struct Course {
+    /// A server was asked, or tried to.
+    is_tried: bool,
+    last: Option<FetchError>,
+}
+
+impl Course {
+    /// One server failed; its words come before those of the ones before it.
+    fn note(&mut self, mut error: FetchError) {
+        if let Some(before) = &self.last {
+            error.detail = format!("{}; before that: {}", error.detail, before.detail);
+        }
+        self.last = Some(error);
+    }
 }
 
 impl<'a> Walk<'a> {
@@ -58,52 +82,105 @@ impl<'a> Walk<'a> {
         interim: Option<Interim>,
     ) -> Result<Walk<'a>, FetchError> {
         let refused = |cause| Failure::early(cause, Phase::SendRequest).into_error("");
-        let prepared = Prepared::new(request).map_err(refused)?;
-        let deadline = Instant::now() + site.origin.timeouts.head;
-        Ok(Walk { origins, site, request, prepared, interim, deadline, moves: RETRIES, report: Report::default() })
+        Ok(Walk {
+            origins,
+            site,
+            request,
+            prepared: Prepared::new(request).map_err(refused)?,
+            interim,
+            deadline: Instant::now() + site.origin.timeouts.head,
+            moves: site.origin.retries,
+            report: Report::default(),
+            rest: None,
+            head_start: Vec::new(),
+            spare: None,
+        })
     }
 
-    /// Goes from server to server until one answers.
+    /// Goes from server to server until one answers: those in good standing, then what is left.
     pub fn run(mut self) -> Result<Fetched, FetchError> {
-        let mut earlier = String::new();
-        let mut last = None;
-        for route in routes(&self.site.origin, self.request.host, self.request.client_is_https) {
-            if last.is_some() && !self.may_move() {
-                break;
+        let mut course = Course::default();
+        let mut resting = Vec::new();
+        let (site, request) = (self.site, self.request);
+        let turn = self.origins.turn(site);
+        let mut candidates = Candidates::new(&site.origin, request.host, request.client_is_https, turn);
+        while let Some(route) = candidates.next() {
+            match self.survey(&route) {
+                Err(failure) => {
+                    let error = self.error(failure, &route);
+                    course.note(error);
+                }
+                Ok(found) if found.good.is_empty() => resting.push((route, found.resting)),
+                Ok(found) => {
+                    self.rest = (site.origin.servers.len() > 1).then(|| candidates.clone());
+                    if let Some(end) = self.visit(&route, found.good, &mut course) {
+                        return end;
+                    }
+                }
             }
-            self.report.origin.clone_from(&route.label);
-            let stop = match self.try_server(&route) {
-                Ok(fetched) => return Ok(fetched),
-                Err(stop) => stop,
-            };
-            let (failure, is_final) = match stop {
-                Stop::Final(failure) => (failure, true),
-                Stop::MoveOn(failure) => (failure, false),
-            };
-            let mut error = failure.into_error(&route.label);
-            if !earlier.is_empty() {
-                error.detail = format!("{}; before that: {earlier}", error.detail);
-            }
-            if is_final {
-                return Err(error);
-            }
-            earlier.clone_from(&error.detail);
-            last = Some(error);
         }
-        Err(last.unwrap_or_else(|| Failure::early(Cause::NoServer, Phase::Resolve).into_error("")))
+        if !course.is_tried && !resting.is_empty() {
+            self.rest = None;
+            let all_dead = |cause| Failure::early(cause, Phase::Connect).into_error("");
+            for (route, addresses) in self.last_resort(resting).map_err(all_dead)? {
+                if let Some(end) = self.visit(&route, addresses, &mut course) {
+                    return end;
+                }
+            }
+        }
+        match (self.spare, course.last) {
+            (Some(spare), _) => Ok(*spare),
+            (None, Some(error)) => Err(error),
+            (None, None) => Err(Failure::early(Cause::NoServer, Phase::Resolve).into_error("")),
+        }
+    }
+
+    /// One server, if the fetch may still go there; `Some` is the end of the walk.
+    fn visit(
+        &mut self,
+        route: &Route,
+        addresses: Vec<SocketAddr>,
+        course: &mut Course,
+    ) -> Option<Result<Fetched, FetchError>> {
+        if course.is_tried && !self.may_move() {
+            return None;
+        }
+        course.is_tried = true;
+        self.report.origin.clone_from(&route.label);
+        let (failure, is_final) = match self.try_server(route, addresses) {
+            Ok(fetched) => {
+                if let Some(spare) = self.spare.take() {
+                    spare.body.discard();
+                }
+                return Some(Ok(fetched));
+            }
+            Err(Stop::Answered) => return None,
+            Err(Stop::Final(failure)) => (failure, true),
+            Err(Stop::MoveOn(failure)) => (failure, false),
+        };
+        let error = self.error(failure, route);
+        course.note(error);
+        if !is_final {
+            return None;
+        }
+        // The answer of an earlier server, if there is one, beats the failure of this.
+        let spare = self.spare.take().map(|spare| Ok(*spare));
+        spare.or_else(|| course.last.take().map(Err))
     }
 
     /// Goes from address to address of one server.
-    fn try_server(&mut self, route: &Route) -> Result<Fetched, Stop> {
-        let mut addresses = self.addresses(route).map_err(Stop::MoveOn)?;
+    fn try_server(&mut self, route: &Route, mut addresses: Vec<SocketAddr>) -> Result<Fetched, Stop> {
         let mut is_fresh = false;
         loop {
-            self.report.attempts += 1;
+            self.begin_attempt();
             let (failure, was_reused) = match self.connect(route, &addresses, is_fresh) {
                 Ok((connection, key)) => {
                     let was_reused = connection.is_reused;
                     match self.exchange(route, connection, key) {
-                        Ok(fetched) => return Ok(fetched),
+                        Ok(fetched) => match self.judge(fetched, &mut addresses) {
+                            Some(end) => return end,
+                            None => continue,
+                        },
                         Err(failure) => (failure, was_reused),
                     }
                 }
@@ -116,7 +193,9 @@ impl<'a> Walk<'a> {
                     // A failed race has tried all addresses; otherwise one of them failed.
                     addresses.retain(|address| failure.address.is_some_and(|failed| failed != *address));
                     if addresses.is_empty() {
-                        self.origins.resolver.distrust(&route.name);
+                        if !matches!(failure.cause, Cause::ConnectionLimit(_)) {
+                            self.origins.resolver.distrust(&route.name);
+                        }
                         return Err(Stop::MoveOn(failure));
                     }
                     if !self.may_move() {
@@ -127,6 +206,19 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// An answer has come: it ends the walk, unless its status is one to move on from. `None`: to the next address.
+    fn judge(&mut self, fetched: Fetched, addresses: &mut Vec<SocketAddr>) -> Option<Result<Fetched, Stop>> {
+        if !is_worth_another(&self.site.origin.retry_on, fetched.head.status, self.prepared.is_idempotent()) {
+            return Some(Ok(fetched));
+        }
+        self.report = fetched.report.clone();
+        addresses.retain(|address| Some(*address) != fetched.report.address);
+        if let Some(before) = self.spare.replace(Box::new(fetched)) {
+            before.body.discard();
+        }
+        if addresses.is_empty() || !self.may_move() { Some(Err(Stop::Answered)) } else { None }
+    }
+
     /// Spends one of the allowed moves.
     fn may_move(&mut self) -> bool {
         let is_allowed = self.moves > 0 && Instant::now() < self.deadline;
@@ -134,69 +226,21 @@ impl<'a> Walk<'a> {
         is_allowed
     }
 
-    fn addresses(&mut self, route: &Route) -> Result<Vec<SocketAddr>, Failure> {
-        let started = Instant::now();
-        let deadline = self.deadline.min(started + self.site.origin.timeouts.resolve);
-        let found = self.origins.resolver.resolve(&route.name, deadline);
-        self.report.resolve = started.elapsed();
-        let found = found.map_err(|failure| Failure::early(Cause::Lookup(failure), Phase::Resolve))?;
-        let all = found.iter().map(|address| SocketAddr::new(*address, route.port));
-        let foreign: Vec<_> =
-            all.filter(|address| !is_own_listener(*address, &self.origins.listeners, is_local)).collect();
-        if foreign.is_empty() { Err(Failure::early(Cause::OwnAddress, Phase::Resolve)) } else { Ok(foreign) }
+    /// The times in the report are those of one attempt.
+    fn begin_attempt(&mut self) {
+        let report = &mut self.report;
+        report.attempts += 1;
+        (report.address, report.tls_version, report.is_reused) = (None, None, false);
+        (report.connect, report.tls, report.first_byte) = Default::default();
     }
 
-    /// An idle connection to one of the addresses, or a new one.
-    fn connect(
-        &mut self,
-        route: &Route,
-        addresses: &[SocketAddr],
-        is_fresh: bool,
-    ) -> Result<(Connection, Key), Failure> {
-        let setting = |cause| Failure::early(cause, Phase::Connect);
-        let tls = match route.server_name().map_err(setting)? {
-            Some(name) => Some((self.origins.policies.policy(&self.site.origin).map_err(setting)?, name)),
-            None => None,
-        };
-        let key_of = |address| Key { address, tls: tls.as_ref().map(|(policy, name)| (policy.id, name.clone())) };
-        let idle = if is_fresh { None } else { addresses.iter().find_map(|address| self.idle(key_of(*address))) };
-        let (connection, key) = match idle {
-            Some(idle) => idle,
-            None => {
-                let connection = self.dial(addresses, tls.as_ref())?;
-                let key = key_of(connection.address);
-                (connection, key)
-            }
-        };
-        self.report.address = Some(connection.address);
-        self.report.is_reused = connection.is_reused;
-        self.report.tls_version = connection.tls_version();
-        Ok((connection, key))
-    }
-
-    fn idle(&self, key: Key) -> Option<(Connection, Key)> {
-        // A request that cannot be repeated takes no connection that the origin may be closing right now.
-        let max_idle = if self.prepared.is_idempotent() { Duration::MAX } else { YOUNG };
-        Some((self.origins.idle.take(&key, max_idle)?, key))
-    }
-
-    fn dial(&mut self, addresses: &[SocketAddr], tls: Option<&Secure>) -> Result<Connection, Failure> {
-        let timeouts = &self.site.origin.timeouts;
-        let started = Instant::now();
-        let (stream, address) = dial(addresses, self.deadline.min(started + timeouts.connect))
-            .map_err(|refusals| Failure::early(Cause::Connect(refusals), Phase::Connect))?;
-        let connected = Instant::now();
-        self.report.connect = connected.saturating_duration_since(started);
-        let Some((policy, name)) = tls else { return Ok(Connection::plain(stream, address)) };
-        let deadline = self.deadline.min(connected + timeouts.tls_handshake);
-        let secured = Connection::secure(stream, address, Arc::clone(&policy.config), name.clone(), deadline);
-        self.report.tls = connected.elapsed();
-        secured.map_err(|failure| Failure {
-            cause: Cause::Wire(failure),
-            phase: Phase::TlsHandshake,
-            address: Some(address),
-            has_response: false,
-        })
+    /// The outside form of a failure, with all that is known of the attempt.
+    fn error(&mut self, failure: Failure, route: &Route) -> FetchError {
+        let mut error = failure.into_error(&route.label);
+        error.facts.report = Report { origin: route.label.clone(), ..self.report.clone() };
+        error.facts.sni = self.report.address.and(route.sni.clone());
+        error.facts.head_start = std::mem::take(&mut self.head_start);
+        error
     }
 
     /// The exchange on one connection, up to the head.
@@ -214,14 +258,16 @@ impl<'a> Walk<'a> {
         let body = self.upload(&exchange).map_err(early)?;
         let request = self.prepared.build(&route.host, route.sni.is_some(), body).map_err(early)?;
         let started = Instant::now();
+        let elapsed = |at: Option<Instant>| at.unwrap_or_else(Instant::now).saturating_duration_since(started);
         let has_upload = self.prepared.upload().is_some();
         let lost = || early(Cause::Internal("the connection was lost between ureq and the pool".into()));
         let mut exchange = exchange.run(request, has_upload).ok_or_else(lost)?;
+        self.report.first_byte = elapsed(exchange.first_byte);
         if let Some((cause, phase)) = exchange.failure.take() {
+            let input = exchange.connection.input.bytes();
+            self.head_start = input.get(..MAX_HEAD_START).unwrap_or(input).to_vec();
             return Err(Failure { cause, phase, address, has_response: exchange.connection.received > 0 });
         }
-        let first_byte = exchange.first_byte.unwrap_or_else(Instant::now);
-        self.report.first_byte = first_byte.saturating_duration_since(started);
         self.deliver(route, exchange, key)
     }
 
@@ -256,76 +302,20 @@ impl<'a> Walk<'a> {
             age: idle_age(head.field("keep-alive")),
         });
         let end = (!timeouts.total.is_zero()).then(|| now + timeouts.total);
-        let limits = BodyLimits { between_bytes: timeouts.between_bytes, end };
+        let limits = BodyLimits {
+            between_bytes: timeouts.between_bytes,
+            end,
+            least_rate: timeouts.min_rate,
+            window: RATE_WINDOW,
+        };
         let body = OriginBody::new(connection, length, limits, home, &route.label);
         Ok(Fetched { head, body, report: std::mem::take(&mut self.report) })
     }
 }
 
-/// A 400 page in plain HTTP from a port that wants TLS: looks into short pages, without using up a byte of them.
-fn wants_tls(head: &ResponseHead, length: BodyLength, connection: &mut Connection, deadline: Instant) -> bool {
-    let wanted = match length {
-        BodyLength::Exact(length) => usize::try_from(length).unwrap_or(usize::MAX),
-        BodyLength::None => 0,
-        BodyLength::Chunked | BodyLength::UntilClose => MAX_HINT_PAGE,
-    };
-    if head.status != 400 || wanted > MAX_HINT_PAGE {
-        return false;
-    }
-    while connection.input.bytes().len() < wanted && !is_tls_hint(connection.input.bytes()) {
-        // An end or a failure comes again when the body is read.
-        if length == BodyLength::Chunked && connection.input.bytes().ends_with(b"0\r\n\r\n") {
-            break;
-        }
-        match connection.fill(deadline) {
-            Ok(count) if count > 0 => {}
-            _ => break,
-        }
-    }
-    is_tls_hint(connection.input.bytes())
-}
-
-/// How long a connection may wait for its next exchange: the default, or less than the origin's own `Keep-Alive:
-/// timeout=`, so that it is we who close it.
-fn idle_age(keep_alive: Option<&[u8]>) -> Duration {
-    let text = keep_alive.and_then(|value| std::str::from_utf8(value).ok()).unwrap_or_default();
-    let parameters = text.split([',', ';']).filter_map(|parameter| parameter.split_once('='));
-    let timeout = parameters
-        .filter(|(name, _)| name.trim().eq_ignore_ascii_case("timeout"))
-        .find_map(|(_, value)| value.trim().trim_matches('"').parse::<u32>().ok());
-    match timeout {
-        None => IDLE_AGE,
-        Some(seconds) => Duration::from_secs(u64::from(seconds)).saturating_sub(MARGIN).min(MAX_IDLE_AGE),
-    }
-}
-
-const RETRIES: usize = 2;
 /// The idle time of a connection that a request which must not be repeated may still take.
-const YOUNG: Duration = Duration::from_secs(1);
-const IDLE_AGE: Duration = Duration::from_secs(10);
-const MAX_IDLE_AGE: Duration = Duration::from_secs(60);
-const MARGIN: Duration = Duration::from_secs(1);
-const MAX_HINT_PAGE: usize = 2048;
+pub(super) const YOUNG: Duration = Duration::from_secs(1);
 /// Servers that want TLS send their page together with the head.
 const HINT_WAIT: Duration = Duration::from_secs(1);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn idle_connections_leave_before_the_origin_closes_them() {
-        let rows = [
-            (None, 10),
-            (Some("timeout=5, max=100"), 4),
-            (Some("max=100;timeout = \"30\""), 29),
-            (Some("timeout=1"), 0),
-            (Some("timeout=0"), 0),
-            (Some("timeout=99999"), 60),
-            (Some("timeout=never"), 10),
-        ];
-        for (field, seconds) in rows {
-            assert_eq!(idle_age(field.map(str::as_bytes)), Duration::from_secs(seconds), "{field:?}");
-        }
-    }
-}
+/// Bytes of a refused head that are kept for people.
+const MAX_HEAD_START: usize = 1024;

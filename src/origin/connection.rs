@@ -14,6 +14,7 @@ use rustls::{ClientConfig, ClientConnection, ProtocolVersion};
 use super::buffer::Buffer;
 use super::connector::{wait_either, wait_readable};
 use super::records::Records;
+use super::slots::Slot;
 
 /// How a connection failed us.
 #[derive(Debug)]
@@ -49,6 +50,8 @@ pub struct Connection {
     pub received: u64,
     /// A read or a write failed. The kernel tells of a reset once and then pretends a clean end.
     is_cut: bool,
+    /// Its place among the connections to the address, where their number is limited.
+    pub slot: Option<Slot>,
 }
 
 #[derive(Debug)]
@@ -69,6 +72,7 @@ impl Connection {
             is_reused: false,
             received: 0,
             is_cut: false,
+            slot: None,
         }
     }
 

@@ -35,10 +35,44 @@ pub enum RefusalKind {
     Refused,
 }
 
+impl RefusalKind {
+    /// What the address did.
+    pub fn words(self) -> &'static str {
+        match self {
+            RefusalKind::Refused => "refused the connection",
+            RefusalKind::Reset => "reset the connection",
+            RefusalKind::Timeout => "did not answer in time",
+            RefusalKind::Unroutable => "cannot be reached from here",
+            RefusalKind::Own => "was not tried: this machine is out of sockets or memory",
+        }
+    }
+}
+
+/// Who is told how each address behaves while addresses are dialled, and knows what others have found.
+pub trait Onlooker {
+    /// The attempt failed.
+    fn failed(&self, address: SocketAddr, kind: RefusalKind);
+    /// It said nothing while another, dialled later, took the connection.
+    fn overtaken(&self, address: SocketAddr);
+    /// It took the connection.
+    fn answered(&self, address: SocketAddr);
+    /// Others have met silence there: not worth waiting for.
+    fn is_lost(&self, address: SocketAddr) -> bool;
+}
+
 /// Connects to the first address that answers (RFC 8305): the next one starts [`STAGGER`] after the one before, or at
 /// once when that fails. On failure every address comes back with its reason.
 pub fn dial(addresses: &[SocketAddr], deadline: Instant) -> Result<(TcpStream, SocketAddr), Vec<Refusal>> {
-    let mut race = Race { running: Vec::new(), refused: Vec::new() };
+    dial_watched(addresses, deadline, None)
+}
+
+/// The same before an onlooker, who is told of every address and may call one off.
+pub fn dial_watched(
+    addresses: &[SocketAddr],
+    deadline: Instant,
+    onlooker: Option<&dyn Onlooker>,
+) -> Result<(TcpStream, SocketAddr), Vec<Refusal>> {
+    let mut race = Race { running: Vec::new(), refused: Vec::new(), onlooker };
     let mut waiting = interleaved(addresses).into_iter().peekable();
     // With many addresses the steps shrink, so that the last still has its chance before the deadline.
     let steps = u32::try_from(addresses.len()).unwrap_or(u32::MAX).saturating_add(1);
@@ -59,26 +93,64 @@ pub fn dial(addresses: &[SocketAddr], deadline: Instant) -> Result<(TcpStream, S
             }
         }
         let until = if waiting.peek().is_some() { next_start.min(deadline) } else { deadline };
-        if let Some(winner) = race.wait(until) {
+        let glance = if onlooker.is_some() { now + GLANCE } else { until };
+        if let Some(winner) = race.wait(until.min(glance)) {
             return Ok(winner);
         }
+        race.call_off();
         if race.refused.len() > refused {
             next_start = Instant::now();
         }
     }
 }
 
-struct Race {
-    running: Vec<(Socket, SocketAddr)>,
-    refused: Vec<Refusal>,
+/// Connects to every address at once, only to see who answers; every address comes back with its outcome.
+pub fn knock(addresses: &[SocketAddr], deadline: Instant) -> Vec<(SocketAddr, Result<(), RefusalKind>)> {
+    let mut race = Race { running: Vec::new(), refused: Vec::new(), onlooker: None };
+    addresses.iter().for_each(|address| race.start(*address));
+    let mut outcomes = Vec::new();
+    while !race.running.is_empty() && Instant::now() < deadline {
+        outcomes.extend(race.wait(deadline).map(|(_, address)| (address, Ok(()))));
+    }
+    let refused = race.out_of_time(std::iter::empty());
+    outcomes.extend(refused.into_iter().map(|refusal| (refusal.address, Err(refusal.kind))));
+    outcomes
 }
 
-impl Race {
+struct Race<'a> {
+    running: Vec<Attempt>,
+    refused: Vec<Refusal>,
+    onlooker: Option<&'a dyn Onlooker>,
+}
+
+/// A connect under way.
+struct Attempt {
+    socket: Socket,
+    address: SocketAddr,
+    started: Instant,
+}
+
+impl Race<'_> {
     fn start(&mut self, address: SocketAddr) {
         match open(address) {
-            Ok(socket) => self.running.push((socket, address)),
-            Err(error) => self.refused.push(Refusal { address, kind: kind_of(&error) }),
+            Ok(socket) => self.running.push(Attempt { socket, address, started: Instant::now() }),
+            Err(error) => self.refuse(address, kind_of(&error)),
         }
+    }
+
+    fn refuse(&mut self, address: SocketAddr, kind: RefusalKind) {
+        self.refused.push(Refusal { address, kind });
+        if let Some(onlooker) = self.onlooker {
+            onlooker.failed(address, kind);
+        }
+    }
+
+    /// Gives up on those who others have found silent.
+    fn call_off(&mut self) {
+        let Some(onlooker) = self.onlooker else { return };
+        let lost = self.running.extract_if(.., |attempt| onlooker.is_lost(attempt.address));
+        let refusal = |lost: Attempt| Refusal { address: lost.address, kind: RefusalKind::Timeout };
+        self.refused.extend(lost.map(refusal));
     }
 
     /// Waits for any attempt to end, until `until` at most; the winner leaves with its socket.
@@ -87,10 +159,10 @@ impl Race {
             return None;
         }
         let mut polled: Vec<PollFd<'_>> =
-            self.running.iter().map(|(socket, _)| PollFd::new(socket, PollFlags::OUT)).collect();
+            self.running.iter().map(|attempt| PollFd::new(&attempt.socket, PollFlags::OUT)).collect();
         if let Err(error) = poll_until(&mut polled, until) {
             let kind = kind_of(&error);
-            self.refused.extend(self.running.drain(..).map(|(_, address)| Refusal { address, kind }));
+            std::mem::take(&mut self.running).iter().for_each(|attempt| self.refuse(attempt.address, kind));
             return None;
         }
         let ended: Vec<bool> = polled.iter().map(|fd| !fd.revents().is_empty()).collect();
@@ -98,21 +170,32 @@ impl Race {
         let mut winner = None;
         let mut ended = ended.into_iter();
         let running = std::mem::take(&mut self.running);
-        for (socket, address) in running {
+        for attempt in running {
             match ended.next() {
-                Some(true) if winner.is_none() => match outcome(&socket) {
-                    Ok(()) => winner = Some((socket.into(), address)),
-                    Err(error) => self.refused.push(Refusal { address, kind: kind_of(&error) }),
+                Some(true) if winner.is_none() => match outcome(&attempt.socket) {
+                    Ok(()) => winner = Some((attempt.socket.into(), attempt.address)),
+                    Err(error) => self.refuse(attempt.address, kind_of(&error)),
                 },
-                _ => self.running.push((socket, address)),
+                _ => self.running.push(attempt),
             }
+        }
+        if let Some((_, address)) = &winner {
+            self.tell_of(*address);
         }
         winner
     }
 
+    /// The winner is good; who started long before it and has said nothing may not be.
+    fn tell_of(&self, winner: SocketAddr) {
+        let Some(onlooker) = self.onlooker else { return };
+        onlooker.answered(winner);
+        let silent = self.running.iter().filter(|attempt| attempt.started.elapsed() >= OVERTAKEN);
+        silent.for_each(|attempt| onlooker.overtaken(attempt.address));
+    }
+
     fn out_of_time(mut self, waiting: impl Iterator<Item = SocketAddr>) -> Vec<Refusal> {
-        let silent = self.running.drain(..).map(|(_, address)| address).chain(waiting);
-        self.refused.extend(silent.map(|address| Refusal { address, kind: RefusalKind::Timeout }));
+        std::mem::take(&mut self.running).iter().for_each(|run| self.refuse(run.address, RefusalKind::Timeout));
+        self.refused.extend(waiting.map(|address| Refusal { address, kind: RefusalKind::Timeout }));
         self.refused
     }
 }
@@ -200,92 +283,13 @@ pub fn is_local(address: std::net::IpAddr) -> bool {
 }
 
 const STAGGER: Duration = Duration::from_millis(250);
+/// How often a dialler looks at what others have found.
+const GLANCE: Duration = Duration::from_millis(50);
+/// Silence for so long, while another address answers, is suspicious.
+const OVERTAKEN: Duration = Duration::from_millis(200);
 const KEEPALIVE_TIME: Duration = Duration::from_secs(30);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::net::TcpListener;
-
-    fn soon() -> Instant {
-        Instant::now() + Duration::from_secs(20)
-    }
-
-    /// An address on which nothing listens, and nothing can while the socket is held.
-    fn closed_port() -> (Socket, SocketAddr) {
-        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-        socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
-        let address = socket.local_addr().unwrap().as_socket().unwrap();
-        (socket, address)
-    }
-
-    #[test]
-    fn dials_what_listens() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let (stream, reached) = dial(&[address], soon()).unwrap();
-        assert_eq!(reached, address);
-        assert_eq!(stream.peer_addr().unwrap(), address);
-        assert!(stream.nodelay().unwrap());
-    }
-
-    #[test]
-    fn a_refusing_address_gives_way_to_the_next() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let closed = [closed_port(), closed_port()];
-        assert_eq!(dial(&[closed[0].1, closed[1].1, address], soon()).unwrap().1, address);
-    }
-
-    #[test]
-    fn every_refusal_comes_back() {
-        let closed = [closed_port(), closed_port()];
-        let refused = dial(&[closed[0].1, closed[1].1], soon()).unwrap_err();
-        assert_eq!(refused.len(), 2);
-        assert!(refused.iter().all(|refusal| refusal.kind == RefusalKind::Refused), "{refused:?}");
-    }
-
-    #[test]
-    fn no_address_is_no_connection() {
-        assert!(dial(&[], soon()).unwrap_err().is_empty());
-    }
-
-    /// A listener with a full backlog, which lets further connects hang. The sockets that fill it come along.
-    fn silent_listener() -> (Socket, Vec<TcpStream>, SocketAddr) {
-        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-        socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
-        socket.listen(0).unwrap();
-        let address = socket.local_addr().unwrap().as_socket().unwrap();
-        let mut fill = Vec::new();
-        while let Ok((stream, _)) = dial(&[address], Instant::now() + Duration::from_millis(100)) {
-            fill.push(stream);
-        }
-        (socket, fill, address)
-    }
-
-    #[test]
-    fn a_silent_address_ends_at_the_deadline_and_does_not_hold_up_the_next() {
-        let (_socket, _fill, silent) = silent_listener();
-        let refused = dial(&[silent], Instant::now() + Duration::from_millis(20)).unwrap_err();
-        assert_eq!(refused.first().unwrap().kind, RefusalKind::Timeout);
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        assert_eq!(dial(&[silent, address], soon()).unwrap().1, address);
-    }
-
-    #[test]
-    fn families_take_turns() {
-        let [a, b, c, x, y]: [SocketAddr; 5] =
-            ["[::1]:1", "[::2]:1", "[::3]:1", "127.0.0.1:1", "127.0.0.2:1"].map(|text| text.parse().unwrap());
-        assert_eq!(interleaved(&[a, b, c, x, y]), [a, x, b, y, c]);
-        assert_eq!(interleaved(&[x, y, a]), [x, a, y]);
-    }
-
-    #[test]
-    fn the_machine_knows_its_own_addresses() {
-        assert!(is_local("127.0.0.1".parse().unwrap()));
-        assert!(is_local("127.8.8.8".parse().unwrap()));
-        assert!(!is_local("192.0.2.1".parse().unwrap()));
-    }
-}
+#[path = "tests_connector.rs"]
+mod tests;

@@ -4,8 +4,9 @@
 //! `Proxy-Status` field, the error page, the log, the ledger and the retry decision, so it is decided here alone.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
+use super::Report;
 use super::connection::WireFailure;
 use super::connector::{Refusal, RefusalKind};
 use super::lookup::LookupFailure;
@@ -33,6 +34,21 @@ pub struct FetchError {
     pub rcode: Option<&'static str>,
     /// A connection stood, so the origin may have seen the request.
     pub is_after_request: bool,
+    /// What is known of the attempt, for the log, the ledger and whoever looks for the fault.
+    pub facts: Box<Facts>,
+}
+
+/// What is known of a failed fetch besides its cause. Bounded; for operators alone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// Servers, address, attempts, and how long each phase of the last one took, as far as it went.
+    pub report: Report,
+    /// The name that was sent, or meant to be, in the TLS handshake.
+    pub sni: Option<String>,
+    /// The names of a certificate that was refused, at most 16.
+    pub certificate_names: Vec<String>,
+    /// The first bytes, at most 1 KiB, of a response head that was refused or cut.
+    pub head_start: Vec<u8>,
 }
 
 impl fmt::Display for FetchError {
@@ -54,6 +70,10 @@ pub enum Cause {
     Lookup(LookupFailure),
     /// No address took the connection.
     Connect(Vec<Refusal>),
+    /// Every address is dead; the words say which and why.
+    AllDead(String),
+    /// As many connections as `max_connections` allows are busy, and none became free in time.
+    ConnectionLimit(usize),
     /// The connection failed.
     Wire(WireFailure),
     /// The head is not one that we accept.
@@ -66,10 +86,19 @@ pub enum Cause {
     TlsOnPlainPort,
     /// The body's framing is broken, or the body is cut short.
     Body(BodyError),
+    /// The body comes at less than so many bytes a second.
+    TooSlow(u64),
     /// The request cannot be written as HTTP/1.1; the words say why.
     Request(String),
     /// The client's buffered upload cannot be read any more.
     Upload(String),
+    /// A redirect leads to an address that only an operator may choose; the word says what it is.
+    Prohibited(IpAddr, &'static str),
+    /// The origin redirects to the very URL that it was asked for, in the other scheme.
+    RedirectsToItself {
+        /// That scheme is https.
+        wants_https: bool,
+    },
     /// A setting of the site makes the fetch impossible; the words say which.
     Setting(String),
     /// A fault of ours.
@@ -111,6 +140,7 @@ impl Failure {
             alert: self.alert(),
             rcode: if let Cause::Lookup(failure) = &self.cause { failure.rcode() } else { None },
             is_after_request: matches!(self.phase, Phase::SendRequest | Phase::ResponseHead | Phase::Body),
+            facts: Box::new(Facts { certificate_names: self.certificate_names(), ..Facts::default() }),
         }
     }
 
@@ -128,12 +158,17 @@ impl Failure {
                 RefusalKind::Unroutable => ProxyError::DestinationIpUnroutable,
                 RefusalKind::Own => ProxyError::ProxyInternalError,
             },
+            Cause::AllDead(_) => ProxyError::DestinationUnavailable,
+            Cause::ConnectionLimit(_) => ProxyError::ConnectionLimitReached,
+            Cause::TooSlow(_) => ProxyError::ConnectionReadTimeout,
             Cause::Wire(failure) => self.wire_error(failure),
             Cause::Head(ResponseError::Malformed(_)) => ProxyError::HttpProtocolError,
             Cause::Head(ResponseError::TooLarge | ResponseError::TooManyFields) => {
                 ProxyError::HttpResponseHeaderSectionSize
             }
             Cause::Head(ResponseError::TransferCoding(_)) => ProxyError::HttpResponseTransferCoding,
+            Cause::Prohibited(..) => ProxyError::DestinationIpProhibited,
+            Cause::RedirectsToItself { .. } => ProxyError::HttpProtocolError,
             Cause::TooManyInterims | Cause::TlsOnPlainPort => ProxyError::HttpProtocolError,
             Cause::Upgraded => ProxyError::HttpUpgradeFailed,
             Cause::Body(BodyError::Chunk(_)) => ProxyError::HttpResponseTransferCoding,
@@ -168,6 +203,13 @@ impl Failure {
         }
     }
 
+    fn certificate_names(&self) -> Vec<String> {
+        let Cause::Wire(WireFailure::Tls(error)) = &self.cause else { return Vec::new() };
+        let mut names = reject_of(error).map(|reject| reject.presented.all()).unwrap_or_default();
+        names.truncate(MAX_NAMES);
+        names
+    }
+
     fn alert(&self) -> Option<u8> {
         match &self.cause {
             Cause::Wire(WireFailure::Tls(rustls::Error::AlertReceived(alert))) => Some(u8::from(*alert)),
@@ -181,16 +223,26 @@ impl Failure {
             Cause::NoServer => "the site has no origin server; list one in servers".into(),
             Cause::OwnAddress => "the origin is this very Millpond; set servers to the origin's own address".into(),
             Cause::Lookup(LookupFailure::NoName) => "there is no such name; check the spelling in servers".into(),
-            Cause::Lookup(LookupFailure::NoData) => "the name exists but has no address".into(),
-            Cause::Lookup(LookupFailure::Again) => "the name server failed (SERVFAIL or REFUSED)".into(),
-            Cause::Lookup(LookupFailure::Timeout) => "the name server did not answer in time".into(),
-            Cause::Lookup(LookupFailure::System) => "the system's resolver failed".into(),
+            Cause::Lookup(failure) => failure.words().into(),
             Cause::Connect(refusals) => refusal_list(refusals),
+            Cause::AllDead(which) => {
+                format!("every address of the origin is dead: {which}; one request a second tries them again")
+            }
+            Cause::ConnectionLimit(max) => {
+                format!("all {max} connections that max_connections allows to an address are busy")
+            }
+            Cause::TooSlow(least) => {
+                format!("the origin sends less than the {least} bytes a second that timeouts.min_rate demands")
+            }
             Cause::Wire(failure) => self.wire_sentence(failure),
             Cause::Head(error) => format!("the response head is refused: {}", error.reason()),
             Cause::TooManyInterims => "the origin sent more than 16 interim responses".into(),
             Cause::Upgraded => "the origin switched protocols without being asked".into(),
             Cause::TlsOnPlainPort => "the port speaks TLS and was asked in plain HTTP; set protocol = \"https\"".into(),
+            Cause::Prohibited(address, what) => format!(
+                "{address} is {what}, where redirects are not followed; list it in the servers of a site if it is meant"
+            ),
+            Cause::RedirectsToItself { wants_https } => redirect_sentence(*wants_https),
             Cause::Body(error) => format!("the response body is broken: {}", error.reason()),
             Cause::Request(what) => format!("the request cannot be sent on: {what}"),
             Cause::Upload(what) => format!("the buffered upload cannot be read: {what}"),
@@ -217,6 +269,14 @@ impl Failure {
             WireFailure::System(error) => format!("{error} {doing}"),
         }
     }
+}
+
+fn redirect_sentence(wants_https: bool) -> String {
+    let (asked, wanted) = if wants_https { ("http", "https") } else { ("https", "http") };
+    format!(
+        "the origin was asked over {asked} and redirects to the same URL over {wanted}, so clients would go in circles; \
+         set protocol = \"{wanted}\", or \"follow\" to ask in the client's scheme"
+    )
 }
 
 fn tls_sentence(error: &rustls::Error, doing: &str) -> String {
@@ -248,15 +308,8 @@ fn worst(refusals: &[Refusal]) -> RefusalKind {
 fn refusal_list(refusals: &[Refusal]) -> String {
     let mut text = String::new();
     for refusal in refusals.iter().take(MAX_LISTED) {
-        let what = match refusal.kind {
-            RefusalKind::Refused => "refused the connection",
-            RefusalKind::Reset => "reset the connection",
-            RefusalKind::Timeout => "did not answer in time",
-            RefusalKind::Unroutable => "cannot be reached from here",
-            RefusalKind::Own => "was not tried: this machine is out of sockets or memory",
-        };
         let comma = if text.is_empty() { "" } else { ", " };
-        text.push_str(&format!("{comma}{} {what}", refusal.address));
+        text.push_str(&format!("{comma}{} {}", refusal.address, refusal.kind.words()));
     }
     match refusals.len().saturating_sub(MAX_LISTED) {
         _ if refusals.is_empty() => "there is no address to connect to".into(),
@@ -266,6 +319,7 @@ fn refusal_list(refusals: &[Refusal]) -> String {
 }
 
 const MAX_LISTED: usize = 4;
+const MAX_NAMES: usize = 16;
 
 #[cfg(test)]
 #[path = "tests_error.rs"]

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use rustls::pki_types::ServerName;
 
 use super::connection::Connection;
+use super::slots::Slot;
 
 /// Connections are exchangeable where the address, the TLS policy and the name in the handshake are the same.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -73,6 +74,7 @@ impl IdlePool {
     pub fn put(&self, key: Key, mut connection: Connection, age: Duration) {
         connection.input.release();
         let now = Instant::now();
+        let bell = connection.slot.as_ref().map(Slot::bell);
         let waiting = Waiting { connection, since: now, until: now + age };
         let mut table = self.lock();
         let is_sweep_due = table.swept.is_none_or(|swept| now.saturating_duration_since(swept) >= SWEEP);
@@ -91,11 +93,29 @@ impl IdlePool {
         drop(table);
         // Closing is I/O: after the lock.
         drop(gone);
+        if let Some(bell) = bell {
+            bell.ring();
+        }
+    }
+
+    /// Closes one connection to each of the addresses, whatever its key, to make room for another. False: there is none.
+    pub fn evict(&self, addresses: &[SocketAddr]) -> bool {
+        let gone = self.lock().evict(addresses);
+        !gone.is_empty()
     }
 
     /// Closes what has waited long enough.
     pub fn reap(&self) {
         let gone = self.lock().sweep(Instant::now());
+        drop(gone);
+    }
+
+    /// Closes those whose key is not to be kept.
+    pub fn retain(&self, mut is_kept: impl FnMut(&Key) -> bool) {
+        let mut table = self.lock();
+        let gone: Vec<_> = table.waiting.extract_if(|key, _| !is_kept(key)).collect();
+        table.total = table.total.saturating_sub(gone.iter().map(|(_, same)| same.len()).sum());
+        drop(table);
         drop(gone);
     }
 
@@ -123,6 +143,21 @@ impl IdlePool {
 }
 
 impl Table {
+    /// Takes the oldest of some key for each address; the caller closes it after unlocking.
+    fn evict(&mut self, addresses: &[SocketAddr]) -> Vec<Waiting> {
+        let mut gone = Vec::new();
+        for address in addresses {
+            let Some(key) = self.waiting.keys().find(|key| key.address == *address).cloned() else { continue };
+            let Some(same) = self.waiting.get_mut(&key) else { continue };
+            gone.extend(same.drain(..same.len().min(1)));
+            if same.is_empty() {
+                self.waiting.remove(&key);
+            }
+        }
+        self.total = self.total.saturating_sub(gone.len());
+        gone
+    }
+
     /// Takes out what is over; the caller closes it after unlocking.
     fn sweep(&mut self, now: Instant) -> Vec<Waiting> {
         let mut gone = Vec::new();
@@ -136,7 +171,24 @@ impl Table {
     }
 }
 
+/// How long a connection may wait for its next exchange: the default, or less than the origin's own `Keep-Alive:
+/// timeout=`, so that it is we who close it.
+pub fn idle_age(keep_alive: Option<&[u8]>) -> Duration {
+    let text = keep_alive.and_then(|value| std::str::from_utf8(value).ok()).unwrap_or_default();
+    let parameters = text.split([',', ';']).filter_map(|parameter| parameter.split_once('='));
+    let timeout = parameters
+        .filter(|(name, _)| name.trim().eq_ignore_ascii_case("timeout"))
+        .find_map(|(_, value)| value.trim().trim_matches('"').parse::<u32>().ok());
+    match timeout {
+        None => IDLE_AGE,
+        Some(seconds) => Duration::from_secs(u64::from(seconds)).saturating_sub(MARGIN).min(MAX_IDLE_AGE),
+    }
+}
+
 const SWEEP: Duration = Duration::from_secs(1);
+const IDLE_AGE: Duration = Duration::from_secs(10);
+const MAX_IDLE_AGE: Duration = Duration::from_secs(60);
+const MARGIN: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
@@ -200,6 +252,9 @@ mod tests {
             far.push(end);
         }
         assert_eq!(pool.len(), 3);
+        pool.retain(|kept| *kept == key(1));
+        assert_eq!(pool.len(), 1);
+        assert!(pool.take(&key(0), LONG).is_none() && pool.take(&key(1), LONG).is_some());
     }
 
     #[test]
@@ -222,6 +277,39 @@ mod tests {
         drop(far);
         chatty.write_all(b"HTTP/1.1 200 OK\r\n").unwrap();
         assert!(pool.take(&key(1), LONG).is_none());
+        assert_eq!(pool.len(), 0);
+    }
+
+    #[test]
+    fn idle_connections_leave_before_the_origin_closes_them() {
+        let rows = [
+            (None, 10),
+            (Some("timeout=5, max=100"), 4),
+            (Some("max=100;timeout = \"30\""), 29),
+            (Some("timeout=1"), 0),
+            (Some("timeout=0"), 0),
+            (Some("timeout=99999"), 60),
+            (Some("timeout=never"), 10),
+        ];
+        for (field, seconds) in rows {
+            assert_eq!(idle_age(field.map(str::as_bytes)), Duration::from_secs(seconds), "{field:?}");
+        }
+    }
+
+    #[test]
+    fn one_connection_to_each_address_makes_room_whatever_its_key() {
+        let pool = pool();
+        let mut far = Vec::new();
+        for port in [1, 1, 2] {
+            let (near, end) = pair();
+            pool.put(key(port), near, LONG);
+            far.push(end);
+        }
+        assert!(pool.evict(&[key(1).address, key(3).address]));
+        assert_eq!(pool.len(), 2);
+        assert!(pool.take(&key(1), LONG).is_some());
+        assert!(!pool.evict(&[key(1).address]));
+        assert!(pool.evict(&[key(2).address]));
         assert_eq!(pool.len(), 0);
     }
 }

@@ -24,6 +24,17 @@ pub enum LookupFailure {
 }
 
 impl LookupFailure {
+    /// What happened, for an operator.
+    pub fn words(self) -> &'static str {
+        match self {
+            LookupFailure::NoName => "there is no such name",
+            LookupFailure::NoData => "the name exists but has no address",
+            LookupFailure::Again => "the name server failed (SERVFAIL or REFUSED)",
+            LookupFailure::Timeout => "the name server did not answer in time",
+            LookupFailure::System => "the system's resolver failed",
+        }
+    }
+
     /// The DNS response code for `Proxy-Status` (RFC 9209 §2.3.2), as far as the C library lets one know it.
     pub fn rcode(self) -> Option<&'static str> {
         match self {

@@ -7,22 +7,35 @@
 mod answer;
 mod body;
 mod buffer;
+mod check;
+mod checks;
 mod choice;
 mod client;
 mod connection;
 mod connector;
+mod elsewhere;
 mod error;
+mod guard;
+mod health;
 mod idle;
 mod lookup;
 mod names;
 mod policies;
 pub mod probe;
+mod rate;
+mod reach;
 mod records;
 mod request;
 mod resolver;
 mod retry;
+mod slots;
+mod tls_hint;
 mod transport;
 
+#[cfg(test)]
+mod tests_elsewhere;
+#[cfg(test)]
+mod tests_failover;
 #[cfg(test)]
 mod tests_fetch;
 #[cfg(test)]
@@ -35,30 +48,45 @@ mod tests_tls;
 mod tests_upload;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 pub use answer::Interim;
 pub use body::OriginBody;
+pub use checks::CheckState;
+pub use elsewhere::Standing;
 pub use error::FetchError;
+pub use health::AddressState;
 #[cfg(test)]
 pub use lookup::LookupFailure;
+pub use names::NameState;
 pub use request::{OriginRequest, Upload};
 pub use resolver::Resolver;
 
 use crate::config::Site;
 use crate::http1::ResponseHead;
+use check::Kit;
+use checks::Checks;
 use client::Walk;
+use connector::{RefusalKind, knock};
+use health::Health;
 use idle::{IdleLimits, IdlePool};
 use policies::Policies;
+use slots::Slots;
 
-/// What all fetchers share: names, idle connections, TLS configurations.
+/// What all fetchers share: names, idle connections, TLS configurations, and what is known of addresses.
 pub struct Origins {
     resolver: Resolver,
     idle: Arc<IdlePool>,
-    policies: Policies,
+    policies: Arc<Policies>,
+    health: Arc<Health>,
+    checks: Arc<Checks>,
+    slots: Slots,
+    /// Fetches begun, by site, to share them among servers by weight.
+    turns: Box<[AtomicU32]>,
     /// Our own listening addresses: an origin there would be a loop.
-    listeners: Vec<SocketAddr>,
+    listeners: RwLock<Arc<[SocketAddr]>>,
 }
 
 /// An answer whose head has come.
@@ -99,7 +127,16 @@ impl Origins {
     /// Nothing resolved, nothing connected. `listeners` are our own, with their real ports.
     pub fn new(resolver: Resolver, listeners: Vec<SocketAddr>) -> Origins {
         let limits = IdleLimits { per_key: MAX_IDLE_PER_KEY, total: MAX_IDLE };
-        Origins { resolver, idle: Arc::new(IdlePool::new(limits)), policies: Policies::default(), listeners }
+        Origins {
+            resolver,
+            idle: Arc::new(IdlePool::new(limits)),
+            policies: Arc::default(),
+            health: Arc::default(),
+            checks: Arc::default(),
+            slots: Slots::default(),
+            turns: (0..TURNS).map(|_| AtomicU32::new(0)).collect(),
+            listeners: RwLock::new(listeners.into()),
+        }
     }
 
     /// Sends the request to the site's origin and waits for the final head. Blocks the calling thread, a fetcher's, for
@@ -113,9 +150,46 @@ impl Origins {
         Walk::new(self, site, request, interim)?.run()
     }
 
-    /// Closes idle connections that have waited long enough; for the keeper, about once a second.
-    pub fn reap(&self) {
+    /// Upkeep, about once a second, which waits for nothing: closes idle connections that have waited long enough, probes
+    /// dead addresses and starts the health checks that are due.
+    pub fn keep(&self, sites: &[Arc<Site>]) {
         self.idle.reap();
+        probe(&self.health);
+        self.checks.start_due(sites, &Kit { resolver: self.resolver.clone(), policies: Arc::clone(&self.policies) });
+    }
+
+    /// The addresses of origins that failed lately, dead ones among them.
+    pub fn health(&self) -> Vec<AddressState> {
+        self.health.states()
+    }
+
+    /// What the health checks have found.
+    pub fn checks(&self) -> Vec<CheckState> {
+        self.checks.states()
+    }
+
+    /// The names of origins that were looked up.
+    pub fn names(&self) -> Vec<NameState> {
+        self.resolver.names()
+    }
+
+    /// The number of the site's fetch, for the choice of its server.
+    fn turn(&self, site: &Site) -> u64 {
+        let turns = self.turns.get(site.number % TURNS).filter(|_| site.origin.servers.len() > 1);
+        turns.map_or(0, |turns| turns.fetch_add(1, Ordering::Relaxed).into())
+    }
+
+    /// After a reload, which leaves these sites and these listeners of ours: what origins are trusted by is read anew, and
+    /// idle connections verified by what has changed, or for nobody any more, are closed. Says how many policies changed.
+    pub fn renew(&self, sites: &[Arc<Site>], listeners: Vec<SocketAddr>) -> usize {
+        *self.listeners.write().unwrap_or_else(PoisonError::into_inner) = listeners.into();
+        let renewed = self.policies.renew(sites);
+        self.idle.retain(|key| key.tls.as_ref().is_none_or(|(policy, _)| !renewed.gone.contains(policy)));
+        renewed.changed
+    }
+
+    fn listeners(&self) -> Arc<[SocketAddr]> {
+        Arc::clone(&self.listeners.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Idle connections now.
@@ -124,5 +198,26 @@ impl Origins {
     }
 }
 
+/// Looks on a thread of its own whether dead addresses answer again, if it is time for that.
+fn probe(health: &Arc<Health>) {
+    let due = health.due();
+    if due.is_empty() {
+        return;
+    }
+    let (probing, addresses) = (Arc::clone(health), due.clone());
+    let look = move || {
+        for (address, outcome) in knock(&addresses, Instant::now() + PROBE_TIME) {
+            probing.probed(address, outcome);
+        }
+    };
+    if std::thread::Builder::new().name("probe".into()).stack_size(PROBE_STACK).spawn(look).is_err() {
+        due.into_iter().for_each(|address| health.probed(address, Err(RefusalKind::Own)));
+    }
+}
+
+/// Counters of turns; sites beyond so many share them.
+const TURNS: usize = 1024;
+const PROBE_TIME: Duration = Duration::from_secs(2);
+const PROBE_STACK: usize = 128 * 1024;
 const MAX_IDLE_PER_KEY: usize = 64;
 const MAX_IDLE: usize = 1024;

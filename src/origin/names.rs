@@ -67,6 +67,19 @@ struct Failed {
     pause: Duration,
 }
 
+/// What is known of one name, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NameState {
+    /// The name.
+    pub name: String,
+    /// Its last good addresses; empty if it never had any.
+    pub addresses: Vec<IpAddr>,
+    /// How long ago they were found.
+    pub age: Option<Duration>,
+    /// Why the last lookup failed, if it did, in words, and how long ago.
+    pub failure: Option<(&'static str, Duration)>,
+}
+
 /// What an entry can say now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Known {
@@ -112,13 +125,13 @@ impl Entry {
         self.ended();
     }
 
-    /// The addresses did not serve: the next caller asks anew, with these as the last resort. Not sooner than after a
-    /// pause, so that a dead origin costs no lookup a request.
-    pub fn distrust(&mut self, now: Instant, lifetimes: &Lifetimes) {
+    /// The addresses did not serve: they must be asked for anew, and are the last resort until then. Not sooner than after
+    /// a pause, so that a dead origin costs no lookup a request. True where it is time to ask.
+    pub fn distrust(&mut self, now: Instant, lifetimes: &Lifetimes) -> bool {
         let is_due = |good: &&mut Good| now.saturating_duration_since(good.found) >= lifetimes.pause;
-        if let Some(good) = self.good.as_mut().filter(is_due) {
-            good.lifetime = Duration::ZERO;
-        }
+        let Some(good) = self.good.as_mut().filter(is_due) else { return false };
+        good.lifetime = Duration::ZERO;
+        self.failed.is_none_or(|failed| !failed.is_pausing(now))
     }
 
     /// What to do now.
@@ -146,6 +159,17 @@ impl Entry {
         let good = self.good.as_ref()?;
         let kept = self.failed.map_or(lifetimes.kept, |failed| failed.keeps(lifetimes));
         (now.saturating_duration_since(good.found) < kept).then(|| Arc::clone(&good.addresses))
+    }
+
+    /// What is known, in plain values.
+    pub fn state(&self, name: &str, now: Instant) -> NameState {
+        let ago = |at: Instant| now.saturating_duration_since(at);
+        NameState {
+            name: name.to_owned(),
+            addresses: self.good.as_ref().map(|good| good.addresses.to_vec()).unwrap_or_default(),
+            age: self.good.as_ref().map(|good| ago(good.found)),
+            failure: self.failed.map(|failed| (failed.failure.words(), ago(failed.at))),
+        }
     }
 
     fn ended(&mut self) {

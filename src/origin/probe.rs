@@ -3,6 +3,7 @@
 //! Every step is the function that a fetch calls, and every failure goes through the same table (`error`), so that a
 //! failed fetch and its diagnosis cannot disagree. Refuses to know what a finding means and what would mend it.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread;
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use rustls::pki_types::ServerName;
 
-use super::choice::{is_own_listener, routes};
+use super::choice::{is_own_listener, route};
 use super::connection::{Connection, WireFailure};
 use super::connector::{Refusal, dial, is_local};
 use super::error::{Cause, Failure, FetchError};
@@ -18,6 +19,7 @@ use super::policies::{self, TlsPolicy};
 use super::{OriginRequest, Origins, Report};
 use crate::config::Site;
 use crate::http1::ResponseHead;
+use crate::policy::template::Facts;
 use crate::status::Phase;
 use crate::tls::{Seen, Watch};
 
@@ -99,8 +101,13 @@ impl<'a> Probe<'a> {
     }
 
     fn of(origins: &'a Origins, site: Site, host: &str, client_is_https: bool) -> Option<Probe<'a>> {
-        let route = routes(&site.origin, host, client_is_https).into_iter().next()?;
+        let route = route(&site.origin, site.origin.servers.first()?, host, client_is_https);
         Some(Probe { origins, site, route, host: host.to_owned(), client_is_https })
+    }
+
+    /// The same server for clients of HTTPS.
+    pub fn for_https(&self) -> Option<Probe<'a>> {
+        Probe::of(self.origins, self.site.clone(), &self.host, true)
     }
 
     /// The same server under changed settings.
@@ -126,8 +133,8 @@ impl<'a> Probe<'a> {
         let found = self.origins.resolver.resolve(&self.route.name, deadline);
         let found = found.map_err(|failure| self.early(Cause::Lookup(failure), Phase::Resolve))?;
         let all = found.iter().map(|address| SocketAddr::new(*address, self.route.port));
-        let foreign: Vec<_> =
-            all.filter(|address| !is_own_listener(*address, &self.origins.listeners, is_local)).collect();
+        let own = self.origins.listeners();
+        let foreign: Vec<_> = all.filter(|address| !is_own_listener(*address, &own, is_local)).collect();
         if foreign.is_empty() { Err(self.early(Cause::OwnAddress, Phase::Resolve)) } else { Ok(foreign) }
     }
 
@@ -195,16 +202,25 @@ impl<'a> Probe<'a> {
         Ok(version_of(&connection))
     }
 
-    /// One request through the code of a fetch, and its body.
+    /// One request through the code of a fetch, with the site's edits, and its body.
     pub fn exchange(&self, method: &str, target: &str) -> Result<Exchanged, FetchError> {
-        let request = OriginRequest {
+        let edits = &self.site.origin.request;
+        let unfit = |unfit: crate::policy::rewrite::Unfit| Cause::Request(unfit.reason().into());
+        let sent = edits.target.apply(target).map_err(|error| self.early(unfit(error), Phase::SendRequest))?;
+        let mut list = self.fields();
+        let facts = Facts {
+            client: SocketAddr::from(([127, 0, 0, 1], 0)),
+            is_https: self.client_is_https,
+            host: &self.host,
             method,
             target,
-            host: &self.host,
-            client_is_https: self.client_is_https,
-            fields: &[("Accept", b"*/*"), ("User-Agent", b"millpond-doctor")],
-            body: None,
+            id: &"doctor",
+            site: &self.site.name,
         };
+        edits.fields.apply(&mut list, &facts);
+        let fields: Vec<(&str, &[u8])> = list.iter().map(|(name, value)| (*name, value.as_ref())).collect();
+        let (host, client_is_https) = (self.host.as_str(), self.client_is_https);
+        let request = OriginRequest { method, target: &sent, host, client_is_https, fields: &fields, body: None };
         let mut fetched = self.origins.send(&self.site, &request, None)?;
         let end = Instant::now() + MAX_BODY_TIME;
         let (mut length, mut room) = (0_u64, vec![0; 16 * 1024]);
@@ -218,6 +234,17 @@ impl<'a> Probe<'a> {
             }
         };
         Ok(Exchanged { head: fetched.head, body, report: fetched.report })
+    }
+
+    /// What a fetch sends besides the client's own fields, as far as an origin may go by it.
+    fn fields(&self) -> Vec<(&str, Cow<'_, [u8]>)> {
+        let scheme: &[u8] = if self.client_is_https { b"https" } else { b"http" };
+        vec![
+            ("Accept", Cow::Borrowed(b"*/*")),
+            ("User-Agent", Cow::Borrowed(b"millpond-doctor")),
+            ("X-Forwarded-Proto", Cow::Borrowed(scheme)),
+            ("X-Forwarded-Host", Cow::Borrowed(self.host.as_bytes())),
+        ]
     }
 
     fn tls(&self) -> Result<(Arc<TlsPolicy>, ServerName<'static>), Cause> {

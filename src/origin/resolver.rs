@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::lookup::{LookupFailure, system_lookup};
-use super::names::{Entry, Known, Lifetimes};
+use super::names::{Entry, Known, Lifetimes, NameState};
 
 /// The function that asks; tests inject their own.
 pub type Lookup = dyn Fn(&str) -> Result<Vec<IpAddr>, LookupFailure> + Send + Sync;
@@ -93,11 +93,31 @@ impl Resolver {
         }
     }
 
-    /// None of the addresses of `name` served: the next caller asks anew.
+    /// None of the addresses of `name` served: they are looked up again at once, and the next caller gets the new ones.
     pub fn distrust(&self, name: &str) {
-        if let Some(entry) = self.0.lock().entries.get_mut(name.to_ascii_lowercase().as_str()) {
-            entry.distrust(Instant::now(), &self.0.lifetimes);
+        let name = name.to_ascii_lowercase();
+        let mut state = self.0.lock();
+        let Some(entry) = state.entries.get_mut(name.as_str()) else { return };
+        if entry.distrust(Instant::now(), &self.0.lifetimes) {
+            self.0.ask(&mut state, &name);
         }
+    }
+
+    /// The addresses of `name` as they are known, without asking.
+    pub fn known(&self, name: &str) -> Option<Arc<[IpAddr]>> {
+        if let Ok(address) = name.parse::<IpAddr>() {
+            return Some(Arc::from([address]));
+        }
+        let state = self.0.lock();
+        state.entries.get(name.to_ascii_lowercase().as_str())?.last_good(Instant::now(), &self.0.lifetimes)
+    }
+
+    /// Every name that is known, in order.
+    pub fn names(&self) -> Vec<NameState> {
+        let now = Instant::now();
+        let mut names: Vec<_> = self.0.lock().entries.iter().map(|(name, entry)| entry.state(name, now)).collect();
+        names.sort_by(|a, b| a.name.cmp(&b.name));
+        names
     }
 }
 

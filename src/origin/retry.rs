@@ -29,6 +29,12 @@ pub fn retry(failure: &Failure, is_idempotent: bool, was_reused: bool) -> Retry 
     }
 }
 
+/// Is an answer with this status worth a look elsewhere (`retry_on`)? It says that the server did not serve, yet only
+/// what may be repeated is (RFC 9110 §9.2.2).
+pub fn is_worth_another(retry_on: &[u16], status: u16, is_idempotent: bool) -> bool {
+    is_idempotent && retry_on.contains(&status)
+}
+
 fn is_before_request(phase: Phase) -> bool {
     matches!(phase, Phase::Queue | Phase::Resolve | Phase::Connect | Phase::TlsHandshake)
 }
@@ -37,6 +43,15 @@ fn is_before_request(phase: Phase) -> bool {
 mod tests {
     use super::super::connection::WireFailure;
     use super::*;
+
+    #[test]
+    fn only_what_may_be_repeated_looks_elsewhere_for_a_better_answer() {
+        let rows = [(503, true, true), (503, false, false), (500, true, false), (200, true, false)];
+        for (status, is_idempotent, expected) in rows {
+            assert_eq!(is_worth_another(&[502, 503, 504], status, is_idempotent), expected, "{status}");
+        }
+        assert!(!is_worth_another(&[], 503, true));
+    }
 
     fn failure(wire: WireFailure, phase: Phase, has_response: bool) -> Failure {
         Failure { cause: Cause::Wire(wire), phase, address: None, has_response }

@@ -42,6 +42,7 @@ fn before_a_connection_stands() {
         (refused(&[RefusalKind::Reset]), P::ConnectionTerminated),
         (refused(&[RefusalKind::Own]), P::ProxyInternalError),
         (Cause::Setting("x".into()), P::ProxyConfigurationError),
+        (Cause::Prohibited(IpAddr::from([10, 0, 0, 1]), "private"), P::DestinationIpProhibited),
         (Cause::Request("x".into()), P::HttpRequestError),
         (Cause::Upload("x".into()), P::ProxyInternalError),
         (Cause::Internal("x".into()), P::ProxyInternalError),
@@ -145,4 +146,15 @@ fn details_name_the_server_the_address_and_the_remedy() {
     assert!(failure.into_error("a.example:80").detail.contains("set sni"));
     let many = refused(&[RefusalKind::Refused; 7]);
     assert!(Failure::early(many, Phase::Connect).into_error("a:1").detail.ends_with("and 3 more"));
+}
+
+#[test]
+fn a_redirect_to_itself_names_the_protocol_that_ends_it() {
+    for (wants_https, fix) in [(true, "protocol = \"https\""), (false, "protocol = \"http\"")] {
+        let cause = Cause::RedirectsToItself { wants_https };
+        let failure = Failure { cause, phase: Phase::ResponseHead, address: None, has_response: true };
+        let error = failure.into_error("o.example:80");
+        assert_eq!((error.error, error.error.status()), (ProxyError::HttpProtocolError, 502));
+        assert!(error.detail.contains(fix) && error.detail.contains("\"follow\""), "{error}");
+    }
 }

@@ -139,6 +139,40 @@ fn distrusted_addresses_are_asked_anew() {
 }
 
 #[test]
+fn distrust_asks_at_once_and_nobody_need_come_for_it() {
+    let (asked, heard) = mpsc::channel();
+    let lookup = move |name: &str| {
+        asked.send(name.to_owned()).unwrap();
+        Ok(vec![ADDRESS])
+    };
+    let resolver = Resolver::with_lifetimes(lookup, Lifetimes { pause: Duration::ZERO, ..Lifetimes::default() });
+    resolver.resolve("origin.example", soon()).unwrap();
+    resolver.distrust("Origin.Example");
+    let limit = Duration::from_secs(20);
+    assert_eq!([heard.recv_timeout(limit).unwrap(), heard.recv_timeout(limit).unwrap()], ["origin.example"; 2]);
+    resolver.distrust("never.asked.example");
+    assert_eq!(resolver.known("never.asked.example"), None);
+    assert_eq!(resolver.known("Origin.example").as_deref(), Some(&[ADDRESS][..]));
+    assert_eq!(resolver.known("192.0.2.1").as_deref(), Some(&[ADDRESS][..]));
+}
+
+#[test]
+fn the_state_of_every_name_can_be_seen() {
+    let resolver = Resolver::with_lookup(|name| match name {
+        "bad.example" => Err(LookupFailure::NoName),
+        _ => Ok(vec![ADDRESS]),
+    });
+    resolver.resolve("good.example", soon()).unwrap();
+    resolver.resolve("bad.example", soon()).unwrap_err();
+    let names = resolver.names();
+    let plain: Vec<_> =
+        names.iter().map(|state| (state.name.as_str(), state.addresses.len(), state.age.is_some())).collect();
+    assert_eq!(plain, [("bad.example", 0, false), ("good.example", 1, true)]);
+    let failures: Vec<_> = names.iter().map(|state| state.failure.map(|(words, _)| words)).collect();
+    assert_eq!(failures, [Some("there is no such name"), None]);
+}
+
+#[test]
 fn a_panicking_lookup_is_a_failure_and_the_next_name_works() {
     let resolver = Resolver::with_lookup(|name| match name {
         "bad.example" => panic!("injected"),

@@ -46,7 +46,7 @@ fn a_connection_that_may_not_serve_again_does_not() {
         let origin = ScriptedOrigin::new(vec![answer(response), answer(OK)]);
         let origins = origins();
         assert_eq!(fetch(&origins, &site(&[origin.address])).unwrap().1, b"ok");
-        origins.reap();
+        origins.keep(&[]);
         assert_eq!(origins.idle_connections(), 0, "{}", String::from_utf8_lossy(response));
         let second = origins.send(&site(&[origin.address]), &get(), None).unwrap();
         assert!(!second.report.is_reused);

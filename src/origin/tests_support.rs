@@ -13,7 +13,7 @@ use rustls::pki_types::PrivateKeyDer;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use super::*;
-use crate::config::{CertificateNames, OriginConfig, OriginProtocol, RangeFetch, Role, Timeouts, Trust};
+use crate::config::{CertificateNames, OriginConfig, OriginProtocol, RangeFetch, Role, Timeouts, TlsMin, Trust};
 
 /// What an origin does with one connection.
 pub(super) type Script = Box<dyn FnOnce(TcpStream) + Send>;
@@ -51,6 +51,17 @@ pub(super) fn closed_port() -> (socket2::Socket, SocketAddr) {
     socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
     let address = socket.local_addr().unwrap().as_socket().unwrap();
     (socket, address)
+}
+
+/// An address whose backlog is full, so that connects hang; the sockets that fill it come along.
+pub(super) fn silent_port() -> (socket2::Socket, Vec<TcpStream>, SocketAddr) {
+    let (socket, address) = closed_port();
+    socket.listen(0).unwrap();
+    let mut fill = Vec::new();
+    while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(100)) {
+        fill.push(stream);
+    }
+    (socket, fill, address)
 }
 
 pub(super) fn script(run: impl FnOnce(TcpStream) + Send + 'static) -> Script {
@@ -120,6 +131,7 @@ pub(super) fn site(addresses: &[SocketAddr]) -> Site {
         between_bytes: long,
         head: Duration::from_secs(60),
         total: Duration::ZERO,
+        min_rate: 0,
     };
     Site {
         number: 0,
@@ -137,13 +149,22 @@ pub(super) fn site(addresses: &[SocketAddr]) -> Site {
             certificate_names: CertificateNames::SanOrCn,
             trust: Trust::Bundled,
             pin: Vec::new(),
+            follow_redirects: 0,
+            request: crate::policy::edits::RequestEdits::default(),
             timeouts,
+            client_certificate: None,
+            tls_min: TlsMin::Tls12,
+            retries: 2,
+            retry_on: vec![502, 503, 504],
+            max_connections: 0,
+            health: None,
         },
         https: None,
         share_schemes: false,
         share_domains: false,
         rules: Default::default(),
         range_fetch: RangeFetch::Pass,
+        slice_size: 1 << 20,
         request_body: None,
         max_fetches: None,
         expose_errors: true,

@@ -75,6 +75,8 @@ fn a_tls_connection_serves_again_under_the_same_name_and_policy() {
     stricter.origin.certificate_names = crate::config::CertificateNames::San;
     assert!(!reused(&stricter, "www.example"));
     assert!(reused(&stricter, "www.example"));
+    stricter.origin.tls_min = crate::config::TlsMin::Tls13;
+    assert!(!reused(&stricter, "www.example"));
 }
 
 #[test]
@@ -90,6 +92,11 @@ fn certificates_that_do_not_fit_are_named_with_the_remedy() {
         assert_eq!((error.error, error.phase), (ProxyError::TlsCertificateError, Phase::TlsHandshake));
         assert_eq!((error.error.status(), error.is_after_request), (502, false));
         assert!(error.detail.contains(named), "{error}");
+        let facts = &error.facts;
+        assert_eq!(facts.certificate_names, [if named == "issuer" { "www.example" } else { "eu.shop.example" }]);
+        assert_eq!((facts.sni.as_deref(), facts.report.attempts), (Some("www.example"), 1));
+        assert_eq!((facts.report.address, facts.report.first_byte.is_zero()), (error.address, true));
+        assert!(!facts.report.connect.is_zero() && !facts.report.tls.is_zero(), "{facts:?}");
     }
 }
 

@@ -3,12 +3,13 @@
 //!
 //! Where the text leaves a doubt, the reading that stores less and reuses less wins: of two equal directives the more
 //! restrictive counts, a restriction with a malformed argument counts, a permission with one does not, a lifetime that
-//! is not a number is zero (§4.2.1), and `no-cache="…"` and `private="…"` with field names count as the plain ones,
-//! as §5.2.2.4 and §5.2.2.7 allow.
+//! is not a number is zero (§4.2.1), and `no-cache="…"` and `private="…"` count as the plain ones, as §5.2.2.4 and
+//! §5.2.2.7 allow, unless they list fields that can be left out ([`super::withheld`]).
 
 use super::Fields;
 use super::list::{MAX_SECONDS, delta_seconds, is_token_byte, members, quoted_length};
 use super::structured::{Value, dictionary};
+use super::withheld::listed_fields;
 
 /// The directives of a response that concern a shared cache; seconds are delta-seconds, at most 2^31.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,6 +30,8 @@ pub struct ResponseDirectives {
     pub stale_if_error: Option<u32>,
     /// They come from a targeted field (RFC 9213 §2.2): Cache-Control and Expires say nothing.
     pub is_targeted: bool,
+    /// Some fields may not be stored with the rest ([`super::withheld::Withheld`] knows which).
+    pub withholds_fields: bool,
 }
 
 impl ResponseDirectives {
@@ -74,6 +77,7 @@ impl ResponseDirectives {
             _ if directive.is("stale-while-revalidate") => keep_least(&mut self.stale_while_revalidate, seconds),
             _ if directive.is("stale-if-error") => keep_least(&mut self.stale_if_error, seconds),
             _ if directive.is("no-store") => self.no_store = true,
+            _ if !self.is_targeted && listed_fields(&directive).is_some() => self.withholds_fields = true,
             _ if directive.is("no-cache") => self.no_cache = true,
             _ if directive.is("private") => self.private = true,
             _ if directive.is("must-revalidate") => self.must_revalidate = true,
@@ -131,7 +135,8 @@ impl RequestDirectives {
     }
 }
 
-struct Directive<'a> {
+/// One member of Cache-Control.
+pub(super) struct Directive<'a> {
     name: &'a [u8],
     argument: Argument<'a>,
 }
@@ -162,20 +167,26 @@ impl<'a> Directive<'a> {
         Some(Directive { name, argument })
     }
 
-    fn is(&self, name: &str) -> bool {
+    /// It has this name, in any case.
+    pub fn is(&self, name: &str) -> bool {
         self.name.eq_ignore_ascii_case(name.as_bytes())
     }
 
-    fn seconds(&self) -> Option<u32> {
+    /// Its argument, where that is a token or a quoted string.
+    pub fn argument_text(&self) -> Option<&'a [u8]> {
         match self.argument {
-            Argument::Given(text) => delta_seconds(text),
+            Argument::Given(text) => Some(text),
             Argument::Missing | Argument::Broken => None,
         }
+    }
+
+    fn seconds(&self) -> Option<u32> {
+        delta_seconds(self.argument_text()?)
     }
 }
 
 /// Calls `each` for every Cache-Control directive; true where there is no such line and Pragma says `no-cache`.
-fn for_each_directive(fields: &dyn Fields, each: &mut dyn FnMut(Directive<'_>)) -> bool {
+pub(super) fn for_each_directive(fields: &dyn Fields, each: &mut dyn FnMut(Directive<'_>)) -> bool {
     let (mut has_cache_control, mut has_pragma) = (false, false);
     fields.for_each(&mut |name, value| {
         if name.eq_ignore_ascii_case(b"cache-control") {

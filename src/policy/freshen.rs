@@ -49,13 +49,12 @@ pub fn is_updated_by_304(name: &[u8]) -> bool {
 
 /// What a 304 leaves alone: what describes the stored body and how it was sent (RFC 9111 §3.2), what is never stored
 /// (§3.1), the tag the body was selected by, and cookies, which are one client's.
-const KEPT: [&str; 16] = [
+const KEPT: [&str; 15] = [
     "content-length",
     "content-encoding",
     "content-range",
     "etag",
     "set-cookie",
-    "set-cookie2",
     "transfer-encoding",
     "te",
     "trailer",

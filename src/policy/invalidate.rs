@@ -59,7 +59,7 @@ impl Target<'_> {
         self.is_ours(authority).then(|| without_dots(path))
     }
 
-    fn resolve_relative(&self, reference: &str) -> String {
+    pub(super) fn resolve_relative(&self, reference: &str) -> String {
         let path = self.path.split('?').next().unwrap_or_default();
         match reference.chars().next() {
             None => self.path.to_owned(),
@@ -94,7 +94,7 @@ impl Target<'_> {
 }
 
 /// Scheme and the rest behind its colon (RFC 3986 §3.1); `None` in a relative reference.
-fn split_scheme(reference: &str) -> Option<(&str, &str)> {
+pub(super) fn split_scheme(reference: &str) -> Option<(&str, &str)> {
     let (scheme, rest) = reference.split_once(':')?;
     let is_scheme = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
         && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
@@ -102,7 +102,7 @@ fn split_scheme(reference: &str) -> Option<(&str, &str)> {
 }
 
 /// Path and query with the dot segments of the path taken out (RFC 3986 §5.2.4); an empty path is the root.
-fn without_dots(path: &str) -> String {
+pub(super) fn without_dots(path: &str) -> String {
     let (path, query) = path.split_at_checked(path.find('?').unwrap_or(path.len())).unwrap_or((path, ""));
     let mut kept = Vec::new();
     let mut segments = path.strip_prefix('/').unwrap_or(path).split('/').peekable();

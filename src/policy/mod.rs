@@ -5,19 +5,26 @@
 //! access log. What runs on a hit does not allocate.
 
 pub mod directives;
+pub mod edits;
 pub mod freshen;
 pub mod freshness;
 pub mod invalidate;
 pub mod key;
 mod list;
+pub mod part;
 pub mod range;
+pub mod redirect;
 pub mod reuse;
+pub mod rewrite;
 pub mod select;
 pub mod storable;
 mod structured;
+pub mod template;
+pub mod trail;
 pub mod validator;
 pub mod variant;
 mod why;
+pub mod withheld;
 
 pub use why::Why;
 

@@ -58,6 +58,31 @@ impl Ranges {
     }
 }
 
+/// What a Range field asks for, as far as that can be told before the length is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FirstByte {
+    /// One range that begins here; without a valid field, the whole.
+    At(u64),
+    /// The last bytes, however many there are before them.
+    OfSuffix,
+    /// Several ranges.
+    OfSeveral,
+}
+
+impl FirstByte {
+    /// Reads the value of a Range field.
+    pub fn parse(value: &[u8]) -> FirstByte {
+        match Ranges::parse(value, u64::MAX) {
+            Ranges::One(_) if members(value.get(6..).unwrap_or_default()).any(|spec| spec.first() == Some(&b'-')) => {
+                FirstByte::OfSuffix
+            }
+            Ranges::One(range) => FirstByte::At(range.start),
+            Ranges::Many(_) => FirstByte::OfSeveral,
+            Ranges::Whole | Ranges::Unsatisfiable => FirstByte::At(0),
+        }
+    }
+}
+
 impl ByteRange {
     /// Bytes in the range, at least one.
     pub fn length(&self) -> u64 {
@@ -149,6 +174,24 @@ mod tests {
         ];
         for (value, length, expected) in rows {
             assert_eq!(Ranges::parse(value.as_bytes(), length), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn where_a_range_begins_is_known_without_the_length_unless_it_counts_from_the_end() {
+        let rows = [
+            ("bytes=0-0", FirstByte::At(0)),
+            ("bytes=7-", FirstByte::At(7)),
+            ("bytes=-5", FirstByte::OfSuffix),
+            ("bytes=1-2,5-6", FirstByte::OfSeveral),
+            ("bytes=1-2,-6", FirstByte::OfSeveral),
+            ("bytes=5-2", FirstByte::At(0)),
+            ("bytes=-0", FirstByte::At(0)),
+            ("items=5-6", FirstByte::At(0)),
+            ("", FirstByte::At(0)),
+        ];
+        for (value, expected) in rows {
+            assert_eq!(FirstByte::parse(value.as_bytes()), expected, "{value}");
         }
     }
 

@@ -8,6 +8,7 @@ use super::freshness::{Freshness, Times};
 use super::invalidate::Target;
 use super::validator::Validators;
 use super::variant::Vary;
+use super::withheld::Withheld;
 use super::{Fields, Rules, Why};
 
 /// What the decision needs of the request that fetched the response.
@@ -109,7 +110,7 @@ fn refusal(
         (Why::NoStore, directives.no_store && !must_understand),
         (Why::Private, directives.private),
         (Why::Authorization, request.has_authorization && !is_shared && !directives.must_revalidate),
-        (Why::SetCookie, has_set_cookie(response) && !(is_shared && rules.store_set_cookie)),
+        (Why::SetCookie, keeps_set_cookie(response, directives) && !(is_shared && rules.store_set_cookie)),
     ];
     let why = rows.iter().find(|(_, is_forbidden)| *is_forbidden).map(|(why, _)| *why);
     why.or_else(|| (Vary::parse(response) == Vary::Any).then_some(Why::VaryStar))
@@ -131,12 +132,12 @@ fn is_error(status: u16) -> bool {
     matches!(status, 400 | 408 | 413 | 414 | 429 | 431 | 500..=599)
 }
 
-fn has_set_cookie(response: &dyn Fields) -> bool {
+/// A cookie would be stored: there is one, and the response does not keep it out itself. Set-Cookie2 sets none any more
+/// (RFC 6265 §9.3).
+fn keeps_set_cookie(response: &dyn Fields, directives: &ResponseDirectives) -> bool {
     let mut is_found = false;
-    response.for_each(&mut |name, _| {
-        is_found |= name.eq_ignore_ascii_case(b"set-cookie") || name.eq_ignore_ascii_case(b"set-cookie2");
-    });
-    is_found
+    response.for_each(&mut |name, _| is_found |= name.eq_ignore_ascii_case(b"set-cookie"));
+    is_found && !(directives.withholds_fields && Withheld::of(response).has(b"set-cookie"))
 }
 
 /// Seconds an error stays at most (decision 33).

@@ -44,8 +44,13 @@ fn restrictions_count_however_they_are_written() {
     assert!(response(&["no-store=1, public"]).no_store);
     assert!(response(&["ext=\"abc, no-store"]).no_store);
     assert!(response(&["PRIVATE, max-age=600"]).private);
-    assert!(response(&["private=\"set-cookie\", max-age=600"]).private);
-    assert!(response(&["no-cache=\"a, b\", max-age=600"]).no_cache);
+    assert!(response(&["private=\"a, vary\", max-age=600"]).private);
+    assert!(response(&["no-cache=\"a b\", max-age=600"]).no_cache);
+    for line in ["private=\"set-cookie\", max-age=600", "no-cache=\"a, b\", max-age=600"] {
+        let found = response(&[line]);
+        assert!(found.withholds_fields && !found.private && !found.no_cache, "{line}");
+        assert!(response(&[line, "private, no-cache"]).private, "{line}");
+    }
     assert!(response(&["no-cache = a"]).no_cache);
     assert!(response(&["must-revalidate,proxy-revalidate"]).proxy_revalidate);
     assert!(!response(&["ext=\"no-store, private\""]).no_store);

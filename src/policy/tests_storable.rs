@@ -34,7 +34,10 @@ fn responses_are_stored_by_cache_control() {
         ("max-age=600, no-store", Err(Why::NoStore)),
         ("max-age=600, No-Store=x", Err(Why::NoStore)),
         ("PRIVATE, max-age=600", Err(Why::Private)),
-        ("private=\"set-cookie\", max-age=600", Err(Why::Private)),
+        ("private=\"x-user\", max-age=600", Ok(600)),
+        ("private=\"x-user\", private, max-age=600", Err(Why::Private)),
+        ("private=\"content-type\", max-age=600", Err(Why::Private)),
+        ("no-cache=\"x-user\"", Err(Why::NoFreshness)),
         ("max-age=0", Err(Why::NoFreshness)),
         ("max-age=x", Err(Why::NoFreshness)),
         ("public", Err(Why::NoFreshness)),
@@ -188,6 +191,12 @@ fn cookies_are_stored_only_where_both_sides_say_so() {
         let lines = [("Cache-Control", value), ("SET-COOKIE", "a=b")];
         assert_eq!(check(&GET, 200, &lines, rules), expected, "{value}");
     }
+    for value in ["max-age=600, no-cache=\"Set-Cookie\"", "private=set-cookie, max-age=600"] {
+        let lines = [("Set-Cookie", "a=b"), ("Cache-Control", value)];
+        assert_eq!(check(&GET, 200, &lines, &Rules::default()), Ok(600), "{value}");
+    }
+    let lines = [("Set-Cookie2", "a=b"), ("Cache-Control", "max-age=600")];
+    assert_eq!(check(&GET, 200, &lines, &Rules::default()), Ok(600));
 }
 
 #[test]
@@ -210,7 +219,7 @@ proptest! {
     #[test]
     fn nothing_said_beside_it_lets_a_private_or_no_store_response_be_stored(
         before in prop::collection::vec(PERMISSION, 0..4),
-        restriction in "(private|no-store|PRIVATE|No-Store)(=\"[a-z, ]{0,5}\"|=x)?",
+        restriction in "(private|PRIVATE)(=\"(|a b|,|vary)\")?|(no-store|No-Store)(=\"[a-z, ]{0,5}\"|=x)?",
         after in prop::collection::vec(PERMISSION, 0..4),
         status in 0_u16..700,
         is_targeted: bool,

@@ -77,6 +77,20 @@ impl Validators {
         self.etag.as_deref().filter(|etag| !Tag::parse(etag).is_weak)
     }
 
+    /// Is there a strong validator: a strong ETag, or, without any ETag, a date that is strong (RFC 9110 §8.8.1)?
+    pub fn is_strong(&self) -> bool {
+        self.strong_etag().is_some() || (self.etag.is_none() && self.is_date_strong)
+    }
+
+    /// Do both speak of the same bytes, by a strong validator that both have (RFC 9110 §8.8.1)? An ETag on one side alone
+    /// is no such validator.
+    pub fn is_strongly(&self, other: &Validators) -> bool {
+        match (&self.etag, &other.etag) {
+            (None, None) => self.is_strong() && other.is_strong() && self.last_modified == other.last_modified,
+            _ => self.strong_etag().is_some_and(|ours| other.strong_etag() == Some(ours)),
+        }
+    }
+
     /// Does a 304 with these validators choose this response among several (RFC 9111 §4.3.4)? Only by its strong ETag.
     pub fn are_chosen_by(&self, update: &Validators) -> bool {
         self.strong_etag().is_some_and(|ours| update.strong_etag() == Some(ours))

@@ -47,6 +47,15 @@ impl Vary {
             (false, false) => Vary::Fields(Names(names.into())),
         }
     }
+
+    /// The names that count, where they can be told.
+    pub fn names(&self) -> impl Iterator<Item = &[u8]> {
+        let names: &[Box<[u8]>] = match self {
+            Vary::Fields(names) => &names.0,
+            Vary::None | Vary::Any => &[],
+        };
+        names.iter().map(AsRef::as_ref)
+    }
 }
 
 fn is_incomparable(name: &[u8]) -> bool {

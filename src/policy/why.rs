@@ -23,6 +23,9 @@ pub enum Why {
     VaryStar,
     /// No explicit freshness where it is needed, or neither freshness left nor a validator.
     NoFreshness,
+    /// A part that cannot be told from one of another version: no strong validator, or no single range of a known length
+    /// (RFC 9111 §3.3, §3.4).
+    Partial,
     /// Larger than what may be kept; decided by whoever counts the bytes.
     TooLarge,
     /// The response says `no-cache` (RFC 9111 §5.2.2.4).
@@ -55,6 +58,7 @@ impl Why {
             Why::SetCookie => "set-cookie",
             Why::VaryStar => "vary-star",
             Why::NoFreshness => "no-freshness",
+            Why::Partial => "partial",
             Why::TooLarge => "too-large",
             Why::NoCache => "no-cache",
             Why::Expired => "expired",

@@ -104,11 +104,23 @@ impl<J: Job> Pool<J> {
         }
     }
 
+    /// Would a job of `site` begin at once, with nobody's job waiting for a thread? For work that nobody waits for.
+    pub fn has_idle(&self, site: usize, share: Share) -> bool {
+        let state = self.0.lock();
+        let is_free = state.queues.running() < self.0.max_threads && !state.queues.has_startable();
+        is_free && state.queues.will_start(site, share)
+    }
+
     /// Says whether the fetches of `site` are being answered; a site counts as not answering until it is marked.
     pub fn mark(&self, site: usize, is_answering: bool) {
         let mut state = self.0.lock();
         state.queues.mark(site, is_answering);
         self.0.recruit(state);
+    }
+
+    /// Forgets the sites that are not to be kept and have no job; a later job makes them known again.
+    pub fn retain(&self, is_kept: impl Fn(usize) -> bool) {
+        self.0.lock().queues.retain(is_kept);
     }
 
     /// The pool now.

@@ -148,6 +148,11 @@ impl<J> Queues<J> {
         }
     }
 
+    /// Forgets the sites that are not to be kept and have no job.
+    pub fn retain(&mut self, is_kept: impl Fn(usize) -> bool) {
+        self.sites.retain(|key, site| is_kept(*key) || site.has_turn || site.running > 0 || !site.jobs.is_empty());
+    }
+
     /// Takes all waiting jobs out.
     pub fn clear(&mut self) -> Vec<Queued<J>> {
         self.turn.clear();
@@ -307,6 +312,19 @@ mod tests {
         queues.finish(1);
         queues.finish(1);
         assert_eq!(take_all(&mut queues), ["x"]);
+    }
+
+    #[test]
+    fn a_site_without_a_job_can_be_forgotten_with_its_mark() {
+        let mut queues = queues(WIDE, &[(1, "a"), (2, "b"), (3, "c")]);
+        (1..4).for_each(|site| queues.mark(site, true));
+        assert_eq!(take_all(&mut queues).len(), 3);
+        queues.finish(1);
+        queues.finish(3);
+        queues.retain(|site| site == 3);
+        let mut known: Vec<_> = queues.stats().map(|site| site.site).collect();
+        known.sort_unstable();
+        assert_eq!(known, [2, 3], "the second has a job still");
     }
 
     #[test]

@@ -100,7 +100,7 @@ fn not_modified(out: &mut Vec<u8>, response: &StoredResponse) {
 }
 
 /// The fields that a 304 repeats (RFC 9110 §15.4.5), and those that tell the way it took.
-fn is_kept_by_304(name: &str) -> bool {
+pub fn is_kept_by_304(name: &str) -> bool {
     KEPT_BY_304.iter().any(|known| known.eq_ignore_ascii_case(name))
 }
 
@@ -174,7 +174,7 @@ pub fn own(
 }
 
 /// The fields that can make the answer to a GET anything but the whole stored response.
-fn conditions() -> Present {
+pub fn conditions() -> Present {
     Present::IF_NONE_MATCH
         | Present::IF_MODIFIED_SINCE
         | Present::IF_MATCH

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::Core;
 use super::answer::Ask;
 use super::fetch::Goal;
+use super::parts::{self, Assembled, Partial};
 use crate::cache::Lookup;
 use crate::config::{RangeFetch, Site};
 use crate::http1::Present;
@@ -21,6 +22,8 @@ pub enum Decision {
     Serve(Arc<StoredResponse>, CacheStatus, CacheResult),
     /// The same, and have it validated meanwhile (RFC 5861 §3).
     ServeAndRefresh(Arc<StoredResponse>, CacheStatus),
+    /// Answer from stored parts, put together.
+    ServeParts(Box<Assembled>, CacheStatus),
     /// Ask the origin, perhaps whether the stored response still holds.
     Fetch(Goal, Forward, &'static str),
     /// `only-if-cached`, and it is not (RFC 9111 §5.2.1.7).
@@ -53,7 +56,14 @@ pub fn decide(core: &Core, ask: &Ask<'_>, key: Option<impl AsRef<[u8]>>, site: &
             }
             Lookup::Validate(stored, forward, why) => (Goal::Validate(stored), forward, why.word()),
             Lookup::Unsatisfiable => return Decision::NotCached,
-            Lookup::Miss(forward) => (Goal::Store, forward, ""),
+            Lookup::Miss(forward) => match parts::look(core, ask, key.as_ref(), site, directives.as_ref(), now) {
+                Partial::Serve(parts) => {
+                    let status = CacheStatus { hit: true, ttl: Some(parts.ttl(now)), ..CacheStatus::default() };
+                    return Decision::ServeParts(parts, status);
+                }
+                Partial::Fetch(goal, forward, reason) => (goal, forward, reason),
+                Partial::Nothing => (Goal::Store, forward, ""),
+            },
         };
     if is_only_cached {
         return Decision::NotCached;
@@ -63,6 +73,9 @@ pub fn decide(core: &Core, ask: &Ask<'_>, key: Option<impl AsRef<[u8]>>, site: &
         // A HEAD brings no body to store, and a range only a part of one: both are passed.
         ("HEAD", _) => Decision::Fetch(Goal::Pass, forward, reason),
         (_, Goal::Store) if has_range && site.range_fetch == RangeFetch::Pass => {
+            Decision::Fetch(Goal::Part, forward, "range")
+        }
+        (_, Goal::Store) if has_range && site.range_fetch == RangeFetch::Slices => {
             Decision::Fetch(Goal::Pass, forward, "range")
         }
         (_, goal) => Decision::Fetch(goal, forward, reason),

@@ -9,6 +9,7 @@ use super::error_page::Form;
 use super::exchange::{Desk, Exchange};
 use super::fetch::{Fetch, Goal};
 use super::landing::{Arrived, Landing, Trip, own_failure};
+use super::parts::{self, Assembled};
 use super::request::Request;
 use super::route::{NOT_CACHED, own};
 use crate::cache::{Flights, Role, Ticket};
@@ -23,6 +24,7 @@ use crate::store::StoredResponse;
 pub fn depart(desk: &mut Desk<'_>, mut exchange: Exchange, goal: Goal) -> Step<Proxy> {
     let role = match (&exchange.key, &goal) {
         (Some(key), Goal::Store | Goal::Validate(_)) => desk.core.cache.flights.join(key, desk.now),
+        (Some(key), Goal::Slice(slice)) => desk.core.cache.flights.join(&slice.flight_key(key), desk.now),
         _ => alone(),
     };
     match role {
@@ -67,7 +69,7 @@ fn alone() -> Role<Landing> {
 /// A new lead looks once more: the flight before may have landed between its own look and now (decisions 14).
 fn lead(desk: &mut Desk<'_>, exchange: Exchange, goal: Goal, ticket: Ticket<Landing>) -> Step<Proxy> {
     let goal = match (&exchange.key, goal) {
-        (Some(_), Goal::Store | Goal::Validate(_)) => {
+        (Some(_), goal @ (Goal::Store | Goal::Validate(_) | Goal::Slice(_))) => {
             match decide(
                 desk.core,
                 &Ask::of_request(&exchange.request),
@@ -79,8 +81,12 @@ fn lead(desk: &mut Desk<'_>, exchange: Exchange, goal: Goal, ticket: Ticket<Land
                     ticket.land(Landing::Again, Landing::Again);
                     return serve(desk, exchange, response, status);
                 }
-                Decision::Fetch(goal, ..) => goal,
-                Decision::NotCached => Goal::Store,
+                Decision::ServeParts(parts, status) => {
+                    ticket.land(Landing::Again, Landing::Again);
+                    return serve_parts(desk, exchange, *parts, status);
+                }
+                Decision::Fetch(now, ..) => goal.or(now),
+                Decision::NotCached => goal,
             }
         }
         (_, goal) => goal,
@@ -125,6 +131,9 @@ pub fn again(desk: &mut Desk<'_>, mut exchange: Exchange) -> Step<Proxy> {
         Decision::Serve(response, status, _) | Decision::ServeAndRefresh(response, status) => {
             serve(desk, exchange, response, CacheStatus { collapsed: true, ..status })
         }
+        Decision::ServeParts(parts, status) => {
+            serve_parts(desk, exchange, *parts, CacheStatus { collapsed: true, ..status })
+        }
         Decision::NotCached => {
             let note = exchange.into_note(desk.local);
             Step::Answer(own(desk.out, note, Form::of(request.field("accept")), NOT_CACHED, desk.now))
@@ -140,6 +149,11 @@ pub fn again(desk: &mut Desk<'_>, mut exchange: Exchange) -> Step<Proxy> {
 fn serve(desk: &mut Desk<'_>, exchange: Exchange, response: Arc<StoredResponse>, status: CacheStatus) -> Step<Proxy> {
     let arrived = Arrived { response, reader: None, status, fault: None, trip: Trip::default() };
     Step::Answer(exchange.answer(desk, arrived))
+}
+
+fn serve_parts(desk: &mut Desk<'_>, exchange: Exchange, parts: Assembled, status: CacheStatus) -> Step<Proxy> {
+    let arrived = Arrived { response: parts.response(), reader: None, status, fault: None, trip: Trip::default() };
+    parts::answer(desk, exchange, parts, arrived)
 }
 
 /// Has a stale response validated while it is served (RFC 5861 §3); one fetch a key. The key is in `local.key`.

@@ -10,6 +10,7 @@ use super::error_page::Form;
 use super::fetch::Goal;
 use super::landing::{Landing, Trip, own_failure};
 use super::note::{Line, Note};
+use super::parts::{self, Assembled, Courier};
 use super::request::Request;
 use super::route::{LOOP, NOT_CACHED, key_of, options, own, refused_method, route, to_https, values};
 use super::{Core, Local, Proxy};
@@ -18,7 +19,7 @@ use crate::config::Site;
 use crate::http1::{Present, RequestHead};
 use crate::observe::CacheResult;
 use crate::server::{Answer, Call, Peer, Refusal, Step, Uploaded};
-use crate::status::{Forward, Phase, ProxyError};
+use crate::status::{CacheStatus, Forward, Phase, ProxyError};
 use crate::time::Now;
 use crate::wake::Wake;
 
@@ -80,6 +81,7 @@ pub fn begin(core: &Arc<Core>, call: Call<'_, Local>, head: &RequestHead<'_, '_>
             refresh(&desk, &site, Arc::new(request), &response);
             (response, status, CacheResult::Stale)
         }
+        Decision::ServeParts(parts, status) => return serve_parts(&mut desk, note, &site, head, *parts, &status),
         Decision::NotCached => {
             return Step::Answer(own(desk.out, note, Form::of(head.field("accept")), NOT_CACHED, desk.now));
         }
@@ -95,6 +97,28 @@ pub fn begin(core: &Arc<Core>, call: Call<'_, Local>, head: &RequestHead<'_, '_>
     note.status = code;
     note.cache = result;
     note.reason = status.detail.unwrap_or("");
+    Step::Answer(Answer { payload, close: false, note })
+}
+
+/// Answers from stored parts; those that are still to be fetched need the request after its buffer is gone.
+fn serve_parts(
+    desk: &mut Desk<'_>,
+    mut note: Note,
+    site: &Arc<Site>,
+    head: &RequestHead<'_, '_>,
+    parts: Assembled,
+    status: &CacheStatus,
+) -> Step<Proxy> {
+    let (core, local, peer, now) = (desk.core, &desk.local, desk.peer, desk.now);
+    let courier = || Courier {
+        core: core.clone(),
+        site: site.clone(),
+        request: Arc::new(Request::copy(head, &local.host, peer, note.id, now.monotonic)),
+        key: local.key.clone().into_boxed_slice(),
+    };
+    let (code, payload) = parts.write(desk.out, &Ask::of_head(head), status, now, courier);
+    note.status = code;
+    note.cache = CacheResult::Hit;
     Step::Answer(Answer { payload, close: false, note })
 }
 
@@ -164,7 +188,10 @@ pub fn resume(core: &Arc<Core>, call: Call<'_, Local>, mut exchange: Exchange, w
             Poll::Landed(Landing::Response(arrived)) if exchange.fits(&arrived.response) => {
                 Step::Answer(exchange.answer(&mut desk, arrived))
             }
-            Poll::Landed(Landing::Response(_) | Landing::Again) => again(&mut desk, exchange),
+            Poll::Landed(Landing::Slice(arrived, slice)) if exchange.fits(&arrived.response) => {
+                parts::landed(&mut desk, exchange, arrived, slice)
+            }
+            Poll::Landed(Landing::Response(_) | Landing::Slice(..) | Landing::Again) => again(&mut desk, exchange),
             Poll::Landed(Landing::Apart) => on_its_own(&mut desk, exchange),
             Poll::Landed(Landing::Failed(error, trip)) => Step::Answer(exchange.fail(&mut desk, &error, &trip)),
             Poll::Lost => {
@@ -215,7 +242,7 @@ impl Exchange {
     ) -> Exchange {
         desk.local.spare.extend(note.line);
         let request = Request::copy(head, &desk.local.host, desk.peer, note.id, desk.now.monotonic);
-        let is_shared = matches!(goal, Goal::Store | Goal::Validate(_));
+        let is_shared = matches!(goal, Goal::Store | Goal::Validate(_) | Goal::Part | Goal::Slice(_));
         Exchange {
             until: wait_until(&site, desk.now),
             site,

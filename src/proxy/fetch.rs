@@ -4,22 +4,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Core;
-use super::fields::{self, Field, Purpose};
+use super::fields::{self, Field};
 use super::fill::length_of;
-use super::interim;
 use super::landing::{Arrived, Landing, Trip, waited_too_long};
+use super::parts::Slice;
 use super::request::Request;
 use super::stale::{is_silence, stale_arrival};
 use crate::cache::Ticket;
 use crate::config::Site;
 use crate::http1::Present;
 use crate::observe::Counter;
-use crate::origin::{FetchError, Fetched, OriginRequest, Upload};
+use crate::origin::{FetchError, Fetched};
 use crate::policy::directives::{RequestDirectives, ResponseDirectives};
 use crate::policy::freshness::{Freshness, Times};
 use crate::policy::storable::{RequestFacts, Storable, storable};
 use crate::policy::validator::Validators;
 use crate::policy::variant::{Variant, Vary};
+use crate::policy::withheld::Withheld;
 use crate::policy::{Fields, Why};
 use crate::pool::{Full, Job, Share, Turn};
 use crate::status::{CacheStatus, Forward};
@@ -35,8 +36,23 @@ pub enum Goal {
     Validate(Arc<StoredResponse>),
     /// A response for one request alone, whatever it is.
     Pass,
-    /// The same, of a request whose key is not coalesced for now; the answer is stored if it may be.
+    /// The same, of a client's own range: the part that comes is stored if it may be.
+    Part,
+    /// One slice, to be stored.
+    Slice(Box<Slice>),
+    /// A pass of a request whose key is not coalesced for now; the answer is stored if it may be.
     Apart,
+}
+
+impl Goal {
+    /// What a new lead is after once it has looked again: a flight for one slice stays one.
+    pub fn or(self, now: Goal) -> Goal {
+        match (self, now) {
+            (Goal::Slice(old), Goal::Slice(new)) if old.range == new.range => Goal::Slice(new),
+            (old @ Goal::Slice(_), _) => old,
+            (_, now) => now,
+        }
+    }
 }
 
 /// A fetch, waiting for its fetcher or under way.
@@ -71,17 +87,23 @@ impl Job for Fetch {
 impl Fetch {
     /// Queues the fetch. Where the queue is full, what may be served stale comes back instead, else nothing.
     pub fn submit(self) -> Result<(), Option<Box<Arrived>>> {
-        let workers = &self.core.live().config.workers;
-        let max_running = self.site.max_fetches.unwrap_or(workers.max_fetches);
-        let share = Share { max_running, max_queued: workers.fetch_queue };
+        let share = self.core.share_of(&self.site);
         let core = self.core.clone();
-        core.pool.submit(self.site.number, share, self).map_err(|Full { job, .. }| {
+        core.pool.submit(self.site.number, share, self).map_err(|Full { mut job, .. }| {
+            if job.is_background {
+                // Whoever has joined meanwhile fetches for itself.
+                job.land(Landing::Again, Landing::Again);
+            }
             let stale = job.servable_stale(core.clock.now());
             stale.map(|response| Box::new(stale_arrival(response, None, Trip::default(), Forward::Stale, "queue-full")))
         })
     }
 
-    fn go(&mut self, turn: &Turn) {
+    pub(super) fn go(&mut self, turn: &Turn) {
+        if let Goal::Slice(slice) = &self.goal {
+            let slice = Slice::clone(slice);
+            return self.slice(slice, turn);
+        }
         let mut asked = self.core.clock.now();
         let candidates = self.candidates();
         let mut result = self.send(&self.conditions(&candidates), turn);
@@ -105,34 +127,17 @@ impl Fetch {
         }
     }
 
-    /// One request to the origin, with our own conditions.
-    fn send(&self, conditions: &[Field<'_>], turn: &Turn) -> Result<Fetched, FetchError> {
-        let (core, request, site) = (&self.core, &self.request, &self.site);
-        let purpose = if matches!(self.goal, Goal::Pass) { Purpose::Pass } else { Purpose::Store };
-        let list = fields::to_origin(request, purpose, &core.identity);
-        let list = list.iter().chain(conditions);
-        let list: Vec<(&str, &[u8])> = list.map(|(name, value)| (*name, value.as_ref())).collect();
-        let upload = request.body.as_ref().map(|body| {
-            let body = body.clone();
-            Upload { length: body.length(), open: Box::new(move || Ok(Box::new(body.reader()))) }
-        });
-        let origin_request = OriginRequest {
-            method: request.method(),
-            target: request.target(),
-            host: request.host(),
-            client_is_https: request.is_https,
-            fields: &list,
-            body: upload,
-        };
-        let result = core.origins.send(site, &origin_request, interim::forward(request, self.ticket.as_ref()));
+    /// One request to the origin, with our own conditions, and along its redirects.
+    pub(super) fn send(&self, conditions: &[Field<'_>], turn: &Turn) -> Result<Fetched, FetchError> {
+        let result = self.ask(conditions);
         let is_answering = !result.as_ref().is_err_and(is_silence);
         if turn.is_answering() != is_answering {
-            core.pool.mark(site.number, is_answering);
+            self.core.pool.mark(self.site.number, is_answering);
         }
         result
     }
 
-    fn arrived(&mut self, fetched: Fetched, asked: Now, waited: Duration) {
+    pub(super) fn arrived(&mut self, fetched: Fetched, asked: Now, waited: Duration) {
         let now = self.core.clock.now();
         let trip = Trip::of(&fetched.report, waited);
         let status = fetched.head.status;
@@ -144,8 +149,12 @@ impl Fetch {
         }
         let times = Times { request: asked, response: now };
         self.learn(&fetched.head, times);
+        if matches!(self.goal, Goal::Part) && status == 206 {
+            return self.part_arrived(fetched, times, trip);
+        }
         let verdict = match (&self.goal, &self.key) {
-            (Goal::Pass, _) | (_, None) => self.post_to_store(&fetched.head, times),
+            _ if self.varies_by_edit(&fetched.head) => Some(Storable::No(Why::VaryStar)),
+            (Goal::Pass | Goal::Part, _) | (_, None) => self.post_to_store(&fetched.head, times),
             _ => Some(storable(&self.facts(), status, &fetched.head, &self.site.rules, times)),
         };
         let too_large =
@@ -164,13 +173,19 @@ impl Fetch {
         let plan = Plan { kept: true, length: length_of(&body), spill: self.core.spill.clone() };
         let (writer, shared) = Body::open(plan, Some(self.core.cache.store.budget()));
         let reader = Reader::new(&shared);
-        let response = Arc::new(StoredResponse {
-            variant: self.variant(&head),
-            validators: Validators::of(&head, HttpDate(now.unix())),
-            head: fields::kept_head(&head, now),
-            freshness,
-            body: shared,
-        });
+        let withheld = Withheld::of(&head);
+        let of_head = |kept| {
+            Arc::new(StoredResponse {
+                variant: self.variant(&head),
+                validators: Validators::of(&head, HttpDate(now.unix())),
+                head: kept,
+                freshness,
+                body: shared.clone(),
+            })
+        };
+        let response = of_head(fields::shared_head(&head, &withheld, now));
+        // Whoever asked gets all of it, whatever is withheld from the others.
+        let own = if withheld.is_empty() { response.clone() } else { of_head(fields::kept_head(&head, now)) };
         let Some(key) = self.key.clone() else { return };
         self.core.cache.store.insert(&key, response.clone());
         let status = CacheStatus {
@@ -179,8 +194,13 @@ impl Fetch {
             ttl: Some(freshness.ttl(now)),
             ..CacheStatus::default()
         };
-        let arrived = Arrived { response: response.clone(), reader: Some(reader), status, fault: None, trip };
-        self.land(Landing::Response(arrived.clone()), Landing::Response(arrived));
+        let arrived = |response| {
+            let (reader, trip) = (Some(reader.clone()), trip.clone());
+            Landing::Response(Arrived { response, reader, status, fault: None, trip })
+        };
+        let (lead, followers) = (arrived(own), arrived(response.clone()));
+        drop(reader);
+        self.land(lead, followers);
         let is_whole = self.fill(writer, body, Some(&response));
         if !is_whole {
             self.core.cache.store.remove_response(&key, &response);
@@ -188,7 +208,7 @@ impl Fetch {
     }
 
     /// The response is for those who asked now, and for nobody later.
-    fn pass(&mut self, fetched: Fetched, times: Times, trip: Trip, why: Option<Why>) {
+    pub(super) fn pass(&mut self, fetched: Fetched, times: Times, trip: Trip, why: Option<Why>) {
         let now = times.response;
         let Fetched { head, body, .. } = fetched;
         let plan = Plan { kept: false, length: length_of(&body), spill: self.core.spill.clone() };
@@ -236,6 +256,14 @@ impl Fetch {
         if let Some(ticket) = self.ticket.take() {
             ticket.land(lead, followers);
         }
+    }
+}
+
+impl Core {
+    /// What a site may have of the fetchers.
+    pub fn share_of(&self, site: &Site) -> Share {
+        let workers = &self.live().config.workers;
+        Share { max_running: site.max_fetches.unwrap_or(workers.max_fetches), max_queued: workers.fetch_queue }
     }
 }
 

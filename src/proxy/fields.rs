@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::reason::reason;
 use super::request::Request;
 use crate::http1::{ConnectionOptions, ResponseHead};
+use crate::policy::withheld::Withheld;
 use crate::store::StoredHead;
 use crate::time::{HttpDate, Now};
 
@@ -80,11 +81,19 @@ pub fn to_origin<'a>(request: &'a Request, purpose: Purpose, identity: &'a Ident
     fields
 }
 
+/// Leaves out what is nobody's business but the site's own servers': credentials, and who the client is.
+pub fn for_strangers(fields: &mut Vec<Field<'_>>) {
+    fields.retain(|(name, _)| {
+        let is = |known: &&str| same_name(known, name);
+        !(CREDENTIALS.iter().any(is) || same_start("x-forwarded-", name))
+    });
+}
+
 /// The head that is passed on of the answer to a HEAD: as [`kept_head`], with the length that the origin told of the body
 /// it left out (RFC 9110 §8.6), because no body is there to tell it later.
 pub fn head_of_head(response: &ResponseHead, now: Now) -> StoredHead {
     let length = response.declared_length().filter(|_| !matches!(response.status, 204 | 304));
-    let head = kept(response, now);
+    let head = kept(response, &Withheld::default(), now);
     match length {
         Some(length) => head.field("Content-Length", length.to_string().as_bytes()).build(),
         None => head.build(),
@@ -93,15 +102,20 @@ pub fn head_of_head(response: &ResponseHead, now: Now) -> StoredHead {
 
 /// The head that is kept of a response: end-to-end fields, a Date (RFC 9110 §6.6.1) and our Via.
 pub fn kept_head(response: &ResponseHead, now: Now) -> StoredHead {
-    kept(response, now).build()
+    kept(response, &Withheld::default(), now).build()
 }
 
-fn kept(response: &ResponseHead, now: Now) -> crate::store::Builder {
+/// The same without the fields that are not for everybody.
+pub fn shared_head(response: &ResponseHead, withheld: &Withheld, now: Now) -> StoredHead {
+    kept(response, withheld, now).build()
+}
+
+fn kept(response: &ResponseHead, withheld: &Withheld, now: Now) -> crate::store::Builder {
     let mut head = StoredHead::builder(response.status, reason(response.status));
     let options = ConnectionOptions::of(response.fields());
     let mut has_date = false;
     for (name, value) in response.fields() {
-        if options.drops(name) || is_framing(name) {
+        if options.drops(name) || is_framing(name) || withheld.has(name.as_bytes()) {
             continue;
         }
         has_date |= name.eq_ignore_ascii_case("date");
@@ -113,10 +127,14 @@ fn kept(response: &ResponseHead, now: Now) -> crate::store::Builder {
     head.field("Via", VIA)
 }
 
-/// The head of a stored response with a 304 laid over it.
+/// The head of a stored response with a 304 laid over it, without the fields that are not for everybody.
 pub fn merged_head(status: u16, merged: &dyn crate::policy::Fields) -> StoredHead {
+    let withheld = Withheld::of(merged);
     let mut head = Some(StoredHead::builder(status, reason(status)));
     merged.for_each(&mut |name, value| {
+        if withheld.has(name) {
+            return;
+        }
         // Names are tokens; an empty one would be left out by the builder.
         let name = std::str::from_utf8(name).unwrap_or_default();
         head = head.take().map(|builder| builder.field(name, value));
@@ -182,6 +200,7 @@ pub const VIA: &[u8] = b"1.1 millpond";
 const MOST_OTHERS: usize = 8;
 const CONDITIONAL: [&str; 6] =
     ["range", "if-range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since"];
+const CREDENTIALS: [&str; 4] = ["authorization", "cookie", "cookie2", "forwarded"];
 const OURS: [&str; 26] = [
     "host",
     "content-length",

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::sync::Arc;
 
-use super::fetch::Fetch;
+use super::fetch::{Fetch, Goal};
 use crate::http1::BodyLength;
 use crate::origin::OriginBody;
 use crate::status::ProxyError;
@@ -44,6 +44,11 @@ impl Fetch {
                 }
             };
             if writer.push(room.get(..n).unwrap_or_default()).is_err() {
+                writer.fail(ProxyError::ProxyInternalError);
+                return false;
+            }
+            // A client's own range is of use to others only when it is whole.
+            if matches!(self.goal, Goal::Part) && stored.is_some() && writer.is_deserted() {
                 writer.fail(ProxyError::ProxyInternalError);
                 return false;
             }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::observe::FetchTimes;
 use crate::origin::{FetchError, Report};
+use crate::policy::range::ByteRange;
 use crate::status::{CacheStatus, Phase, ProxyError};
 use crate::store::{Reader, StoredResponse};
 
@@ -14,6 +15,8 @@ use crate::store::{Reader, StoredResponse};
 pub enum Landing {
     /// A response to answer from.
     Response(Arrived),
+    /// A slice with these bytes has come: its manifest as the response, and a reader of the slice.
+    Slice(Arrived, ByteRange),
     /// The answer was for one request alone: fetch your own.
     Apart,
     /// Look the store up again; whoever finds nothing leads the next fetch.
@@ -77,6 +80,7 @@ pub fn own_failure(error: ProxyError, phase: Phase, detail: &str) -> FetchError 
         alert: None,
         rcode: None,
         is_after_request: false,
+        facts: Box::default(),
     }
 }
 

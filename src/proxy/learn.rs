@@ -23,13 +23,25 @@ impl Fetch {
         }
     }
 
+    /// Parts of another version than this HEAD tells of are overtaken (RFC 9111 §4.3.5).
+    fn check_parts(&self, key: &[u8], response: &ResponseHead, times: Times) {
+        let cache = &self.core.cache;
+        let Some(known) = cache.manifest(key, &*self.request) else { return };
+        let is_same_length = response.declared_length().is_none_or(|length| length == known.length);
+        let validators = Validators::of(response, times.response.date());
+        if !is_same_length || !known.response.validators.agree_with(&validators) {
+            cache.store.remove_response(key, &known.response);
+        }
+    }
+
     /// The stored response that this HEAD could have been answered from is freshened by it, or has been overtaken.
     fn learn_from_head(&self, response: &ResponseHead, times: Times) {
         let store = &self.core.cache.store;
         let key = self.key_of(self.request.target());
-        let Some(stored) =
-            store.find(&key, |stored| stored.variant.as_deref().is_none_or(|variant| variant.matches(&*self.request)))
-        else {
+        self.check_parts(&key, response, times);
+        let Some(stored) = store.find(&key, |stored| {
+            stored.variant.as_deref().is_none_or(|variant| variant.matches(&*self.request)) && stored.is_whole()
+        }) else {
             return;
         };
         let is_same_length = match (response.declared_length(), stored.body.length()) {

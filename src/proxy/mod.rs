@@ -4,6 +4,7 @@
 //! body. Sockets are `server`'s business, origins `origin`'s.
 
 mod answer;
+mod ask;
 mod decide;
 mod depart;
 mod error_page;
@@ -11,11 +12,13 @@ mod exchange;
 mod fetch;
 mod fields;
 mod fill;
+mod follow;
 mod interim;
 mod landing;
 mod learn;
 mod note;
 mod outcome;
+mod parts;
 mod ranged;
 mod reason;
 mod request;
@@ -23,6 +26,7 @@ mod route;
 mod stale;
 mod validate;
 
+use std::collections::HashSet;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -44,7 +48,6 @@ use crate::wake::Wake;
 /// The CDN: what workers and fetchers share.
 pub struct Proxy {
     core: Arc<Core>,
-    access_log: Option<AccessLog>,
 }
 
 /// What a fetch on another thread needs of the proxy.
@@ -67,6 +70,8 @@ pub struct Live {
     pub config: Config,
     /// Its sites by name.
     pub router: Router,
+    /// The access log, if any. It ends with the last configuration that has it, when no worker writes to it any more.
+    pub access_log: Option<Arc<AccessLog>>,
 }
 
 /// What one worker keeps for the proxy.
@@ -112,13 +117,13 @@ impl Proxy {
             pool: parts.pool,
             clock: parts.clock,
             metrics: parts.metrics,
-            live: RwLock::new(Arc::new(Live { router: Router::new(&config.sites), config })),
+            live: RwLock::new(Arc::new(Live::new(config, parts.access_log.map(Arc::new)))),
             generation: AtomicU64::new(0),
             identity: fields::Identity::new(number),
             number: RandomState::new().build_hasher().finish(),
             spill,
         };
-        Proxy { core: Arc::new(core), access_log: parts.access_log }
+        Proxy { core: Arc::new(core) }
     }
 
     /// What is stored.
@@ -127,7 +132,7 @@ impl Proxy {
     }
 
     /// The counters.
-    pub fn metrics(&self) -> &Metrics {
+    pub fn metrics(&self) -> &Arc<Metrics> {
         &self.core.metrics
     }
 
@@ -136,27 +141,56 @@ impl Proxy {
         self.core.pool.stats()
     }
 
+    /// The way out, for those who look at its state.
+    pub fn origins(&self) -> &Origins {
+        &self.core.origins
+    }
+
     /// Connections to origins that wait for their next request.
     pub fn idle_origin_connections(&self) -> usize {
         self.core.origins.idle_connections()
     }
 
-    /// Upkeep, about once a second: idle connections that have waited long enough are closed.
+    /// Upkeep, about once a second: idle connections that have waited long enough are closed, dead origins looked at.
     pub fn keep(&self) {
-        self.core.origins.reap();
+        self.core.origins.keep(&self.core.live().config.sites);
     }
 
     /// Opens the access log anew under its path.
     pub fn reopen_log(&self) {
-        if let Some(log) = &self.access_log {
+        if let Some(log) = &self.core.live().access_log {
             log.reopen();
         }
+    }
+
+    /// The configuration in force.
+    pub fn live(&self) -> Arc<Live> {
+        self.core.live()
+    }
+
+    /// Puts another configuration in force for all requests that begin from now on; what is under way ends under the one
+    /// that it began with. What is stored stays, as far as the budget goes.
+    pub fn replace(&self, live: Live) {
+        let cache = &live.config.cache;
+        self.core.cache.store.resize(cache.memory, cache.max_response);
+        let numbers: HashSet<usize> = live.config.sites.iter().map(|site| site.number).collect();
+        let old =
+            std::mem::replace(&mut *self.core.live.write().unwrap_or_else(PoisonError::into_inner), Arc::new(live));
+        self.core.generation.fetch_add(1, Ordering::Release);
+        self.core.pool.retain(|number| numbers.contains(&number));
+        drop(old);
+    }
+
+    /// What origins are trusted by is read anew, for the sites in force; `listeners` are our own from now on. Says how many
+    /// sorts of trust have changed.
+    pub fn renew_origins(&self, listeners: Vec<std::net::SocketAddr>) -> usize {
+        self.core.origins.renew(&self.core.live().config.sites, listeners)
     }
 
     /// Ends the log within `limit`; fetchers, whom nobody awaits any more, are only given a moment.
     pub fn shutdown(self, limit: std::time::Duration) {
         self.core.pool.shutdown(limit.min(FETCHERS_END));
-        if let Some(log) = self.access_log {
+        if let Some(log) = &self.core.live().access_log {
             log.shutdown(limit);
         }
     }
@@ -168,7 +202,35 @@ impl Core {
     }
 }
 
+impl Live {
+    /// With the sites found by name.
+    pub fn new(config: Config, access_log: Option<Arc<AccessLog>>) -> Live {
+        Live { router: Router::new(&config.sites), config, access_log }
+    }
+
+    fn has_log_of(&self, other: &Live) -> bool {
+        match (&self.access_log, &other.access_log) {
+            (Some(log), Some(other)) => Arc::ptr_eq(log, other),
+            (log, other) => log.is_none() && other.is_none(),
+        }
+    }
+}
+
 impl Local {
+    /// Takes up the configuration in force, if it is another one by now.
+    fn keep_up(&mut self, core: &Core) {
+        let generation = core.generation.load(Ordering::Acquire);
+        if generation == self.generation {
+            return;
+        }
+        let live = core.live();
+        if !live.has_log_of(&self.live) {
+            // The lines so far go to the log that they were written for.
+            self.log = live.access_log.as_ref().map(|log| log.buffer());
+        }
+        (self.generation, self.live) = (generation, live);
+    }
+
     /// The number of the next request of this worker: unique among all, and not to be guessed from outside.
     fn next_id(&mut self, number: u64) -> RequestId {
         self.requests += 1;
@@ -183,13 +245,15 @@ impl Handler for Proxy {
     type Note = Note;
 
     fn local(&self, worker: usize) -> Local {
+        let generation = self.core.generation.load(Ordering::Acquire);
+        let live = self.core.live();
         Local {
             worker,
             metrics: self.core.metrics.clone(),
-            log: self.access_log.as_ref().map(AccessLog::buffer),
+            log: live.access_log.as_ref().map(|log| log.buffer()),
             spare: Vec::new(),
-            live: self.core.live(),
-            generation: self.core.generation.load(Ordering::Acquire),
+            live,
+            generation,
             key: Vec::with_capacity(512),
             host: String::with_capacity(256),
             requests: 0,
@@ -197,6 +261,7 @@ impl Handler for Proxy {
     }
 
     fn begin(&self, call: Call<'_, Local>, head: &crate::http1::RequestHead<'_, '_>) -> Step<Proxy> {
+        call.local.keep_up(&self.core);
         exchange::begin(&self.core, call, head)
     }
 
@@ -238,11 +303,7 @@ impl Handler for Proxy {
     }
 
     fn tick(&self, local: &mut Local, now: Now) {
-        let generation = self.core.generation.load(Ordering::Acquire);
-        if generation != local.generation {
-            local.generation = generation;
-            local.live = self.core.live();
-        }
+        local.keep_up(&self.core);
         if let Some(log) = local.log.as_mut() {
             log.flush_if_due(now);
         }

@@ -8,9 +8,10 @@ use super::note::{FetchNote, Line, Note};
 use super::{Local, Proxy};
 use crate::observe::CacheResult;
 use crate::origin::FetchError;
-use crate::server::Answer;
+use crate::server::{Answer, Payload};
 use crate::status::{CacheStatus, ProxyStatus};
 use crate::store::StoredResponse;
+use crate::time::Now;
 
 impl Exchange {
     /// A response that was fetched for another may differ by a field that Vary names.
@@ -20,11 +21,23 @@ impl Exchange {
 
     /// The answer from a response that arrived.
     pub fn answer(self, desk: &mut Desk<'_>, mut arrived: Arrived) -> Answer<Proxy> {
+        let (response, reader) = (arrived.response.clone(), arrived.reader.take());
+        self.answer_with(desk, arrived, |out, ask, status, now| {
+            answer::from_response(out, ask, &response, reader, status, now)
+        })
+    }
+
+    /// The same with the head and body that `write` makes of it.
+    pub fn answer_with(
+        self,
+        desk: &mut Desk<'_>,
+        arrived: Arrived,
+        write: impl FnOnce(&mut Vec<u8>, &Ask<'_>, &CacheStatus, Now) -> (u16, Payload),
+    ) -> Answer<Proxy> {
         let request = self.request.clone();
         let status = CacheStatus { collapsed: arrived.status.collapsed || !self.is_lead, ..arrived.status };
-        let reader = arrived.reader.take();
         let ask = Ask::of_request(&request);
-        let (code, payload) = answer::from_response(desk.out, &ask, &arrived.response, reader, &status, desk.now);
+        let (code, payload) = write(desk.out, &ask, &status, desk.now);
         let mut note = self.into_note(desk.local);
         if let Some(fault) = &arrived.fault {
             proxy_status(fault, None).write_field(desk.out);

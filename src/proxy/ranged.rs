@@ -57,7 +57,7 @@ pub fn ranged(
             let mut fields = response.head.fields();
             let media_type = fields.find_map(|(name, value)| is_content_type(name).then_some(value));
             let chunks = multipart(&ranges, length, &whole, media_type, boundary);
-            Some((206, Payload::Parts { body: response.body.clone(), chunks }))
+            Some((206, Payload::Parts { bodies: vec![response.body.clone()], chunks }))
         }
         Ranges::Unsatisfiable => {
             write_status(out, 416);
@@ -120,7 +120,7 @@ impl std::fmt::Display for Boundary {
 
 /// What a part of a response may say of itself: not the range that a whole response claims to be, nor a digest of content
 /// that is not sent (RFC 9530 §2; Repr-Digest is of the whole and stays).
-fn is_kept_by_part(name: &str) -> bool {
+pub fn is_kept_by_part(name: &str) -> bool {
     !NOT_OF_PARTS.iter().any(|known| known.eq_ignore_ascii_case(name))
 }
 

@@ -28,14 +28,15 @@ pub fn options(out: &mut Vec<u8>, mut note: Note) -> Answer<Proxy> {
     Answer { payload: Payload::Absent, close: false, note }
 }
 
-/// The site of a host. Over TLS the name in the hello must belong to the same site (reliability 24).
+/// The site of a host. Over TLS the name in the hello must belong to the same site (reliability 24); a name that belonged
+/// to a site when the connection began, and since a reload belongs to none, is no ticket to the others.
 pub fn route<'a>(live: &'a Live, host: &str, sni: Option<&str>, authority: &str) -> Result<&'a Arc<Site>, Refusal> {
     if authority.is_empty() && live.router.find("").is_none() {
         return Err(Refusal { status: 400, reason: "the request names no host" });
     }
     let site = live.router.find(host).ok_or(UNKNOWN_HOST)?;
-    match sni.and_then(|name| live.router.find(name)) {
-        Some(other) if !Arc::ptr_eq(site, other) => Err(OTHER_SITE),
+    match sni.map(|name| live.router.find(name)) {
+        Some(named) if named.is_none_or(|named| !Arc::ptr_eq(site, named)) => Err(OTHER_SITE),
         _ => Ok(site),
     }
 }

@@ -18,10 +18,13 @@ impl Fetch {
         self.core.metrics.add(Counter::FetchesFailed, 1);
         self.core.metrics.shared().failed(error.error);
         let now = self.core.clock.now();
-        let mut trip = Trip { origin: error.address, ..Trip::default() };
-        trip.times.queue = Some(waited);
+        let mut trip = Trip::of(&error.facts.report, waited);
+        trip.origin = error.address.or(trip.origin);
         let is_early = matches!(error.phase, Phase::Queue | Phase::Resolve | Phase::Connect | Phase::TlsHandshake);
         let error = Arc::new(error);
+        if let Some(landing) = self.stale_slice(&error, &trip, now) {
+            return self.land(landing.clone(), landing);
+        }
         if let Some(stored) = self.servable_stale(now) {
             let arrived = stale_arrival(stored, Some(error), trip, self.forward, "origin-failed");
             return self.land(Landing::Response(arrived.clone()), Landing::Response(arrived));
@@ -64,4 +67,4 @@ pub fn is_silence(error: &FetchError) -> bool {
     !matches!(error.phase, Phase::ResponseHead | Phase::Body) || error.error == ProxyError::HttpResponseTimeout
 }
 
-const STALE_LIMIT: Duration = Duration::from_secs(86_400);
+pub const STALE_LIMIT: Duration = Duration::from_secs(86_400);

@@ -115,7 +115,10 @@ impl Fetch {
     ) -> (Option<Why>, StoredResponse) {
         let merged = Freshened { stored: &stored.head, update };
         let facts = RequestFacts { method: "GET", ..self.facts() };
-        let verdict = storable(&facts, stored.head.status(), &merged, &self.site.rules, times);
+        let verdict = match self.varies_by_edit(&merged) {
+            true => Storable::No(Why::VaryStar),
+            false => storable(&facts, stored.head.status(), &merged, &self.site.rules, times),
+        };
         let (refusal, freshness) = match verdict {
             Storable::Yes(freshness) => (None, freshness),
             Storable::No(why) => (Some(why), stored.freshness),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::session::{Connection, Next, Reply, Stage, TURN_BYTES};
 use super::socket::Fill;
-use super::source::{Source, total};
+use super::source::{Source, Stretch, total};
 use super::worker::Turn;
 use super::{Answer, Delivery, Event, Handler, Payload};
 use crate::http1::{self, Version};
@@ -68,6 +68,7 @@ impl<H: Handler> Deliver<H> {
         let payload = match answer.payload {
             Payload::Stream { length, .. } if reply.is_head => Payload::Head(length),
             Payload::Parts { chunks, .. } if reply.is_head => Payload::Head(Some(total(&chunks))),
+            Payload::Sequence { length, .. } if reply.is_head => Payload::Head(Some(length)),
             payload => payload,
         };
         let mut closing = Closing::Keep;
@@ -89,11 +90,15 @@ impl<H: Handler> Deliver<H> {
                     }
                     None => closing = Closing::EndsBody,
                 }
-                source = (length != Some(0)).then_some(Source::Stretch { reader, skip, left: length });
+                source = (length != Some(0)).then(|| Source::Stretch(Stretch::new(reader, skip, length)));
             }
-            Payload::Parts { body, chunks } => {
+            Payload::Parts { bodies, chunks } => {
                 write_length(&mut before, total(&chunks));
-                source = Some(Source::Parts { _body: body, chunks: chunks.into_iter() });
+                source = Some(Source::Parts { _bodies: bodies, chunks: chunks.into_iter() });
+            }
+            Payload::Sequence { sequence, length } => {
+                write_length(&mut before, length);
+                source = Some(Source::Sequence { sequence, left: length });
             }
         }
         match (closing, reply.version) {

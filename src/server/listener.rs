@@ -8,7 +8,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -59,19 +59,22 @@ impl Bound {
 /// A running acceptor thread.
 pub struct Acceptor {
     listener: Arc<Socket>,
+    address: SocketAddr,
+    is_over: Arc<AtomicBool>,
     thread: JoinHandle<()>,
 }
 
 impl Acceptor {
     /// Starts the thread.
-    pub fn start(bound: Bound, workers: Vec<Remote>, shared: Arc<Shared>, limit: usize) -> Result<Acceptor, Error> {
+    pub fn start(bound: Bound, workers: Vec<Remote>, shared: Arc<Shared>) -> Result<Acceptor, Error> {
         let listener = Arc::new(bound.listener);
+        let is_over = Arc::new(AtomicBool::new(false));
         let accepting = Accepting {
             listener: listener.clone(),
             is_https: bound.is_https,
             workers,
             shared,
-            limit,
+            is_over: is_over.clone(),
             turn: 0,
             pace: Pace::default(),
         };
@@ -80,11 +83,17 @@ impl Acceptor {
             .stack_size(256 << 10)
             .spawn(move || accepting.run())
             .map_err(|source| Error::Io { what: "start an acceptor".into(), source })?;
-        Ok(Acceptor { listener, thread })
+        Ok(Acceptor { listener, address: bound.address, is_over, thread })
     }
 
-    /// Stops accepting, once `Shared::is_stopping` is set; returns when the listener is closed.
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Stops accepting; returns when the listener is closed.
     pub fn stop(self) {
+        self.is_over.store(true, Ordering::SeqCst);
         // On Linux this also ends an accept that blocks, with an error.
         if self.listener.shutdown(std::net::Shutdown::Both).is_ok() {
             let _ = self.thread.join();
@@ -97,7 +106,7 @@ struct Accepting {
     is_https: bool,
     workers: Vec<Remote>,
     shared: Arc<Shared>,
-    limit: usize,
+    is_over: Arc<AtomicBool>,
     turn: usize,
     pace: Pace,
 }
@@ -116,7 +125,7 @@ impl Accepting {
     fn run(mut self) {
         loop {
             let accepted = self.accept();
-            if self.shared.is_stopping.load(Ordering::SeqCst) && accepted.is_err() {
+            if self.is_over.load(Ordering::SeqCst) && accepted.is_err() {
                 return;
             }
             match accepted {
@@ -155,7 +164,7 @@ impl Accepting {
     }
 
     fn accept(&mut self) -> io::Result<()> {
-        if self.shared.connections.load(Ordering::Relaxed) >= self.limit {
+        if self.shared.connections.load(Ordering::Relaxed) >= self.shared.most_connections.load(Ordering::Relaxed) {
             return Err(io::Error::from(io::ErrorKind::QuotaExceeded));
         }
         let (socket, peer) = acceptfrom_with(&*self.listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC)?;

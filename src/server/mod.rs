@@ -9,6 +9,7 @@ mod deadline;
 mod deliver;
 mod head;
 mod listener;
+mod renew;
 mod session;
 mod socket;
 mod source;
@@ -16,13 +17,14 @@ mod upload;
 mod worker;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, RwLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 pub use clock::Clock;
 pub use listener::Bound;
+pub use source::{Sequence, Stretch};
 pub use upload::Uploaded;
 
 use crate::config::Limits;
@@ -58,7 +60,7 @@ pub trait Handler: Send + Sync + 'static {
     fn abandoned(&self, local: &mut Self::Local, now: Now, exchange: Self::Exchange);
     /// Something happened at a connection that no exchange tells.
     fn count(&self, local: &mut Self::Local, event: Event);
-    /// Called now and then (at least once a second while there is anything to do).
+    /// Called now and then (at least once a second while there is anything to do), and after [`Server::renew`].
     fn tick(&self, local: &mut Self::Local, now: Now);
 }
 
@@ -126,9 +128,16 @@ pub enum Payload {
     /// Several stretches one after the other, all there already; their lengths together are the content's.
     Parts {
         /// What the stretches are cut from: its memory stays accounted for until they are sent.
-        body: Arc<Body>,
+        bodies: Vec<Arc<Body>>,
         /// The stretches, none of them empty.
         chunks: Vec<Chunk>,
+    },
+    /// Content that is found, and perhaps fetched, piece by piece while it is sent.
+    Sequence {
+        /// What finds it.
+        sequence: Box<dyn Sequence>,
+        /// How many bytes there are to send.
+        length: u64,
     },
 }
 
@@ -201,15 +210,19 @@ struct Shared {
     is_closed: AtomicBool,
     /// Drop what is left.
     is_over: AtomicBool,
+    /// The limit on them.
+    most_connections: AtomicUsize,
+    /// The limits in force, and how often they have been renewed.
+    limits: RwLock<Arc<Limits>>,
+    renewals: AtomicU64,
 }
 
 /// Listeners and workers at work. Dropping it without `shutdown` ends them at once.
 pub struct Server {
     shared: Arc<Shared>,
-    acceptors: Vec<listener::Acceptor>,
+    acceptors: Mutex<Vec<listener::Acceptor>>,
     workers: Vec<(worker::Remote, JoinHandle<()>)>,
     spiller: Option<upload::Spiller>,
-    shutdown_timeout: Duration,
 }
 
 impl Server {
@@ -226,25 +239,18 @@ impl Server {
             is_stopping: AtomicBool::new(false),
             is_closed: AtomicBool::new(false),
             is_over: AtomicBool::new(false),
+            most_connections: AtomicUsize::new(settings.limits.connections),
+            limits: RwLock::new(Arc::new(settings.limits.clone())),
+            renewals: AtomicU64::new(0),
         });
         let spiller = upload::Spiller::start(settings.temp_dir.clone())?;
-        let mut server = Server {
-            shared,
-            acceptors: Vec::new(),
-            workers: Vec::new(),
-            spiller: Some(spiller),
-            shutdown_timeout: settings.limits.shutdown_timeout,
-        };
+        let mut server = Server { shared, acceptors: Mutex::default(), workers: Vec::new(), spiller: Some(spiller) };
         let spill = server.spiller.as_ref().map(upload::Spiller::remote).expect("the spiller was just started");
         for number in 0..settings.workers.max(1) {
             let started = worker::start(number, handler, clock, settings, &server.shared, spill.clone())?;
             server.workers.push(started);
         }
-        for bound in listeners {
-            let remotes = server.workers.iter().map(|(remote, _)| remote.clone()).collect();
-            let limit = settings.limits.connections;
-            server.acceptors.push(listener::Acceptor::start(bound, remotes, server.shared.clone(), limit)?);
-        }
+        server.listen(listeners)?;
         Ok(server)
     }
 
@@ -260,14 +266,13 @@ impl Server {
 
     /// Stops accepting, lets what runs finish within `shutdown_timeout`, then ends.
     pub fn shutdown(mut self) {
-        self.stop(self.shutdown_timeout);
+        let timeout = self.shared.limits().shutdown_timeout;
+        self.stop(timeout);
     }
 
     fn stop(&mut self, timeout: Duration) {
         self.shared.is_stopping.store(true, Ordering::SeqCst);
-        for acceptor in self.acceptors.drain(..) {
-            acceptor.stop();
-        }
+        self.leave_all();
         self.shared.is_closed.store(true, Ordering::SeqCst);
         let (done, finished) = crossbeam_channel::bounded::<()>(0);
         let workers = std::mem::take(&mut self.workers);

@@ -17,6 +17,7 @@ use mio::{Events, Poll, Registry, Token, Waker};
 
 use super::deadline::Wheel;
 use super::listener::worker_slot;
+use super::renew::input_size;
 use super::session::{Outcome, Session};
 use super::upload::SpillerRemote;
 use super::{Clock, Event, Handler, Settings, Shared};
@@ -101,7 +102,9 @@ pub struct Turn<H: Handler> {
     pub out: Vec<u8>,
     /// Handshake steps left of this loop turn: they are dear, and hits must not queue behind them (decisions 20).
     pub handshakes: usize,
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
+    /// Renewals of the limits that this worker has taken up.
+    pub(super) renewals: u64,
 }
 
 impl<H: Handler> Turn<H> {
@@ -154,22 +157,21 @@ pub fn start<H: Handler>(
     });
     let now = clock.now();
     let open = Arc::new(AtomicUsize::new(0));
-    let limits = settings.limits.clone();
-    let input_size = INPUT.max(limits.request_head.saturating_add(limits.request_line).saturating_add(4096));
     let turn = Turn {
         local: handler.local(number),
         handler: handler.clone(),
         now,
-        limits,
+        limits: settings.limits.clone(),
         mailbox: post.clone(),
         spiller,
         tls: settings.tls.clone(),
         registry: registry.clone(),
-        input: vec![0; input_size].into_boxed_slice(),
+        input: vec![0; input_size(&settings.limits)].into_boxed_slice(),
         file: vec![0; FILE_PART].into_boxed_slice(),
         out: Vec::with_capacity(OUT),
         handshakes: HANDSHAKES,
         shared: shared.clone(),
+        renewals: 0,
     };
     let worker = Worker {
         turn,
@@ -207,6 +209,7 @@ impl<H: Handler> Worker<H> {
             }
             self.turn.now = self.clock.now();
             self.turn.handshakes = HANDSHAKES;
+            self.turn.keep_up();
             self.note(&events);
             for _ in 0..self.ready.len() {
                 if let Some(address) = self.ready.pop_front() {
@@ -373,7 +376,6 @@ const WAKER: Token = Token(usize::MAX >> 1);
 /// Of sockets that are closed already, some may stay; they only cost another read when their slot is used again.
 const MOST_EARLY_ENDS: usize = 4096;
 const HANDSHAKES: usize = 8;
-const INPUT: usize = 64 << 10;
 const FILE_PART: usize = 64 << 10;
 const OUT: usize = 4 << 10;
 const TICK: Duration = Duration::from_secs(1);

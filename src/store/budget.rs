@@ -13,7 +13,7 @@ use super::Shards;
 /// The counters. Every [`super::Body`] that was charged keeps one, and gives back what it took when it is dropped.
 #[derive(Debug)]
 pub struct Ledger {
-    limit: u64,
+    limit: AtomicU64,
     used: AtomicU64,
     file_limit: u64,
     files: AtomicU64,
@@ -23,12 +23,18 @@ impl Ledger {
     /// A ledger of `limit` bytes; memory files may take a quarter of this process's descriptors, as the limit stands now.
     pub fn new(limit: u64) -> Ledger {
         let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-        Ledger { limit, used: AtomicU64::new(0), file_limit: descriptors / 4, files: AtomicU64::new(0) }
+        Ledger {
+            limit: AtomicU64::new(limit),
+            used: AtomicU64::new(0),
+            file_limit: descriptors / 4,
+            files: AtomicU64::new(0),
+        }
     }
 
     /// Takes `bytes` if they fit; never goes past the limit.
     pub fn take(&self, bytes: u64) -> bool {
-        let fits = |used: u64| used.checked_add(bytes).filter(|sum| *sum <= self.limit);
+        let limit = self.limit();
+        let fits = |used: u64| used.checked_add(bytes).filter(|sum| *sum <= limit);
         self.used.fetch_update(Ordering::AcqRel, Ordering::Acquire, fits).is_ok()
     }
 
@@ -55,7 +61,12 @@ impl Ledger {
 
     /// Bytes that may be taken in all.
     pub fn limit(&self) -> u64 {
-        self.limit
+        self.limit.load(Ordering::Acquire)
+    }
+
+    /// Changes what may be taken in all. What is taken beyond it stays taken, and nothing more is until enough came back.
+    pub fn set_limit(&self, limit: u64) {
+        self.limit.store(limit, Ordering::Release);
     }
 
     /// Memory files open.
@@ -70,7 +81,7 @@ impl Ledger {
 pub struct Budget {
     pub(super) ledger: Arc<Ledger>,
     pub(super) shards: Arc<Shards>,
-    pub(super) max_response: u64,
+    pub(super) max_response: Arc<AtomicU64>,
 }
 
 impl Budget {
@@ -82,7 +93,7 @@ impl Budget {
 
     /// The most bytes that one stored body may have.
     pub fn max_response(&self) -> u64 {
-        self.max_response
+        self.max_response.load(Ordering::Relaxed)
     }
 }
 
@@ -103,7 +114,7 @@ mod tests {
 
     #[test]
     fn memory_files_are_counted() {
-        let ledger = Ledger { limit: 0, used: AtomicU64::new(0), file_limit: 1, files: AtomicU64::new(0) };
+        let ledger = Ledger { file_limit: 1, ..Ledger::new(0) };
         assert!(ledger.take_file());
         assert!(!ledger.take_file());
         ledger.give_file_back();

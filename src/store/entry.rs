@@ -31,10 +31,10 @@ impl Entry {
         self.responses().is_empty()
     }
 
-    /// Adds `response` as the newest. It takes the place of one with the same variant; beyond [`MOST_VARIANTS`] the
-    /// oldest leaves. Whatever leaves goes to `victims`.
+    /// Adds `response` as the newest. It takes the place of one with the same variant, only that parts never take that of
+    /// a whole; beyond [`MOST_VARIANTS`] the oldest leaves. Whatever leaves goes to `victims`.
     pub fn add(&mut self, key: &[u8], response: Arc<StoredResponse>, victims: &mut Victims) {
-        self.take_if(key, victims, |old| old.variant == response.variant);
+        self.take_if(key, victims, |old| old.variant == response.variant && (response.is_whole() || !old.is_whole()));
         while self.responses().len() >= MOST_VARIANTS {
             let oldest = self.responses().first().map(Arc::clone);
             self.take_if(key, victims, |old| oldest.as_ref().is_none_or(|oldest| Arc::ptr_eq(old, oldest)));
@@ -133,7 +133,9 @@ pub fn entry_cost(key: &[u8], response: &StoredResponse) -> u64 {
     let counts = 2 * size_of::<usize>();
     let variant = if response.variant.is_some() { VARIANT_COST } else { 0 };
     let etag = response.validators.if_none_match().map_or(0, |etag| allocation(etag.len()));
+    let parts = if response.is_whole() { 0 } else { PARTS_COST };
     allocation(size_of::<StoredResponse>().saturating_add(counts))
+        .saturating_add(parts)
         .saturating_add(allocation(response.head.bytes().len()))
         .saturating_add(super::lru::key_cost(key))
         .saturating_add(variant)
@@ -148,5 +150,7 @@ pub fn allocation(size: usize) -> u64 {
 
 /// More variants than this of one key help nobody (reliability.md, fault 22).
 pub const MOST_VARIANTS: usize = 64;
+/// What a manifest of parts has for a body, which is charged nowhere else: the list at its longest.
+const PARTS_COST: u64 = 384;
 /// A list of variants and one variant's fields, estimated.
 const VARIANT_COST: u64 = 256;

@@ -72,6 +72,19 @@ impl Shards {
         ledger.take(bytes)
     }
 
+    /// Evicts until no more is taken than `ledger` allows, a batch from each shard in turn.
+    pub fn shrink(&self, ledger: &Ledger) {
+        let mut has_evicted = true;
+        while std::mem::take(&mut has_evicted) {
+            for index in 0..self.shards.len() {
+                if ledger.used() <= ledger.limit() {
+                    return;
+                }
+                has_evicted |= self.evict_some(index, 0, ledger);
+            }
+        }
+    }
+
     /// Takes a batch out of one shard and drops it with the shard unlocked; false where nothing could be taken.
     fn evict_some(&self, index: usize, bytes: u64, ledger: &Ledger) -> bool {
         let missing = ledger.used().saturating_add(bytes).saturating_sub(ledger.limit());

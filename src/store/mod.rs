@@ -23,6 +23,7 @@ mod tests_support;
 mod writer;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 pub use body::{Body, Plan};
 pub use budget::Budget;
@@ -73,7 +74,15 @@ impl Store {
 
     fn with_shards(memory: u64, max_response: u64, count: usize) -> Store {
         let ledger = Arc::new(budget::Ledger::new(memory));
+        let max_response = Arc::new(max_response.into());
         Store(Budget { ledger, shards: Arc::new(Shards::new(count)), max_response })
+    }
+
+    /// Changes both limits. Where there is less memory now, the least recently used leave at once; what is in use goes on.
+    pub fn resize(&self, memory: u64, max_response: u64) {
+        self.0.max_response.store(max_response, Ordering::Relaxed);
+        self.0.ledger.set_limit(memory);
+        self.0.shards.shrink(&self.0.ledger);
     }
 
     /// The largest response that is stored, bytes of head and body.

@@ -27,7 +27,15 @@ pub struct StoredResponse {
     pub body: Arc<Body>,
 }
 
+impl StoredResponse {
+    /// It is a response to a request for all of a resource; not a part of one, nor what binds parts together (206).
+    pub fn is_whole(&self) -> bool {
+        self.head.0.get(STATUS..STATUS + 3) != Some(b"206")
+    }
+}
+
 /// `HTTP/1.1 200 OK\r\n` and `Name: value\r\n` for each field, without the empty line.
+#[derive(Clone)]
 pub struct StoredHead(Box<[u8]>);
 
 impl StoredHead {

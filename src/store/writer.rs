@@ -94,8 +94,13 @@ impl Writer {
         self.end(State::Broken(error));
     }
 
+    /// Nobody reads any more, and too much is missing to be fetched for those who may come (decisions 11).
+    pub fn is_deserted(&self) -> bool {
+        let is_nearly_there = self.plan.length.is_some_and(|all| all < WORTH_FETCHING || self.len >= all / 2);
+        !is_nearly_there && self.readers() == 0
+    }
+
     /// Readers that are here and were not cut off.
-    #[cfg(test)]
     pub fn readers(&self) -> usize {
         self.body.lock().as_deref().map_or(0, |filling| filling.readers.count())
     }
@@ -303,5 +308,7 @@ fn size_of_window(window: usize) -> u64 {
     u64::try_from(window).unwrap_or(u64::MAX)
 }
 
+/// A body smaller than this is fetched to its end though nobody reads it.
+const WORTH_FETCHING: u64 = 1 << 20;
 /// A kept body beyond this lives in a memory file.
 const LARGEST_ON_HEAP: u64 = 64 * 1024;

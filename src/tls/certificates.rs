@@ -5,30 +5,34 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use rustls::ServerConfig;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert, ServerSessionMemoryCache};
-use rustls::sign::CertifiedKey;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 
 use super::certificate_problem::{CertificateProblem, ProblemKind, key_problem};
 use super::names::{NameRule, PresentedNames};
 use super::verifier::provider;
 
-/// The certificates that clients see, by the names they answer to.
+/// The certificates in force. One value lives as long as the listeners; a reload puts a new set into it.
+pub(crate) struct Certificates(RwLock<Arc<Set>>);
+
+/// Collects certificates, then becomes [`Certificates`] or takes the place of what is in them.
 #[derive(Default)]
-pub(crate) struct Certificates {
+pub(crate) struct CertificatesBuilder(Set);
+
+/// Certificates by the names they answer to.
+#[derive(Default)]
+struct Set {
     exact: HashMap<Box<str>, Arc<CertifiedKey>>,
     /// By suffix, without `*.`.
     wildcards: HashMap<Box<str>, Arc<CertifiedKey>>,
-    default: Option<Arc<CertifiedKey>>,
+    /// In the order of adding; the first answers hellos without a server name.
+    all: Vec<Arc<CertifiedKey>>,
 }
-
-/// Collects certificates, then becomes [`Certificates`].
-#[derive(Default)]
-pub(crate) struct CertificatesBuilder(Certificates);
 
 /// Facts of one certificate, for warnings.
 #[derive(Clone, Debug)]
@@ -40,7 +44,7 @@ pub(crate) struct CertificateInfo {
 }
 
 /// The configuration for connections of clients: TLS 1.2 and 1.3, `http/1.1` by ALPN, no early data, stateless tickets
-/// whose keys live in memory alone.
+/// whose keys live in memory alone. New handshakes, resumed ones too, see whatever `certificates` hold by then.
 pub(crate) fn server_config(certificates: Arc<Certificates>) -> Arc<ServerConfig> {
     let mut config = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
@@ -55,6 +59,15 @@ pub(crate) fn server_config(certificates: Arc<Certificates>) -> Arc<ServerConfig
         Err(error) => log::warn!("no TLS session tickets: {error}"),
     }
     Arc::new(config)
+}
+
+/// The certificate that we show to origins, from the PEM of its chain (leaf first) and of its key.
+pub(crate) fn client_certificate(
+    chain_pem: &[u8],
+    key_pem: &[u8],
+) -> Result<Arc<SingleCertAndKey>, CertificateProblem> {
+    let key = certified_key(read_chain(chain_pem)?, key_pem)?;
+    Ok(Arc::new(SingleCertAndKey::from(key)))
 }
 
 /// The alert to send in place of rustls' own output where a handshake failed because no certificate answers to its
@@ -81,7 +94,7 @@ impl CertificatesBuilder {
         let presented =
             presented.ok_or_else(|| CertificateProblem::of(ProblemKind::UnreadableCertificate, "its first"))?;
         let key = Arc::new(certified_key(chain, key_pem)?);
-        self.0.default.get_or_insert_with(|| Arc::clone(&key));
+        self.0.all.push(Arc::clone(&key));
         for domain in domains {
             self.0.insert(domain, &key);
         }
@@ -90,11 +103,32 @@ impl CertificatesBuilder {
 
     /// The finished collection.
     pub(crate) fn build(self) -> Arc<Certificates> {
-        Arc::new(self.0)
+        Arc::new(Certificates(RwLock::new(Arc::new(self.0))))
     }
 }
 
 impl Certificates {
+    /// Puts other certificates in force for all handshakes that begin from now on; connections keep theirs. Says how many
+    /// of the new ones were not in force before.
+    pub(crate) fn replace(&self, builder: CertificatesBuilder) -> usize {
+        let new = Arc::new(builder.0);
+        let old = std::mem::replace(&mut *self.0.write().unwrap_or_else(PoisonError::into_inner), Arc::clone(&new));
+        let is_known = |key: &&Arc<CertifiedKey>| old.all.iter().any(|known| known.cert == key.cert);
+        new.all.iter().filter(|key| !is_known(key)).count()
+    }
+
+    /// Whether a hello with this server name (`None` = without one) gets a certificate.
+    #[cfg(test)]
+    pub(crate) fn answers(&self, server_name: Option<&str>) -> bool {
+        self.set().find(server_name).is_some()
+    }
+
+    fn set(&self) -> Arc<Set> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Set {
     fn insert(&mut self, domain: &str, key: &Arc<CertifiedKey>) {
         let domain = normal(domain);
         let (map, name) = match domain.strip_prefix("*.") {
@@ -104,16 +138,10 @@ impl Certificates {
         map.entry(name.into()).or_insert_with(|| Arc::clone(key));
     }
 
-    /// Whether a hello with this server name (`None` = without one) gets a certificate.
-    #[cfg(test)]
-    pub(crate) fn answers(&self, server_name: Option<&str>) -> bool {
-        self.find(server_name).is_some()
-    }
-
     /// The exact name, else the longest suffix of a wildcard, at least one label below it: the order of the router.
     /// Without a name the first certificate of all.
     fn find(&self, server_name: Option<&str>) -> Option<Arc<CertifiedKey>> {
-        let Some(name) = server_name.map(normal) else { return self.default.clone() };
+        let Some(name) = server_name.map(normal) else { return self.all.first().cloned() };
         if let Some(key) = self.exact.get(name.as_str()) {
             return Some(Arc::clone(key));
         }
@@ -124,13 +152,14 @@ impl Certificates {
 
 impl ResolvesServerCert for Certificates {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        self.find(hello.server_name())
+        self.set().find(hello.server_name())
     }
 }
 
 impl fmt::Debug for Certificates {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.exact.keys()).entries(self.wildcards.keys()).finish()
+        let set = self.set();
+        f.debug_set().entries(set.exact.keys()).entries(set.wildcards.keys()).finish()
     }
 }
 

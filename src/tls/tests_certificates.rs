@@ -1,4 +1,4 @@
-//! Loading and choosing the certificates that clients see, by whole handshakes in memory.
+//! Loading, choosing and replacing the certificates that clients see, by whole handshakes in memory.
 
 use std::sync::Arc;
 
@@ -35,7 +35,7 @@ fn three(ca: &Authority) -> (CertificatesBuilder, [Leaf; 3]) {
 /// A client that takes any certificate of `ca`: it looks at which one it was shown.
 fn client(ca: &Authority) -> Arc<ClientConfig> {
     let whitelist = domains(&["*.example.com", "*.one.example.com", "*.static.example.com"]);
-    client_config(ca.roots(), NameCheck { whitelist, ..NameCheck::default() })
+    client_config(ca.roots(), NameCheck { whitelist, ..NameCheck::default() }, ClientSide::default())
 }
 
 fn without_sni(config: &Arc<ClientConfig>) -> Arc<ClientConfig> {
@@ -96,6 +96,35 @@ fn a_site_without_names_of_its_own_can_still_be_the_default() {
     add(&mut builder, &[], &ca.issue(&params(&[], &["one.example.com"])));
     let certificates = builder.build();
     assert!(certificates.answers(None) && !certificates.answers(Some("one.example.com")));
+}
+
+#[test]
+fn new_handshakes_see_replaced_certificates() {
+    let ca = Authority::new("Test CA");
+    let issue = |name| ca.issue(&params(&[], &[name]));
+    let (old, new, other) = (issue("one.example.com"), issue("one.example.com"), issue("two.example.com"));
+    let mut builder = CertificatesBuilder::default();
+    add(&mut builder, &["one.example.com"], &old);
+    add(&mut builder, &["two.example.com"], &other);
+    let certificates = builder.build();
+    let server = server_config(Arc::clone(&certificates));
+    let known = client(&ca);
+    let shown = |client: &Arc<ClientConfig>| {
+        let met = handshake(client, &server, "one.example.com").ok()?;
+        Some(met.client.peer_certificates().unwrap()[0].clone())
+    };
+    assert_eq!(shown(&known), Some(old.der));
+    let mut builder = CertificatesBuilder::default();
+    add(&mut builder, &["one.example.com"], &new);
+    add(&mut builder, &["two.example.com"], &other);
+    assert_eq!(certificates.replace(builder), 1, "only one of them is new");
+    assert_eq!(shown(&client(&ca)), Some(new.der));
+    assert_eq!(certificates.replace(CertificatesBuilder::default()), 0);
+    assert!(
+        shown(&known).is_none(),
+        "a session from before does not resume for a name that nobody here bears any more"
+    );
+    assert!(!certificates.answers(Some("one.example.com")));
 }
 
 #[test]

@@ -26,7 +26,7 @@ fn meet(
     sent: &[CertificateDer<'static>],
     name: &str,
 ) -> Option<CertificateReject> {
-    match handshake(&client_config(ca.roots(), check), &origin(leaf, sent), name) {
+    match handshake(&client_config(ca.roots(), check, ClientSide::default()), &origin(leaf, sent), name) {
         Ok(_) => None,
         Err(Failed::Client(error)) => Some(reject_of(&error).unwrap_or_else(|| panic!("{error:?}")).clone()),
         Err(failed) => panic!("{failed:?}"),
@@ -236,10 +236,10 @@ fn expired_intermediate() -> (Authority, Leaf, CertificateDer<'static>) {
 #[test]
 fn a_self_signed_leaf_is_trusted_if_it_is_no_ca_and_in_the_store() {
     let leaf = Leaf::self_signed(&params(&[], &[SNI]));
-    let config = client_config(roots(std::slice::from_ref(&leaf.der)), NameCheck::default());
+    let config = client_config(roots(std::slice::from_ref(&leaf.der)), NameCheck::default(), ClientSide::default());
     assert!(handshake(&config, &origin(&leaf, &[]), SNI).is_ok());
     let issued = Authority::new("Test CA").issue(&params(&[], &[SNI]));
-    let config = client_config(roots(std::slice::from_ref(&issued.der)), NameCheck::default());
+    let config = client_config(roots(std::slice::from_ref(&issued.der)), NameCheck::default(), ClientSide::default());
     let Err(Failed::Client(error)) = handshake(&config, &origin(&issued, &[]), SNI) else { panic!() };
     assert_eq!(reject_of(&error).unwrap().reason, Reason::UnknownIssuer);
 }
@@ -295,14 +295,14 @@ fn names_in_a_sentence_are_few_and_harmless() {
 fn sessions_resume_and_speak_http_1_1() {
     let ca = Authority::new("Test CA");
     let server = origin(&ca.issue(&params(&[], &[SNI])), &[]);
-    let client = client_config(ca.roots(), NameCheck::default());
+    let client = client_config(ca.roots(), NameCheck::default(), ClientSide::default());
     let first = handshake(&client, &server, SNI).ok().unwrap();
     assert_eq!(first.client.handshake_kind(), Some(rustls::HandshakeKind::Full));
     assert_eq!(first.client.alpn_protocol(), Some(b"http/1.1".as_slice()));
     assert_eq!(first.server.server_name(), Some(SNI));
     let second = handshake(&client, &server, SNI).ok().unwrap();
     assert_eq!(second.client.handshake_kind(), Some(rustls::HandshakeKind::Resumed));
-    let other_policy = client_config(ca.roots(), check(NameRule::Cn, &[]));
+    let other_policy = client_config(ca.roots(), check(NameRule::Cn, &[]), ClientSide::default());
     assert!(handshake(&other_policy, &server, SNI).is_err(), "a new policy must not inherit sessions");
 }
 
@@ -311,7 +311,7 @@ fn an_origin_without_http_1_1_or_without_the_name_answers_with_an_alert() {
     let ca = Authority::new("Test CA");
     let mut server = (*origin(&ca.issue(&params(&[], &[SNI])), &[])).clone();
     server.alpn_protocols = vec![b"h2".to_vec()];
-    let client = client_config(ca.roots(), NameCheck::default());
+    let client = client_config(ca.roots(), NameCheck::default(), ClientSide::default());
     let Err(Failed::Server { error, .. }) = handshake(&client, &server.into(), SNI) else { panic!() };
     assert_eq!(error, rustls::Error::NoApplicationProtocol);
 }

@@ -13,7 +13,8 @@ use rustls::client::verify_server_cert_signed_by_trust_anchor;
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls::sign::SingleCertAndKey;
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme, version};
 
 use super::names::{NameRule, PresentedNames, is_whitelisted, issuer_der};
 use super::reject::{CertificateReject, Reason};
@@ -31,16 +32,29 @@ pub(crate) struct NameCheck {
     pub pins: Vec<[u8; 32]>,
 }
 
-/// The configuration for connections to origins under one policy: TLS 1.2 and 1.3, `http/1.1` by ALPN, session
+/// Our own side of the handshake with an origin.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ClientSide {
+    /// What we show an origin that asks for a certificate.
+    pub certificate: Option<Arc<SingleCertAndKey>>,
+    /// TLS 1.2 is refused.
+    pub is_tls13_only: bool,
+}
+
+/// The configuration for connections to origins under one policy: TLS 1.2 (unless refused) and 1.3, `http/1.1` by ALPN, session
 /// resumption in bounded memory. The `ServerName` given to each connection is both the SNI and the expected name; an IP
 /// literal there sends no SNI and is compared with iPAddress names.
-pub(crate) fn client_config(roots: Arc<RootCertStore>, check: NameCheck) -> Arc<ClientConfig> {
-    let mut config = ClientConfig::builder_with_provider(provider())
-        .with_safe_default_protocol_versions()
+pub(crate) fn client_config(roots: Arc<RootCertStore>, check: NameCheck, side: ClientSide) -> Arc<ClientConfig> {
+    let versions: &[_] = if side.is_tls13_only { &[&version::TLS13] } else { &[&version::TLS13, &version::TLS12] };
+    let builder = ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(versions)
         .expect("ring has suites for TLS 1.2 and 1.3")
         .dangerous()
-        .with_custom_certificate_verifier(origin_verifier(roots, check))
-        .with_no_client_auth();
+        .with_custom_certificate_verifier(origin_verifier(roots, check));
+    let mut config = match side.certificate {
+        Some(certificate) => builder.with_client_cert_resolver(certificate),
+        None => builder.with_no_client_auth(),
+    };
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     config.resumption = Resumption::in_memory_sessions(MAX_SESSIONS);
     Arc::new(config)

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use millpond::config::Config;
-use millpond::{Edge, Stats};
+use millpond::{Edge, Error, OriginStates, Reloaded, Stats};
 
 use super::client::{Client, Response};
 use super::origin::Origin;
@@ -82,13 +82,25 @@ impl Pop {
         self.edge().stats()
     }
 
+    /// What it knows of the way to its origins.
+    pub fn origins(&self) -> OriginStates {
+        self.edge().origins()
+    }
+
     /// Stops in order.
     pub fn shutdown(mut self) {
         self.check_panics();
         self.0.take().expect("it runs until now").shutdown();
     }
 
-    fn edge(&self) -> &Edge {
+    /// Puts `[listen]` as given and the rest of a file in force.
+    pub fn reload(&self, listen: &str, toml: &str) -> Result<Reloaded, Error> {
+        let text = format!("[listen]\n{listen}\n{toml}");
+        let config = Config::parse(&text, Path::new("scene.toml"));
+        self.edge().reload(config.unwrap_or_else(|problems| panic!("{text}\n{problems:?}")))
+    }
+
+    pub fn edge(&self) -> &Edge {
         self.0.as_ref().expect("it runs until it is shut down")
     }
 

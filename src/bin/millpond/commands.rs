@@ -56,12 +56,39 @@ fn serve(source: &Source, must_be_healthy: bool) -> Result<(), Failure> {
     let signal = signals.wait(|| {
         edge.reopen_log();
         log::info!("the access log is opened anew");
+        if let Source::File(path) = source {
+            reload(&edge, path);
+        }
     });
     log::info!("{signal}: finishing what runs; send it again to stop at once");
     let stats = edge.stats();
     edge.shutdown();
     log::info!("stopped after {} requests, {} hits, {} fetches", stats.requests, stats.hits, stats.fetches);
     Ok(())
+}
+
+/// Puts the file as it is now in force, and says what came of it; where anything is wrong with it, nothing changes.
+fn reload(edge: &Edge, path: &Path) {
+    let before = edge.addresses();
+    let reloaded = Config::load(path).map_err(Failure::from).and_then(|config| {
+        for warning in config.warnings() {
+            log::warn!("{}", warning.to_string().replacen("warning: ", "", 1));
+        }
+        Ok(edge.reload(config)?)
+    });
+    match reloaded {
+        Ok(reloaded) => {
+            log::info!("reloaded {}: {reloaded}", path.display());
+            let after = edge.addresses();
+            if after != before {
+                listening(&after.http, &after.https).iter().for_each(|line| log::info!("listening on {line}"));
+            }
+        }
+        Err(failure) => {
+            failure.to_string().lines().for_each(|problem| log::error!("{problem}"));
+            log::error!("not reloaded: the old configuration stays in force");
+        }
+    }
 }
 
 /// Says all that is wrong with a file, or that nothing is.

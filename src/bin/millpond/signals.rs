@@ -1,5 +1,5 @@
 //! SIGTERM and SIGINT (Ctrl-C): the first asks for an orderly end, a second one ends the program on the spot. SIGHUP has
-//! the access log opened anew.
+//! the configuration read anew and the access log opened anew.
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -16,22 +16,27 @@ impl Caught {
         signals.map(Caught).map_err(|error| Failure::Failed(format!("millpond: cannot catch signals: {error}")))
     }
 
-    /// Waits for the first that asks for an end, doing `reopen` for each SIGHUP until then; from then on another ends the
+    /// Waits for the first that asks for an end, doing `hang_up` for each SIGHUP until then; from then on another ends the
     /// program with status 1.
-    pub fn wait(mut self, reopen: impl Fn()) -> &'static str {
+    pub fn wait(mut self, hang_up: impl Fn()) -> &'static str {
         let asked = self
             .0
             .forever()
             .inspect(|signal| {
                 if *signal == SIGHUP {
-                    reopen()
+                    hang_up()
                 }
             })
             .find(|signal| *signal != SIGHUP);
         let name = if asked == Some(SIGINT) { "SIGINT" } else { "SIGTERM" };
         // If no thread can be had, the orderly end has its own time limit.
         _ = std::thread::Builder::new().name("second-signal".into()).spawn(move || {
-            if self.0.forever().any(|signal| signal != SIGHUP) {
+            let hung_up = |signal: &i32| {
+                if *signal == SIGHUP {
+                    log::warn!("SIGHUP: nothing is reloaded while Millpond stops");
+                }
+            };
+            if self.0.forever().inspect(hung_up).any(|signal| signal != SIGHUP) {
                 log::warn!("stopped at once by a second signal");
                 std::process::exit(1);
             }

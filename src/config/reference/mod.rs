@@ -3,7 +3,9 @@
 //! The reader (`file`), the defaults (`section`), the starter file and the reference text (`starter`) are all made
 //! from this one table, so they cannot disagree. It knows nothing of TOML and nothing of what a value is used for.
 
+mod origin;
 mod process;
+mod request;
 mod site;
 
 use super::problem::{Fault, nearest, quoted};
@@ -41,6 +43,8 @@ pub(super) enum Kind {
     Flag,
     /// A whole number between the two, both included.
     Number(u64, u64),
+    /// A list of whole numbers between the two, both included.
+    Numbers(u64, u64),
     /// Bytes, `"64KiB"` or a plain number, between the two.
     Size(u64, u64),
     /// `"10%"` of something else, or a size.
@@ -61,6 +65,8 @@ pub(super) enum Kind {
     Table(&'static Spec),
     /// A list of tables: `[[name]]`.
     Tables(&'static Spec),
+    /// A table whose keys are the operator's own, each with a text.
+    Pairs,
     /// A list whose items are texts, or tables with keys of their own.
     TextsOrTables(&'static Spec),
 }
@@ -190,7 +196,9 @@ impl Kind {
     /// Reads a whole number as this kind.
     pub fn read_number(self, number: u64) -> Result<Value, Fault> {
         match self {
-            Kind::Number(min, max) => within(number, min, max, |number| number.to_string()).map(Value::Number),
+            Kind::Number(min, max) | Kind::Numbers(min, max) => {
+                within(number, min, max, |number| number.to_string()).map(Value::Number)
+            }
             Kind::Size(min, max) => within(number, min, max, units::show_size).map(Value::Number),
             Kind::Share => Ok(Value::Share(units::Share::Bytes(number))),
             Kind::DurationOrOff if number == 0 => Ok(Value::Time(std::time::Duration::ZERO)),
@@ -219,6 +227,7 @@ impl Kind {
         match self {
             Kind::Flag => "true or false".to_owned(),
             Kind::Number(min, max) => format!("a whole number from {min} to {max}"),
+            Kind::Numbers(min, max) => format!("a list of whole numbers from {min} to {max}"),
             Kind::Size(..) => "a size".to_owned(),
             Kind::Share => "a share or a size".to_owned(),
             Kind::Duration => "a duration".to_owned(),
@@ -228,6 +237,8 @@ impl Kind {
             Kind::Texts => "a list of texts".to_owned(),
             Kind::TextOrTexts => "a text or a list of texts".to_owned(),
             Kind::Table(_) => "a table".to_owned(),
+            Kind::Pairs => "a table of names and texts".to_owned(),
+            Kind::Tables(spec) if !spec.is_headed() => format!("a list of tables: {}", spec.header),
             Kind::Tables(spec) => format!("a list of tables, each headed {}", spec.header),
             Kind::TextsOrTables(_) => "a list of texts or tables".to_owned(),
         }
@@ -238,6 +249,7 @@ impl Kind {
         match self {
             Kind::Flag => "write true or false, without quotes".to_owned(),
             Kind::Number(..) => "write a plain number, without quotes".to_owned(),
+            Kind::Numbers(min, max) => format!("write [{min}, {max}], without quotes"),
             Kind::Size(..) => "write \"256MiB\", \"64KiB\", \"1GiB\" or a number of bytes".to_owned(),
             Kind::Share => "write \"10%\", or a size such as \"8MiB\"".to_owned(),
             Kind::Duration | Kind::DurationOrOff => "write \"30s\", \"250ms\", \"5m\" or \"1h\"".to_owned(),
@@ -247,6 +259,8 @@ impl Kind {
             Kind::TextOrTexts => "write \"one\", or [\"one\", \"two\"]".to_owned(),
             Kind::Table(spec) if spec.is_headed() => format!("write its keys under {}", spec.header),
             Kind::Table(_) => "write { key = value }".to_owned(),
+            Kind::Pairs => "write { \"name\" = \"value\" }".to_owned(),
+            Kind::Tables(spec) if !spec.is_headed() => "write [{ key = value }]".to_owned(),
             Kind::Tables(spec) => format!("write {}, in double brackets, above each one's keys", spec.header),
         }
     }

@@ -1,7 +1,7 @@
 //! The keys of one site: its domains, its origin, its certificate.
 
 use super::Fallback::{Means, Required, Value};
-use super::{Kind, Spec, TIB, key};
+use super::{Kind, MIB, Spec, TIB, key};
 
 /// `[[site]]`
 pub(super) static SITE: Spec = Spec {
@@ -61,10 +61,17 @@ pub(super) static SITE: Spec = Spec {
         ),
         key(
             "range_fetch",
-            Kind::Choice(&["pass", "whole"]),
+            Kind::Choice(&["pass", "whole", "slices"]),
             Value("pass"),
-            "What a range of something not stored asks of the origin: that range alone, or the whole, to be stored.",
+            "What a range of something not stored asks of the origin: that range, the whole, or slices of a fixed size.",
             r#""whole""#,
+        ),
+        key(
+            "slice_size",
+            Kind::Size(64 << 10, 64 << 20),
+            Value("1MiB"),
+            "Size of the slices that range_fetch = \"slices\" fetches and stores; each obeys cache.max_response.",
+            r#""4MiB""#,
         ),
         key(
             "request_body",
@@ -158,7 +165,52 @@ static ORIGIN: Spec = Spec {
             "Accept exactly these certificates, by SHA-256 fingerprint, whoever signed them and whatever their names.",
             r#"["sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"]"#,
         ),
+        key(
+            "client_certificate",
+            Kind::Table(&super::origin::CLIENT_CERTIFICATE),
+            Means("none"),
+            "What Millpond shows an origin that asks who it is (mutual TLS).",
+            r#"{ certificate = "client.pem", key = "client.key" }"#,
+        ),
+        key(
+            "tls_min",
+            Kind::Choice(&["1.2", "1.3"]),
+            Value("1.2"),
+            "Lowest version of TLS that is spoken with the origin.",
+            r#""1.3""#,
+        ),
+        key(
+            "retries",
+            Kind::Number(0, 10),
+            Value("2"),
+            "How often a fetch that fails moves on to another address or server, where that is safe.",
+            "3",
+        ),
+        key(
+            "retry_on",
+            Kind::Numbers(400, 599),
+            Means("502, 503 and 504"),
+            "Statuses of the origin that make a fetch move on, if its method may be repeated; [] is none.",
+            "[500, 502, 503, 504]",
+        ),
+        key(
+            "max_connections",
+            Kind::Number(0, 65535),
+            Value("0"),
+            "Most connections to one address of the origin at once, idle ones included; 0 is no limit.",
+            "64",
+        ),
+        key(
+            "follow_redirects",
+            Kind::Number(0, 10),
+            Value("0"),
+            "Redirects of the origin that are followed for clients (GET and HEAD), the last response kept under the URL \
+             that the client asked for. Private addresses are followed only where they are servers of a site.",
+            "3",
+        ),
+        key("request", Kind::Table(&super::request::REQUEST), Means("requests go on as they came"), "", ""),
         key("timeouts", Kind::Table(&TIMEOUTS), Means("every key has its default"), "", ""),
+        key("health", Kind::Table(&super::origin::HEALTH), Means("no check"), "", ""),
     ],
 };
 
@@ -209,6 +261,13 @@ static TIMEOUTS: Spec = Spec {
         key("between_bytes", Kind::Duration, Value("30s"), "Between two parts of a response.", r#""10s""#),
         key("head", Kind::Duration, Value("60s"), "From the start to the response head, all attempts.", r#""20s""#),
         key("total", Kind::DurationOrOff, Value("0s"), "The whole response, body included; 0s is off.", r#""10m""#),
+        key(
+            "min_rate",
+            Kind::Size(0, MIB),
+            Value("0"),
+            "Least bytes a second of a response body, over 20 seconds; 0 is off.",
+            "1024",
+        ),
     ],
 };
 

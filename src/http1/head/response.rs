@@ -114,6 +114,22 @@ impl ResponseHead {
         self.fields.iter().find(|(span, _)| is_named(span)).map(|(_, value)| value.within(&self.bytes))
     }
 
+    /// The same head with one more field line, which has nothing to do with framing: `replaced` tells whether it stands in
+    /// the place of those of its name. `value` holds no control bytes.
+    pub fn with_field(self, name: &str, value: &[u8], replaced: bool) -> ResponseHead {
+        let mut bytes = self.bytes.into_vec();
+        let mut fields = self.fields.into_vec();
+        if replaced {
+            fields.retain(|(known, _)| !known.within(&bytes).eq_ignore_ascii_case(name.as_bytes()));
+        }
+        let start = bytes.len();
+        bytes.extend_from_slice(name.as_bytes());
+        let middle = bytes.len();
+        bytes.extend_from_slice(value);
+        fields.push((Span { start, end: middle }, Span { start: middle, end: bytes.len() }));
+        ResponseHead { bytes: bytes.into(), fields: fields.into(), ..self }
+    }
+
     /// Content-Length as declared, also where no body follows (HEAD, 304).
     pub fn declared_length(&self) -> Option<u64> {
         self.framing.length

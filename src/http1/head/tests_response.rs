@@ -252,3 +252,15 @@ proptest! {
         let _ = parse(&[b"HTTP/1.1 200 OK\r\n", &tail[..], b"\r\n\r\n"].concat());
     }
 }
+
+#[test]
+fn a_line_is_added_or_takes_the_place_of_its_name() {
+    let text = b"HTTP/1.1 302 Found\r\nLocation: a\r\nVary: x\r\nContent-Length: 3\r\n\r\n";
+    let Ok(Parsed::Whole((head, _))) = ResponseHead::parse(text, &HeadLimits::ORIGIN, &mut HeadScan::default()) else {
+        panic!("it is whole");
+    };
+    let head = head.with_field("location", b"/b", true).with_field("Vary", b"y", false);
+    let shown: Vec<_> = head.fields().map(|(name, value)| format!("{name}={}", value.escape_ascii())).collect();
+    assert_eq!(shown, ["Vary=x", "Content-Length=3", "location=/b", "Vary=y"]);
+    assert_eq!((head.status, head.body("GET")), (302, Ok(BodyLength::Exact(3))));
+}

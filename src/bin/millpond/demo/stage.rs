@@ -109,7 +109,8 @@ impl Pop {
         let config = Config::load(file)?;
         let warnings = config.warnings().iter().map(ToString::to_string).collect();
         let edge = Edge::start(config)?;
-        let (Some(http), Some(https)) = (edge.addresses().http.first(), edge.addresses().https.first()) else {
+        let addresses = edge.addresses();
+        let (Some(http), Some(https)) = (addresses.http.first(), addresses.https.first()) else {
             return Err(Failure::Failed("millpond: the demo listens on no port".into()));
         };
         Ok(Pop { http: *http, https: *https, warnings, edge })

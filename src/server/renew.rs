@@ -1,0 +1,90 @@
+//! What of a running server can change: its limits, and where it listens.
+
+use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, MutexGuard, PoisonError};
+
+use super::listener::{Acceptor, Bound};
+use super::{Handler, Server, Shared};
+use crate::config::Limits;
+use crate::error::Error;
+
+impl Server {
+    /// Begins to accept on further listeners, on all of them or on none.
+    ///
+    /// # Errors
+    /// What the system says where it gives no thread.
+    pub fn listen(&self, listeners: Vec<Bound>) -> Result<(), Error> {
+        let mut started = Vec::new();
+        for bound in listeners {
+            let remotes = self.workers.iter().map(|(remote, _)| remote.clone()).collect();
+            match Acceptor::start(bound, remotes, self.shared.clone()) {
+                Ok(acceptor) => started.push(acceptor),
+                Err(error) => {
+                    started.into_iter().for_each(Acceptor::stop);
+                    return Err(error);
+                }
+            }
+        }
+        self.acceptors().append(&mut started);
+        Ok(())
+    }
+
+    /// Closes the listeners on these addresses; connections that came through them live on.
+    pub fn leave(&self, addresses: &[SocketAddr]) {
+        let gone: Vec<Acceptor> =
+            self.acceptors().extract_if(.., |acceptor| addresses.contains(&acceptor.address())).collect();
+        gone.into_iter().for_each(Acceptor::stop);
+    }
+
+    /// Closes all listeners.
+    pub(super) fn leave_all(&self) {
+        let gone = std::mem::take(&mut *self.acceptors());
+        gone.into_iter().for_each(Acceptor::stop);
+    }
+
+    /// Puts other limits in force, for requests and connections that come from now on, and has every worker call
+    /// [`Handler::tick`] in its next loop turn, which begins at once.
+    pub fn renew(&self, limits: Limits) {
+        self.shared.most_connections.store(limits.connections, Ordering::Relaxed);
+        let limits = Arc::new(limits);
+        *self.shared.limits.write().unwrap_or_else(PoisonError::into_inner) = limits;
+        self.shared.renewals.fetch_add(1, Ordering::Release);
+        self.workers.iter().for_each(|(remote, _)| remote.notify());
+    }
+
+    fn acceptors(&self) -> MutexGuard<'_, Vec<Acceptor>> {
+        self.acceptors.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Shared {
+    /// The limits in force.
+    pub fn limits(&self) -> Arc<Limits> {
+        Arc::clone(&self.limits.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl<H: Handler> super::worker::Turn<H> {
+    /// Takes up what [`Server::renew`] has changed. To be called between sessions: the input buffer may be another one then.
+    pub fn keep_up(&mut self) {
+        let renewals = self.shared.renewals.load(Ordering::Acquire);
+        if std::mem::replace(&mut self.renewals, renewals) == renewals {
+            return;
+        }
+        self.limits = Limits::clone(&self.shared.limits());
+        // Never smaller: a parked session's bytes must fit back in.
+        let size = input_size(&self.limits);
+        if size > self.input.len() {
+            self.input = vec![0; size].into_boxed_slice();
+        }
+        self.handler.tick(&mut self.local, self.now);
+    }
+}
+
+/// Bytes of the buffer that sessions read into: room for a whole head and some of what follows.
+pub fn input_size(limits: &Limits) -> usize {
+    INPUT.max(limits.request_head.saturating_add(limits.request_line).saturating_add(4096))
+}
+
+const INPUT: usize = 64 << 10;
