@@ -7,7 +7,8 @@
 //! # Embedding
 //!
 //! [`config::Config`] is the operator's file, checked; [`Edge`] is a running POP. Nothing is printed and nothing is
-//! installed: messages go to the `log` crate, signals and printing are the program's.
+//! installed: messages go to the `log` crate, signals and printing are the program's. [`doctor`] says why a site's fetches
+//! fail, and which line of the file mends it, without a running POP.
 //!
 //! ```
 //! use std::io::{Read, Write};

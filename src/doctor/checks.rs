@@ -202,7 +202,9 @@ impl Server<'_> {
             if is_plain {
                 let fix = Remedies::fix("", self.remedies.protocol(false, route.port));
                 let mut finding = finding_of(error, fix, command.into_iter().collect());
-                finding.evidence.push(format!("port {} answers plain HTTP", route.port));
+                let what = format!("{}: the port answers plain HTTP, not TLS", route.label);
+                let first = std::mem::replace(&mut finding.what, what);
+                finding.evidence.extend(Some(first).filter(|_| *kind != Kind::PlainHttp));
                 return (Verdict::broken(finding), None);
             }
             if *kind == Kind::NotTls {
