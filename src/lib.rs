@@ -7,7 +7,8 @@
 //! # Embedding
 //!
 //! [`config::Config`] is the operator's file, checked; [`Edge`] is a running POP. Nothing is printed and nothing is
-//! installed: messages go to the `log` crate, signals and printing are the program's.
+//! installed: messages go to the `log` crate, signals and printing are the program's. [`doctor`] says why a site's fetches
+//! fail, and which line of the file mends it, without a running POP.
 //!
 //! ```
 //! use std::io::{Read, Write};
@@ -123,6 +124,8 @@ mod origin;
 mod server;
 // Floor 4, the exchange.
 mod proxy;
+// Floor 5, services around it.
+pub mod doctor;
 // Roof: the whole, assembled.
 mod edge;
 #[doc(hidden)]

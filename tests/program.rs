@@ -395,3 +395,58 @@ fn the_demo_shows_what_it_claims() {
     assert!(out.contains("Every step showed what it should.") && !out.contains("NOT SO"), "{out}");
     assert!(!out.contains('\x1b'), "no styles where no terminal reads");
 }
+
+#[test]
+fn the_doctor_tells_the_cause_on_standard_output_and_by_its_status() {
+    let origin = Origin::plain(|_| Reply::response("200 OK", &["Cache-Control: max-age=60"], "hello"));
+    let text = format!(
+        "[listen]\nhttp = \"127.0.0.1:0\"\n[[site]]\ndomains = [\"a.test\"]\n[site.origin]\nservers = [\"{}\"]\n\
+         protocol = \"http\"\n",
+        origin.address()
+    );
+    let dir = TempDir::new();
+    let good = dir.write("good.toml", &text);
+    let bad = dir.write("bad.toml", text.replace("\"http\"\n", "\"https\"\n"));
+    let (good, bad) = (good.to_str().unwrap(), bad.to_str().unwrap());
+    let Run { status, out, err } = run(&["doctor", "a.test", "--config", good]);
+    assert_eq!((status, err.as_str()), (0, ""), "{out}");
+    assert!(out.ends_with("healthy: every check passed\n") && !out.contains('\x1b'), "{out}");
+    let Run { status, out, err } = run(&["doctor", "http://a.test/x", "--config", bad]);
+    assert_eq!((status, err.as_str()), (1, ""), "{out}");
+    let last = out.lines().last().unwrap();
+    let fix = format!("to mend it: {bad}:7: site[1].origin.protocol: write protocol = \"http\"; to see it: curl ");
+    assert!(last.starts_with("broken at step 3 (protocol): ") && last.contains(&fix), "{out}");
+    let Run { status, out, .. } = run(&["doctor", "a.test", "--config", bad, "--json"]);
+    assert!(status == 1 && out.starts_with("{\"format\":1,") && out.ends_with("}\n"), "{out}");
+    let url = format!("http://{}", origin.address());
+    let Run { status, out, .. } = run(&["doctor", "--origin", &url, "--host", "a.test"]);
+    assert!(status == 0 && out.contains("GET /: 200"), "{out}");
+    assert_eq!(origin.requests().last().unwrap().field("host"), Some("a.test"));
+    for arguments in [&["doctor", "*.test", "--config", good][..], &["doctor", "--origin", &url, "--sni", "10.0.0.1"]] {
+        let Run { status, out, err } = run(arguments);
+        assert!(status == 2 && out.is_empty() && !err.is_empty(), "{arguments:?}: {status} {out} {err}");
+    }
+}
+
+#[test]
+fn a_live_check_tells_of_every_site_and_serve_can_demand_health() {
+    let origin = Origin::plain(|_| Reply::ok("hello"));
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let site = |domain: &str, server: SocketAddr| {
+        format!("[[site]]\ndomains = [\"{domain}\"]\n[site.origin]\nservers = [\"{server}\"]\nprotocol = \"http\"\n")
+    };
+    let listen = "[listen]\nhttp = \"127.0.0.1:0\"\n";
+    let dir = TempDir::new();
+    let good = dir.write("good.toml", format!("{listen}{}", site("a.test", origin.address())));
+    let bad = format!("{listen}{}{}", site("a.test", origin.address()), site("b.test", closed));
+    let bad = dir.write("bad.toml", bad);
+    let (good, bad) = (good.to_str().unwrap(), bad.to_str().unwrap());
+    let Run { status, out, .. } = run(&["check", "--live", "--config", good]);
+    assert!(status == 0 && out.contains("  a.test: healthy"), "{out}");
+    let Run { status, out, .. } = run(&["check", "--live", "--config", bad]);
+    assert!(status == 1 && out.contains("  b.test: broken at step 2 (reachability): "), "{out}");
+    let Run { status, err, .. } = run(&["serve", "--config", bad, "--require-healthy"]);
+    assert!(status == 1 && err.contains("millpond: b.test: broken at step 2"), "{status} {err}");
+    let serving = Serving::start(&["serve", "--config", good, "--require-healthy"]);
+    assert_eq!(Client::plain(serving.address).get("a.test", "/").status, 200);
+}

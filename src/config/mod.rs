@@ -207,6 +207,29 @@ impl Config {
         Ok(config)
     }
 
+    /// One origin that no file names yet, as `doctor --origin URL --host NAME --sni NAME` has it; it listens nowhere.
+    ///
+    /// The Host is the URL's and the SNI is the Host's unless they are given.
+    pub fn for_server(url: &str, host: Option<&str>, sni: Option<&str>) -> Result<Config, Problem> {
+        let of_argument = |fault: Fault, key: &str| {
+            let problem = fault.at(Path::new(""), Place::nowhere());
+            Problem { key: key.to_owned(), ..problem }
+        };
+        let checked = |text: Option<&str>, key: &str, rule: fn(&str) -> Result<String, Fault>| {
+            text.map(|text| rule(text).map_err(|fault| of_argument(fault, key))).transpose()
+        };
+        let host = checked(host, "--host", names::host_header)?;
+        let sni = checked(sni, "--sni", names::sni)?;
+        let mut config = Config::for_origin(url, SocketAddr::from(([127, 0, 0, 1], 0)), false)?;
+        for site in &mut config.sites {
+            let origin = &mut Arc::make_mut(site).origin;
+            // A Host that is given stands for the SNI too.
+            origin.sni = sni.clone().or_else(|| origin.sni.take().filter(|_| host.is_none()));
+            origin.host = host.clone().or_else(|| origin.host.take());
+        }
+        Ok(config)
+    }
+
     /// Doubtful settings that are accepted all the same, by line; for example a port that means plain HTTP only
     /// because `protocol` is absent.
     pub fn warnings(&self) -> &[Problem] {

@@ -21,6 +21,7 @@ mod idle;
 mod lookup;
 mod names;
 mod policies;
+pub mod probe;
 mod rate;
 mod reach;
 mod records;
@@ -58,6 +59,8 @@ pub use choice::route;
 pub use elsewhere::Standing;
 pub use error::FetchError;
 pub use health::AddressState;
+#[cfg(test)]
+pub use lookup::LookupFailure;
 pub use names::NameState;
 pub use request::{OriginRequest, Upload};
 pub use resolver::Resolver;

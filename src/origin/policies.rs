@@ -8,11 +8,14 @@ use std::hash::{BuildHasher, RandomState};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use rustls::client::danger::ServerCertVerifier;
 use rustls::{ClientConfig, RootCertStore};
 
 use super::error::Cause;
 use crate::config::{CertificateNames, ClientCertificate, OriginConfig, Site, TlsMin, Trust};
-use crate::tls::{ClientSide, NameCheck, NameRule, TrustSource, client_certificate, client_config, trust_roots};
+use crate::tls::{
+    ClientSide, NameCheck, NameRule, TrustSource, client_certificate, client_config, origin_verifier, trust_roots,
+};
 
 /// One policy in use.
 #[derive(Debug)]
@@ -156,7 +159,15 @@ impl Policy {
     }
 }
 
-fn rule(names: CertificateNames) -> NameRule {
+/// The very check that the policy of this site holds.
+pub fn verifier(origin: &OriginConfig) -> Result<Arc<dyn ServerCertVerifier>, Cause> {
+    let policy = Policy::of(origin);
+    let roots = trust_roots(&source(&policy.trust)).map_err(|problem| Cause::Setting(problem.to_string()))?;
+    Ok(origin_verifier(roots, policy.check))
+}
+
+/// Which names of a certificate count, as `tls` has it.
+pub fn rule(names: CertificateNames) -> NameRule {
     match names {
         CertificateNames::San => NameRule::San,
         CertificateNames::SanOrCn => NameRule::SanOrCn,

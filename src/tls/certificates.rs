@@ -237,4 +237,4 @@ const NO_CERTIFICATE: &str = "no server certificate chain resolved";
 /// Sessions kept for clients that resume without tickets.
 const MAX_SESSIONS: usize = 1024;
 /// Renewal is due when fewer days are left; public certificates live 47 to 90 days.
-const WARN_DAYS: i64 = 14;
+const WARN_DAYS: i64 = 21;

@@ -8,17 +8,21 @@
 mod certificate_problem;
 mod certificates;
 mod der;
+mod facts;
 mod names;
 mod reject;
 mod trust;
 mod verifier;
+mod watch;
 
 pub(crate) use certificate_problem::ProblemKind;
 pub(crate) use certificates::{Certificates, CertificatesBuilder, client_certificate, refusal_alert, server_config};
+pub(crate) use facts::CertificateFacts;
 pub(crate) use names::NameRule;
-pub(crate) use reject::reject_of;
+pub(crate) use reject::{Reason, reject_of};
 pub(crate) use trust::{TrustSource, trust_roots};
-pub(crate) use verifier::{ClientSide, NameCheck, client_config};
+pub(crate) use verifier::{ClientSide, NameCheck, client_config, origin_verifier};
+pub(crate) use watch::{Seen, Watch};
 
 #[cfg(test)]
 mod tests_certificates;

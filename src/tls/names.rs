@@ -132,7 +132,7 @@ pub(super) fn issuer_der(der: &[u8]) -> Option<&[u8]> {
 }
 
 /// The issuer's Name, and what follows it in the certificate.
-fn enter_at_issuer(der: &[u8]) -> Option<(&[u8], Der<'_>)> {
+pub(super) fn enter_at_issuer(der: &[u8]) -> Option<(&[u8], Der<'_>)> {
     let mut tbs = Der::new(der).enter(tag::SEQUENCE)?.enter(tag::SEQUENCE)?;
     tbs.skip_if(VERSION)?;
     tbs.take(tag::INTEGER)?;

@@ -231,6 +231,7 @@ fn warnings_come_before_clients_complain() {
     let info = add(&mut CertificatesBuilder::default(), &names, &Leaf::self_signed(&good()));
     let end = info.presented.not_after;
     assert_eq!([end - 20 * day, end - day, end - 1, end, end + 1].map(|at| info.days_left(at)), [20, 1, 0, 0, -1]);
-    assert_eq!(info.warnings(end - 20 * day), [""; 0]);
+    assert_eq!(info.warnings(end - 21 * day), [""; 0]);
+    assert!(info.warnings(end - 20 * day)[0].contains("expires in 20 days"));
     assert!(info.warnings(end - 5 * day)[0].contains("expires in 5 days"));
 }

@@ -45,13 +45,12 @@ pub(crate) struct ClientSide {
 /// resumption in bounded memory. The `ServerName` given to each connection is both the SNI and the expected name; an IP
 /// literal there sends no SNI and is compared with iPAddress names.
 pub(crate) fn client_config(roots: Arc<RootCertStore>, check: NameCheck, side: ClientSide) -> Arc<ClientConfig> {
-    let verifier = OriginVerifier { roots, check, warned: AtomicI64::new(i64::MIN) };
     let versions: &[_] = if side.is_tls13_only { &[&version::TLS13] } else { &[&version::TLS13, &version::TLS12] };
     let builder = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(versions)
         .expect("ring has suites for TLS 1.2 and 1.3")
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier));
+        .with_custom_certificate_verifier(origin_verifier(roots, check));
     let mut config = match side.certificate {
         Some(certificate) => builder.with_client_cert_resolver(certificate),
         None => builder.with_no_client_auth(),
@@ -59,6 +58,11 @@ pub(crate) fn client_config(roots: Arc<RootCertStore>, check: NameCheck, side: C
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     config.resumption = Resumption::in_memory_sessions(MAX_SESSIONS);
     Arc::new(config)
+}
+
+/// The check that such a configuration holds, by itself: for a diagnosis that must come to the same verdict.
+pub(crate) fn origin_verifier(roots: Arc<RootCertStore>, check: NameCheck) -> Arc<dyn ServerCertVerifier> {
+    Arc::new(OriginVerifier { roots, check, warned: AtomicI64::new(i64::MIN) })
 }
 
 /// SHA-256 of a certificate's DER, as in the setting `pin`.

@@ -4,6 +4,7 @@
 
 pub mod certificates;
 pub mod client;
+pub mod diagnosis;
 pub mod gate;
 pub mod origin;
 pub mod origin_tls;

@@ -5,6 +5,7 @@
 
 mod given;
 mod help;
+mod table;
 #[cfg(test)]
 mod tests;
 mod words;
@@ -16,17 +17,32 @@ use std::path::PathBuf;
 
 use given::Given;
 use millpond::Question;
+use table::COMMANDS;
 use words::suggestion;
 
 /// What the operator asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
     /// Serve until told to stop.
-    Serve(Source),
+    Serve {
+        /// What to serve.
+        source: Source,
+        /// Refuse to start where a site would only fail.
+        must_be_healthy: bool,
+    },
     /// Say what is wrong with a configuration file.
     Check {
         /// The file.
         config: PathBuf,
+        /// Look at every origin too.
+        is_live: bool,
+    },
+    /// Say why fetches fail.
+    Doctor {
+        /// Of what.
+        diagnosis: Diagnosis,
+        /// As JSON instead of text.
+        is_json: bool,
     },
     /// Tell what would become of a request.
     Explain {
@@ -67,6 +83,27 @@ pub enum Source {
     },
 }
 
+/// What to diagnose.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Diagnosis {
+    /// The site that answers for a domain or URL.
+    Site {
+        /// The domain or URL, unchecked.
+        subject: String,
+        /// The configuration file.
+        config: PathBuf,
+    },
+    /// A server that no file names yet.
+    Server {
+        /// `http(s)://host[:port]`, unchecked.
+        url: String,
+        /// The server name in TLS, unchecked.
+        sni: Option<String>,
+        /// The Host, unchecked.
+        host: Option<String>,
+    },
+}
+
 /// What to explain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Topic {
@@ -80,6 +117,8 @@ pub enum Topic {
     Check,
     /// `explain`
     Explain,
+    /// `doctor`
+    Doctor,
     /// `init`
     Init,
     /// `demo`
@@ -142,32 +181,25 @@ impl Command {
     }
 }
 
-/// One command and what may follow it.
-struct CommandSpec {
-    name: &'static str,
-    topic: Topic,
-    options: &'static [OptionSpec],
-    /// It takes one argument without dashes.
-    takes_argument: bool,
-}
-
-/// One option: its name, and what its value is, if it takes one.
-struct OptionSpec {
-    name: &'static str,
-    value: Option<&'static str>,
-    /// It may be given more than once.
-    is_repeatable: bool,
-}
-
 impl Given {
     fn command(self) -> Result<Command, Usage> {
         match self.spec.topic {
-            Topic::Serve => self.serve().map(Command::Serve),
+            Topic::Serve => {
+                let must_be_healthy = self.option_value("--require-healthy").is_some();
+                self.serve().map(|source| Command::Serve { source, must_be_healthy })
+            }
             Topic::Check => match self.option_value("--config") {
-                Some(config) => Ok(Command::Check { config: config.into() }),
+                Some(config) => {
+                    let is_live = self.option_value("--live").is_some();
+                    Ok(Command::Check { config: config.into(), is_live })
+                }
                 None => Err(self.usage("check needs a file".to_owned(), "write millpond check --config FILE")),
             },
             Topic::Explain => self.explain(),
+            Topic::Doctor => {
+                let is_json = self.option_value("--json").is_some();
+                self.diagnosis().map(|diagnosis| Command::Doctor { diagnosis, is_json })
+            }
             Topic::Init => Ok(Command::Init { file: self.argument.map(PathBuf::from) }),
             Topic::Demo => Ok(Command::Demo { is_once: self.option_value("--once").is_some() }),
             Topic::Help | Topic::Config | Topic::Overview => self.topic().map(Command::Help),
@@ -216,7 +248,9 @@ impl Given {
                 "write millpond serve --config FILE, or millpond serve --origin https://HOST",
             )),
             (Some(config), None) => {
-                if let Some((name, _)) = self.options.iter().find(|(name, _)| *name != "--config") {
+                if let Some((name, _)) =
+                    self.options.iter().find(|(name, _)| ["--listen", "--keep-host"].contains(name))
+                {
                     let hint = match *name {
                         "--listen" => "in the file, write http = \"ADDRESS:PORT\" under [listen]",
                         _ => "in the file, leave host out of [site.origin] to send the client's Host",
@@ -230,6 +264,35 @@ impl Given {
                 listen: self.listen()?,
                 keep_host: self.option_value("--keep-host").is_some(),
             }),
+        }
+    }
+
+    fn diagnosis(&self) -> Result<Diagnosis, Usage> {
+        let text = |name| self.option_value(name).map(|value| self.text(name, value)).transpose();
+        let (url, sni, host) = (text("--origin")?, text("--sni")?, text("--host")?);
+        let config = self.option_value("--config");
+        match (&self.argument, url) {
+            (Some(_), Some(_)) => {
+                let message = "a domain and --origin exclude each other".to_owned();
+                Err(self.usage(message, "give the domain of a site, or the server that no file names yet"))
+            }
+            (None, None) => {
+                let message = "doctor needs something to look at".to_owned();
+                Err(self.usage(message, "write millpond doctor DOMAIN --config FILE, or millpond doctor --origin URL"))
+            }
+            (None, Some(_)) if config.is_some() => {
+                let message = "--config goes with a domain, not with --origin".to_owned();
+                Err(self.usage(message, "leave one of them out"))
+            }
+            (None, Some(url)) => Ok(Diagnosis::Server { url, sni, host }),
+            (Some(subject), None) => {
+                if sni.is_some() || host.is_some() {
+                    let message = "--sni and --host go with --origin, not with a domain".to_owned();
+                    return Err(self.usage(message, "in the file, set sni and host under [site.origin]"));
+                }
+                let config = config.map_or_else(|| PathBuf::from("millpond.toml"), PathBuf::from);
+                Ok(Diagnosis::Site { subject: self.text("the domain", subject)?, config })
+            }
         }
     }
 
@@ -278,41 +341,3 @@ fn unknown_command(name: &str) -> Usage {
         .unwrap_or_else(|| format!("the commands are {}; see millpond help", names.join(", ")));
     Usage::new(format!("there is no command \"{name}\""), hint)
 }
-
-const CONFIG: OptionSpec = OptionSpec { name: "--config", value: Some("FILE"), is_repeatable: false };
-const FIELD: OptionSpec = OptionSpec { name: "-H", value: Some("'Name: value'"), is_repeatable: true };
-
-/// Every command, in the order of the help.
-const COMMANDS: &[CommandSpec] = &[
-    CommandSpec {
-        name: "serve",
-        topic: Topic::Serve,
-        options: &[
-            CONFIG,
-            OptionSpec { name: "--origin", value: Some("URL"), is_repeatable: false },
-            OptionSpec { name: "--listen", value: Some("ADDRESS:PORT"), is_repeatable: false },
-            OptionSpec { name: "--keep-host", value: None, is_repeatable: false },
-        ],
-        takes_argument: false,
-    },
-    CommandSpec { name: "check", topic: Topic::Check, options: &[CONFIG], takes_argument: false },
-    CommandSpec {
-        name: "explain",
-        topic: Topic::Explain,
-        options: &[
-            CONFIG,
-            FIELD,
-            OptionSpec { name: "-R", ..FIELD },
-            OptionSpec { name: "--status", value: Some("STATUS"), is_repeatable: false },
-        ],
-        takes_argument: true,
-    },
-    CommandSpec { name: "init", topic: Topic::Init, options: &[], takes_argument: true },
-    CommandSpec {
-        name: "demo",
-        topic: Topic::Demo,
-        options: &[OptionSpec { name: "--once", value: None, is_repeatable: false }],
-        takes_argument: false,
-    },
-    CommandSpec { name: "help", topic: Topic::Help, options: &[], takes_argument: true },
-];

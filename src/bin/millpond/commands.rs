@@ -9,6 +9,7 @@ use millpond::config::{Config, OriginConfig, OriginProtocol, ServerConfig, Site,
 use millpond::{Edge, Question, Unexplained};
 
 use crate::cli::{Command, Source, Topic};
+use crate::diagnosis::{check_live, doctor, require_healthy};
 use crate::failure::Failure;
 use crate::messages::{answer, complain};
 use crate::signals::Caught;
@@ -16,8 +17,9 @@ use crate::signals::Caught;
 /// Does what was asked for.
 pub fn run(command: Command) -> Result<(), Failure> {
     match command {
-        Command::Serve(source) => serve(&source),
-        Command::Check { config } => check(&config),
+        Command::Serve { source, must_be_healthy } => serve(&source, must_be_healthy),
+        Command::Check { config, is_live } => check(&config, is_live),
+        Command::Doctor { diagnosis, is_json } => doctor(&diagnosis, is_json),
         Command::Explain { config, question } => explain(&config, &question),
         Command::Init { file } => init(file.as_deref()),
         Command::Demo { is_once } => demo(is_once),
@@ -27,7 +29,7 @@ pub fn run(command: Command) -> Result<(), Failure> {
 }
 
 /// Serves until a signal, then lets what runs finish.
-fn serve(source: &Source) -> Result<(), Failure> {
+fn serve(source: &Source, must_be_healthy: bool) -> Result<(), Failure> {
     let signals = Caught::catch()?;
     let config = match source {
         Source::File(path) => Config::load(path)?,
@@ -37,6 +39,9 @@ fn serve(source: &Source) -> Result<(), Failure> {
     };
     for warning in config.warnings() {
         log::warn!("{}", warning.to_string().replacen("warning: ", "", 1));
+    }
+    if must_be_healthy {
+        require_healthy(&config)?;
     }
     let sites = config.sites.clone();
     let edge = Edge::start(config)?;
@@ -88,7 +93,7 @@ fn reload(edge: &Edge, path: &Path) {
 }
 
 /// Says all that is wrong with a file, or that nothing is.
-fn check(path: &Path) -> Result<(), Failure> {
+fn check(path: &Path, is_live: bool) -> Result<(), Failure> {
     let config = Config::load(path)?;
     for warning in config.warnings() {
         complain(warning);
@@ -105,7 +110,8 @@ fn check(path: &Path) -> Result<(), Failure> {
     for site in &config.sites {
         text += &format!("  serves {}\n", site_line(site));
     }
-    answer(&text)
+    answer(&text)?;
+    if is_live { check_live(&config) } else { Ok(()) }
 }
 
 /// Tells what would become of a request.

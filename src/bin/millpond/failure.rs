@@ -15,13 +15,15 @@ pub enum Failure {
     Failed(String),
     /// The command line or the configuration is not accepted: status 2.
     Refused(String),
+    /// Something is wrong, and all has been said about it: status 1.
+    Told,
 }
 
 impl Failure {
     /// The status that goes with it.
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Failure::Failed(_) => ExitCode::FAILURE,
+            Failure::Failed(_) | Failure::Told => ExitCode::FAILURE,
             Failure::Refused(_) => ExitCode::from(Usage::EXIT_STATUS),
         }
     }
@@ -29,8 +31,10 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Failure::Failed(text) | Failure::Refused(text)) = self;
-        f.write_str(text)
+        match self {
+            Failure::Failed(text) | Failure::Refused(text) => f.write_str(text),
+            Failure::Told => Ok(()),
+        }
     }
 }
 

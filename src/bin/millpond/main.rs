@@ -7,6 +7,7 @@ mod cli;
 mod commands;
 #[cfg(feature = "demo")]
 mod demo;
+mod diagnosis;
 mod failure;
 mod messages;
 mod signals;
@@ -19,7 +20,9 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            messages::complain(&failure);
+            if !matches!(failure, failure::Failure::Told) {
+                messages::complain(&failure);
+            }
             failure.exit_code()
         }
     }

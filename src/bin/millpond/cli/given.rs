@@ -2,8 +2,9 @@
 
 use std::ffi::OsString;
 
+use super::Usage;
+use super::table::CommandSpec;
 use super::words::suggestion;
-use super::{CommandSpec, Usage};
 
 /// What was given to a command.
 pub(super) struct Given {

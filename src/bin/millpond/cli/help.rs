@@ -10,6 +10,7 @@ pub(super) fn text(topic: Topic) -> Option<&'static str> {
         Topic::Serve => Some(SERVE),
         Topic::Check => Some(CHECK),
         Topic::Explain => Some(EXPLAIN),
+        Topic::Doctor => Some(DOCTOR),
         Topic::Init => Some(INIT),
         Topic::Demo => Some(DEMO),
         Topic::Help => Some(HELP),
@@ -25,10 +26,11 @@ fetch failed when one does.
   millpond init millpond.toml                      write a starter configuration
   millpond check --config millpond.toml            say what is wrong with it, line by line
   millpond serve --config millpond.toml            serve it
+  millpond doctor DOMAIN --config millpond.toml    say why its fetches fail, and which line mends it
 
   millpond explain URL --config millpond.toml      tell what becomes of a request, and why
 
-  millpond help COMMAND                            explain serve, check, explain, init or demo
+  millpond help COMMAND                            explain serve, check, doctor, explain, init or demo
   millpond help config                             explain every key of the configuration file
   millpond --version
 
@@ -36,7 +38,7 @@ Exit status: 0 all is well, 1 something failed, 2 the command line or the config
 ";
 
 const SERVE: &str = "\
-millpond serve --config FILE
+millpond serve --config FILE [--require-healthy]
 millpond serve --origin URL [--listen ADDRESS:PORT] [--keep-host]
 
 Serves until SIGTERM or Ctrl-C; then it takes no new connections and finishes what runs.
@@ -47,6 +49,8 @@ Serves until SIGTERM or Ctrl-C; then it takes no new connections and finishes wh
                           for HOST that this machine trusts
   --listen ADDRESS:PORT   with --origin: where clients reach Millpond; 127.0.0.1:8080 unless given
   --keep-host             with --origin: send the client's Host to the origin, instead of the origin's own name
+  --require-healthy       look at every origin first (as millpond check --live does), and do not start where a site's
+                          fetches would all fail
 
 Try it:
 
@@ -58,7 +62,7 @@ A response with status 502, 503 or 504 that Millpond makes itself has a Proxy-St
 ";
 
 const CHECK: &str = "\
-millpond check --config FILE
+millpond check --config FILE [--live]
 
 Reads a configuration file as serve would, and reports every problem at once, one a line:
 
@@ -67,7 +71,9 @@ Reads a configuration file as serve would, and reports every problem at once, on
 that is: file, line, key (sites and list items counted from 1), what is wrong; what to do. Lines with the word
 \"warning\" are settings that are accepted but hardly meant. It opens no connection and changes nothing.
 
-Exit status: 0 the file is good, perhaps with warnings; 2 it would be refused.
+  --live   then look at every origin, as millpond doctor does up to its step 7: one line a site
+
+Exit status: 0 the file is good, perhaps with warnings; 1 with --live: an origin is not well; 2 it would be refused.
 
   millpond check --config millpond.toml && systemctl reload millpond
 ";
@@ -86,6 +92,35 @@ servers with Host, SNI and accepted names. Nothing is sent, and no running Millp
 Exit status: 0 it is explained; 1 no site answers for the name; 2 the file, the URL or a field is wrong.
 
   millpond explain https://www.example.com/a.css -H Cookie:session=1 --config millpond.toml
+";
+
+const DOCTOR: &str = "\
+millpond doctor DOMAIN|URL [--config FILE] [--json]
+millpond doctor --origin URL [--sni NAME] [--host NAME] [--json]
+
+Says why fetches fail, from this machine and with the site's own settings, and which line of the file mends it. It
+looks, in this order, and ends at the first step that is broken:
+
+  0 configuration   what the file alone tells          5 SNI matrix     which certificate for which server name
+  1 DNS             does the server's name resolve?    6 certificate    chain, dates, purpose, names
+  2 reachability    does every address connect?        7 HTTP           does it answer, and with what?
+  3 protocol        is the port TLS or plain HTTP?     8 cacheability   how long would it be kept, and why?
+  4 TLS handshake   with the configured SNI
+
+  DOMAIN|URL      an accelerated domain of the file, or a URL under it: www.example.com, https://www.example.com/a.css
+  --config FILE   the configuration file; millpond.toml unless given
+  --origin URL    a server that no file names yet: http://HOST[:PORT] or https://HOST[:PORT]; any address may be given
+  --sni NAME      with --origin: the server name in the TLS handshake; the Host unless given
+  --host NAME     with --origin: the Host of the request; the name in the URL unless given
+  --json          one JSON object on standard output (its members are described in the library, doctor::Report::json)
+
+  millpond doctor www.example.com --config millpond.toml
+  millpond doctor --origin https://192.0.2.7:8443 --sni www.example.com --host www.example.com
+
+The last line names the broken step, what was seen, the line to write, and a command that shows the fault. Only requests
+that change nothing are sent (HEAD and GET). Colours appear on a terminal, unless NO_COLOR is set.
+
+Exit status: 0 healthy, perhaps with warnings; 1 a check is broken; 2 the command line or the file is wrong.
 ";
 
 const INIT: &str = "\
@@ -114,7 +149,7 @@ Needs no network and leaves nothing behind.
 const HELP: &str = "\
 millpond help [COMMAND | config]
 
-Explains the program, a command (serve, check, explain, init, demo), or every key of the configuration file.
+Explains the program, a command (serve, check, doctor, explain, init, demo), or every key of the configuration file.
 
   millpond help config | less
 ";

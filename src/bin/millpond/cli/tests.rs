@@ -18,7 +18,8 @@ fn refuse(line: &str, expected: &str) {
 }
 
 fn origin(url: &str, listen: &str, keep_host: bool) -> Command {
-    Command::Serve(Source::Origin { url: url.into(), listen: listen.parse().unwrap(), keep_host })
+    let source = Source::Origin { url: url.into(), listen: listen.parse().unwrap(), keep_host };
+    Command::Serve { source, must_be_healthy: false }
 }
 
 #[test]
@@ -38,13 +39,16 @@ fn commands_are_read() {
     check("init m.toml", Command::Init { file: Some("m.toml".into()) });
     check("demo", Command::Demo { is_once: false });
     check("demo --once", Command::Demo { is_once: true });
-    check("check --config m.toml", Command::Check { config: "m.toml".into() });
-    check("check --config=a=b.toml", Command::Check { config: "a=b.toml".into() });
+    check("check --config m.toml", Command::Check { config: "m.toml".into(), is_live: false });
+    check("check --config=a=b.toml", Command::Check { config: "a=b.toml".into(), is_live: false });
+    check("check --live --config m.toml", Command::Check { config: "m.toml".into(), is_live: true });
 }
 
 #[test]
 fn serve_takes_a_file_or_an_origin() {
-    check("serve --config m.toml", Command::Serve(Source::File("m.toml".into())));
+    let file = |must_be_healthy| Command::Serve { source: Source::File("m.toml".into()), must_be_healthy };
+    check("serve --config m.toml", file(false));
+    check("serve --config m.toml --require-healthy", file(true));
     check("serve --origin https://o.example", origin("https://o.example", "127.0.0.1:8080", false));
     check("serve --keep-host --listen=[::]:80 --origin http://o.example", origin("http://o.example", "[::]:80", true));
 }
@@ -72,12 +76,28 @@ fn explain_takes_a_url_and_any_number_of_fields() {
 }
 
 #[test]
+fn the_doctor_looks_at_a_site_or_at_a_server() {
+    let site = |subject: &str, config: &str| Diagnosis::Site { subject: subject.into(), config: config.into() };
+    let doctor = |diagnosis, is_json| Command::Doctor { diagnosis, is_json };
+    check("doctor a.test", doctor(site("a.test", "millpond.toml"), false));
+    check("doctor https://a.test/x --config m.toml --json", doctor(site("https://a.test/x", "m.toml"), true));
+    let server = |sni: Option<&str>, host: Option<&str>| Diagnosis::Server {
+        url: "https://o.test:8443".into(),
+        sni: sni.map(str::to_owned),
+        host: host.map(str::to_owned),
+    };
+    check("doctor --origin https://o.test:8443", doctor(server(None, None), false));
+    let line = "doctor --origin https://o.test:8443 --sni b.test --host a.test";
+    check(line, doctor(server(Some("b.test"), Some("a.test")), false));
+}
+
+#[test]
 fn a_wrong_command_gets_a_suggestion() {
     refuse("sevre", "millpond: there is no command \"sevre\"\ndid you mean millpond serve?");
     refuse("chek --config m.toml", "millpond: there is no command \"chek\"\ndid you mean millpond check?");
     refuse(
         "proxy",
-        "millpond: there is no command \"proxy\"\nthe commands are serve, check, explain, init, demo, help; see millpond help",
+        "millpond: there is no command \"proxy\"\nthe commands are serve, check, doctor, explain, init, demo, help; see millpond help",
     );
     refuse("--config m.toml", "millpond: --config is not a command\ndid you mean millpond serve --config?");
     refuse("--verbose", "millpond: --verbose is not a command\na command goes first: see millpond help");
@@ -93,7 +113,11 @@ fn a_wrong_option_says_what_to_write() {
             "write millpond serve --config FILE, or millpond serve --origin https://HOST",
         ),
         ("serve --conifg m.toml", "serve has no option --conifg", "did you mean --config?"),
-        ("serve --port 80", "serve has no option --port", "serve knows --config, --origin, --listen, --keep-host"),
+        (
+            "serve --port 80",
+            "serve has no option --port",
+            "serve knows --config, --origin, --listen, --keep-host, --require-healthy",
+        ),
         ("serve m.toml", "serve takes no argument like \"m.toml\"", "did you mean --config m.toml?"),
         ("serve --config", "--config lacks its value", "write --config FILE"),
         ("serve --config --origin", "--config lacks its value", "write --config FILE"),
@@ -124,6 +148,34 @@ fn a_wrong_option_says_what_to_write() {
     ] {
         let command = line.split_whitespace().next().unwrap();
         refuse(line, &format!("millpond: {message}\n{hint} (see millpond help {command})"));
+    }
+}
+
+#[test]
+fn a_wrong_line_for_the_doctor_says_what_to_write() {
+    for (line, message, hint) in [
+        (
+            "doctor",
+            "doctor needs something to look at",
+            "write millpond doctor DOMAIN --config FILE, or millpond doctor --origin URL",
+        ),
+        (
+            "doctor a.test --origin https://o.test",
+            "a domain and --origin exclude each other",
+            "give the domain of a site, or the server that no file names yet",
+        ),
+        (
+            "doctor a.test --sni b.test",
+            "--sni and --host go with --origin, not with a domain",
+            "in the file, set sni and host under [site.origin]",
+        ),
+        (
+            "doctor --origin https://o.test --config m.toml",
+            "--config goes with a domain, not with --origin",
+            "leave one of them out",
+        ),
+    ] {
+        refuse(line, &format!("millpond: {message}\n{hint} (see millpond help doctor)"));
     }
 }
 
@@ -160,5 +212,5 @@ fn a_path_need_not_be_utf8() {
     use std::os::unix::ffi::OsStringExt;
     let path = OsString::from_vec(b"m\xff.toml".to_vec());
     let arguments = ["check".into(), "--config".into(), path.clone()];
-    assert_eq!(Command::parse(arguments), Ok(Command::Check { config: path.into() }));
+    assert_eq!(Command::parse(arguments), Ok(Command::Check { config: path.into(), is_live: false }));
 }

@@ -1,0 +1,76 @@
+//! Every command and option, once: the parser, the suggestions and the tests read this table.
+
+use super::Topic;
+
+/// One command and what may follow it.
+pub(super) struct CommandSpec {
+    pub name: &'static str,
+    pub topic: Topic,
+    pub options: &'static [OptionSpec],
+    /// It takes one argument without dashes.
+    pub takes_argument: bool,
+}
+
+/// One option: its name, and what its value is, if it takes one.
+pub(super) struct OptionSpec {
+    pub name: &'static str,
+    pub value: Option<&'static str>,
+    /// It may be given more than once.
+    pub is_repeatable: bool,
+}
+
+const CONFIG: OptionSpec = OptionSpec { name: "--config", value: Some("FILE"), is_repeatable: false };
+const FIELD: OptionSpec = OptionSpec { name: "-H", value: Some("'Name: value'"), is_repeatable: true };
+
+/// Every command, in the order of the help.
+pub(super) const COMMANDS: &[CommandSpec] = &[
+    CommandSpec {
+        name: "serve",
+        topic: Topic::Serve,
+        options: &[
+            CONFIG,
+            OptionSpec { name: "--origin", value: Some("URL"), is_repeatable: false },
+            OptionSpec { name: "--listen", value: Some("ADDRESS:PORT"), is_repeatable: false },
+            OptionSpec { name: "--keep-host", value: None, is_repeatable: false },
+            OptionSpec { name: "--require-healthy", value: None, is_repeatable: false },
+        ],
+        takes_argument: false,
+    },
+    CommandSpec {
+        name: "check",
+        topic: Topic::Check,
+        options: &[CONFIG, OptionSpec { name: "--live", value: None, is_repeatable: false }],
+        takes_argument: false,
+    },
+    CommandSpec {
+        name: "doctor",
+        topic: Topic::Doctor,
+        options: &[
+            CONFIG,
+            OptionSpec { name: "--origin", value: Some("URL"), is_repeatable: false },
+            OptionSpec { name: "--sni", value: Some("NAME"), is_repeatable: false },
+            OptionSpec { name: "--host", value: Some("NAME"), is_repeatable: false },
+            OptionSpec { name: "--json", value: None, is_repeatable: false },
+        ],
+        takes_argument: true,
+    },
+    CommandSpec {
+        name: "explain",
+        topic: Topic::Explain,
+        options: &[
+            CONFIG,
+            FIELD,
+            OptionSpec { name: "-R", ..FIELD },
+            OptionSpec { name: "--status", value: Some("STATUS"), is_repeatable: false },
+        ],
+        takes_argument: true,
+    },
+    CommandSpec { name: "init", topic: Topic::Init, options: &[], takes_argument: true },
+    CommandSpec {
+        name: "demo",
+        topic: Topic::Demo,
+        options: &[OptionSpec { name: "--once", value: None, is_repeatable: false }],
+        takes_argument: false,
+    },
+    CommandSpec { name: "help", topic: Topic::Help, options: &[], takes_argument: true },
+];

@@ -1,0 +1,242 @@
+//! Step 7: does the server answer a request, and with what a visitor wants?
+
+use std::net::SocketAddr;
+
+use super::advice::is_host_name;
+use super::checks::{Server, Verdict, finding_of};
+use super::commands;
+use super::remedy::Remedies;
+use super::report::{Change, Finding, Fix, Outcome};
+use crate::config::OriginProtocol;
+use crate::origin::FetchError;
+use crate::origin::probe::Exchanged;
+use crate::policy::redirect::{Turn, Url, location, turn};
+use crate::status::ProxyError;
+
+impl Server<'_> {
+    /// GET, or its answer if that has come already; then HEAD, last because some servers answer that with a body, which
+    /// spoils the connection.
+    pub fn exchange(
+        &self,
+        address: SocketAddr,
+        got: Option<Result<Exchanged, FetchError>>,
+    ) -> (Verdict, Option<Exchanged>) {
+        let target = &self.subject.target;
+        let got = match got.unwrap_or_else(|| self.probe.exchange("GET", target)) {
+            Ok(got) => got,
+            Err(error) => return (self.failed(address, &error), None),
+        };
+        let mut verdict = self.judge(address, &got);
+        let first_byte = got.report.first_byte.as_millis();
+        verdict.lines.retain(|line| !line.is_empty());
+        verdict.lines.insert(0, format!("GET {target}: {}, first byte after {first_byte} ms", got.head.status));
+        if verdict.outcome == Outcome::Broken {
+            return (verdict, None);
+        }
+        verdict.lines.push(match self.probe.exchange("HEAD", target) {
+            Ok(head) => format!("HEAD {target}: {}", head.head.status),
+            Err(error) => format!("HEAD {target}: {}", error.detail),
+        });
+        (verdict, Some(got))
+    }
+
+    /// No answer.
+    fn failed(&self, address: SocketAddr, error: &FetchError) -> Verdict {
+        let commands = vec![commands::request(&self.probe.route, address, &self.subject.target)];
+        let timeouts = &self.probe.site().origin.timeouts;
+        let fix = match error.error {
+            ProxyError::HttpResponseTimeout => {
+                let limit = timeouts.first_byte.saturating_mul(2);
+                let text = if limit.subsec_millis() > 0 {
+                    format!("{}ms", limit.as_millis())
+                } else {
+                    format!("{}s", limit.as_secs())
+                };
+                let what = "make the origin answer sooner, or wait longer for it";
+                Remedies::fix(what, vec![self.remedies.timeout("first_byte", &text)])
+            }
+            ProxyError::ConnectionTerminated => {
+                Remedies::words("look at the server's own log: it ended the connection without an answer")
+            }
+            ProxyError::HttpResponseIncomplete | ProxyError::HttpResponseTransferCoding => {
+                Remedies::words("mend the length or the chunks of the response at the origin, or what stands before it")
+            }
+            ProxyError::TlsAlertReceived if error.alert == Some(116) => {
+                let value = "{ certificate = \"client.pem\", key = \"client.key\" }";
+                Remedies::fix("", vec![self.remedies.origin("client_certificate", value)])
+            }
+            _ => Remedies::words("mend the response at the origin, or name the port on which it speaks HTTP/1.1"),
+        };
+        Verdict::broken(finding_of(error, fix, commands))
+    }
+
+    /// There is an answer: is it a good one?
+    fn judge(&self, address: SocketAddr, got: &Exchanged) -> Verdict {
+        if let Err(error) = &got.body {
+            return self.failed(address, error);
+        }
+        let status = got.head.status;
+        if let Some(verdict) = self.redirected(address, got) {
+            return verdict;
+        }
+        if status >= 400 {
+            return self.denied(address, status);
+        }
+        let limit = self.probe.site().origin.timeouts.first_byte;
+        if got.report.first_byte > limit / 2 {
+            let what = format!(
+                "{}: the first byte came after {} ms, more than half of timeouts.first_byte",
+                self.probe.route.label,
+                got.report.first_byte.as_millis()
+            );
+            let fix = Remedies::words("make the origin answer sooner, before the limit is met");
+            return Verdict::doubtful("", Finding { what, fix, ..Finding::default() });
+        }
+        match got.body {
+            Ok(length) => Verdict::passed(format!("{length} bytes of body, framing in order")),
+            Err(_) => Verdict::passed(""),
+        }
+    }
+
+    /// A redirect that leads back to where it came from, by the very rule of a fetch.
+    fn redirected(&self, address: SocketAddr, got: &Exchanged) -> Option<Verdict> {
+        let (turn, to) = self.turn(got, self.subject.is_https)?;
+        match turn {
+            Turn::Loop => Some(self.circle(address, got, &to)),
+            Turn::Same if got.head.field("set-cookie").is_none() => {
+                let what = format!("{}: the origin redirects the URL to itself", self.probe.route.label);
+                let fix = Remedies::words("mend the redirect at the origin: it may go by X-Forwarded-Proto or by Host");
+                let commands = vec![commands::request(&self.probe.route, address, &self.subject.target)];
+                Some(Verdict::broken(Finding { what, fix, commands, ..Finding::default() }))
+            }
+            // Meant for the client: how does it fare there?
+            Turn::OtherScheme if to.is_https => {
+                let secure = self.probe.for_https()?.exchange("GET", &self.subject.target);
+                match secure {
+                    Ok(again) if matches!(self.turn(&again, true), Some((Turn::Loop, _))) => {
+                        Some(self.circle(address, &again, &to))
+                    }
+                    _ => Some(Verdict::passed("visitors over plain HTTP are sent to https")),
+                }
+            }
+            _ => None,
+        }
+    }
+
+    /// What the answer's redirect means, and where it leads.
+    fn turn(&self, got: &Exchanged, client_is_https: bool) -> Option<(Turn, Url)> {
+        let reference = location(got.head.status, got.head.fields())?;
+        let origin = &self.probe.site().origin;
+        let target = origin.request.target.apply(&self.subject.target).ok()?;
+        let own = origin.servers.iter().filter_map(|server| server.host.as_deref());
+        let home: Vec<&str> =
+            origin.host.as_deref().into_iter().chain(own).chain([self.subject.host.as_str()]).collect();
+        let at = Url::new(got.report.tls_version.is_some(), home.first()?, &target)?;
+        let client = Url::new(client_is_https, &self.subject.host, &self.subject.target)?;
+        let to = at.resolve(reference)?;
+        Some((turn(&client, &at, &home, &to), to))
+    }
+
+    fn circle(&self, address: SocketAddr, got: &Exchanged, to: &Url) -> Verdict {
+        let error = FetchError::redirect_to_itself(&got.report, to.is_https);
+        let mut fix = Remedies::fix("", self.remedies.protocol(to.is_https, to.port));
+        let tried = self.probe.with(|site| {
+            let origin = &mut site.origin;
+            if to.is_https {
+                (origin.protocol, origin.https_port) = (Some(OriginProtocol::Https), Some(to.port));
+            } else {
+                (origin.protocol, origin.http_port) = (Some(OriginProtocol::Http), Some(to.port));
+            }
+        });
+        let scheme = if to.is_https { "https" } else { "http" };
+        let mut evidence = vec![format!("{} leads to {}", got.head.status, to.text())];
+        match tried.map(|probe| probe.exchange("GET", &self.subject.target)) {
+            Some(Ok(answer)) => evidence.push(format!("asked over {scheme} it answers {}", answer.head.status)),
+            Some(Err(error)) => fix.what = format!("{scheme} does not work from here yet: {}", error.detail),
+            None => {}
+        }
+        let commands = vec![commands::request(&self.probe.route, address, &self.subject.target)];
+        let mut finding = finding_of(&error, fix, commands);
+        finding.evidence.extend(evidence);
+        Verdict::broken(finding)
+    }
+
+    /// The origin's own 4xx or 5xx. Where another Host or SNI brings a good answer, that is the remedy.
+    fn denied(&self, address: SocketAddr, status: u16) -> Verdict {
+        let route = &self.probe.route;
+        let what = match status {
+            421 => {
+                format!("{}: 421, the server does not answer for Host {:?} on this connection", route.label, route.host)
+            }
+            _ => format!("{}: the origin itself answers {status}", route.label),
+        };
+        let commands = vec![commands::request(route, address, &self.subject.target)];
+        let mut evidence = vec![format!("Host sent: {:?}", route.host)];
+        evidence.extend(route.sni.as_ref().map(|sni| format!("SNI sent: {sni:?}")));
+        let remedy = if matches!(status, 401 | 407 | 429) { None } else { self.other_names() };
+        let is_mild = (400..500).contains(&status) && status != 421 && status != 400;
+        let fix = match remedy {
+            Some((answer, changes)) => {
+                evidence.push(format!("with the change it answers {answer}"));
+                Remedies::fix("", changes)
+            }
+            None => Fix { what: words(status).to_owned(), ..Fix::default() },
+        };
+        let finding = Finding { what, fix, evidence, commands, ..Finding::default() };
+        if is_mild { Verdict::doubtful("", finding) } else { Verdict::broken(finding) }
+    }
+
+    /// Other names that the server answers well under: the Host as SNI, or another Host with the same SNI.
+    fn other_names(&self) -> Option<(u16, Vec<Change>)> {
+        let route = &self.probe.route;
+        let host = route.host.rsplit_once(':').map_or(route.host.as_str(), |(name, _)| name);
+        let sni = route.sni.as_deref();
+        if let Some(answer) =
+            sni.filter(|sni| *sni != host && is_host_name(host)).and_then(|_| self.try_names(None, host))
+        {
+            return Some((answer, vec![self.remedies.named("sni", host)]));
+        }
+        let candidates = [sni.unwrap_or_default(), &self.subject.host, &route.name];
+        let mut tried = vec![route.host.as_str()];
+        for name in candidates {
+            if tried.contains(&name) || !is_host_name(name) {
+                continue;
+            }
+            tried.push(name);
+            let Some(answer) = self.try_names(Some(name), sni.unwrap_or_default()) else { continue };
+            let mut changes = vec![self.remedies.named("host", name)];
+            // Left out, the SNI would change with the Host.
+            let is_sni_set = self.probe.site().origin.sni.is_some()
+                || self.probe.site().origin.servers.iter().any(|server| server.sni.is_some());
+            changes.extend(sni.filter(|sni| !is_sni_set && *sni != name).map(|sni| self.remedies.named("sni", sni)));
+            return Some((answer, changes));
+        }
+        None
+    }
+
+    /// The status under another Host (or the same) and this SNI, if it is a good one.
+    fn try_names(&self, host: Option<&str>, sni: &str) -> Option<u16> {
+        let is_tls = self.probe.route.sni.is_some();
+        let probe = self.probe.with(|site| {
+            for server in &mut site.origin.servers {
+                server.host = host.map(str::to_owned).or(server.host.take());
+                server.sni = is_tls.then(|| sni.to_owned());
+            }
+        })?;
+        let answer = probe.exchange("GET", &self.subject.target).ok()?;
+        (answer.head.status < 400).then_some(answer.head.status)
+    }
+}
+
+fn words(status: u16) -> &'static str {
+    match status {
+        401 | 403 | 407 => "give the origin what it asks for: it may allow only known addresses or credentials",
+        404 | 410 => "ask for a path that exists, or set host to the name under which the origin has the content",
+        421 => "set host and sni to one name that the server serves",
+        429 => "have the origin allow more requests from this machine",
+        400..500 => {
+            "look at the server's own log: it does not like the request; host may be a name that it does not serve"
+        }
+        _ => "look at the server's own log: the fault is behind it",
+    }
+}

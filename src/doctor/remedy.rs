@@ -1,0 +1,192 @@
+//! From a remedy to the very line of the configuration: which key, in which file, at which line. Pure.
+
+use super::advice::Advice;
+use super::report::{Change, Fix};
+use crate::config::{CertificateNames, Config, OriginConfig, Site};
+
+/// Writes changes for one server of one site.
+#[derive(Clone, Copy, Debug)]
+pub struct Remedies<'a> {
+    /// The configuration that is diagnosed.
+    pub config: &'a Config,
+    /// The site as it is configured.
+    pub site: &'a Site,
+    /// Which of its servers, from 0.
+    pub server: usize,
+}
+
+impl Remedies<'_> {
+    /// Words alone.
+    pub fn words(what: impl Into<String>) -> Fix {
+        Fix { what: what.into(), ..Fix::default() }
+    }
+
+    /// Words and changes.
+    pub fn fix(what: impl Into<String>, changes: Vec<Change>) -> Fix {
+        Fix { what: what.into(), changes, trusts: String::new() }
+    }
+
+    /// `[site.origin]` of this site: the key `name` with the value as it stands in TOML.
+    pub fn origin(&self, name: &str, value: &str) -> Change {
+        self.change(&format!("origin.{name}"), "[site.origin]", "origin", &format!("{name} = {value}"))
+    }
+
+    /// The same for `host` and `sni`, which a server may have of its own.
+    pub fn named(&self, name: &str, value: &str) -> Change {
+        let number = self.server + 1;
+        let own = self.origin(&format!("servers[{number}].{name}"), "");
+        let text = format!("{name} = {value:?}");
+        if own.line > 0 { Change { text, ..own } } else { self.origin(name, &format!("{value:?}")) }
+    }
+
+    /// A key of `[site.origin.timeouts]`.
+    pub fn timeout(&self, name: &str, value: &str) -> Change {
+        let text = format!("{name} = {value:?}");
+        let key = format!("origin.timeouts.{name}");
+        let change = self.change(&key, "[site.origin.timeouts]", "origin.timeouts", &text);
+        let is_there = change.line > 0 || change.section_line > self.origin("timeouts", "").section_line;
+        if is_there { change } else { self.origin("timeouts", &format!("{{ {text} }}")) }
+    }
+
+    /// The key `name` of the site itself.
+    pub fn site_key(&self, name: &str, value: &str) -> Change {
+        self.change(name, "[[site]]", "", &format!("{name} = {value}"))
+    }
+
+    /// The list of servers, this one written as `address`.
+    pub fn server(&self, address: &str) -> Change {
+        let own = self.origin(&format!("servers[{}].address", self.server + 1), "");
+        if own.line > 0 {
+            return Change { text: format!("address = {address:?}"), ..own };
+        }
+        let servers = self.site.origin.servers.iter().enumerate().map(|(index, server)| {
+            if index == self.server { address.to_owned() } else { server_text(&server.name, server.port) }
+        });
+        self.origin("servers", &list(servers))
+    }
+
+    /// `protocol`, with the port that this server is to be spoken to on.
+    pub fn protocol(&self, is_tls: bool, port: u16) -> Vec<Change> {
+        let origin = &self.site.origin;
+        let word = if is_tls { "https" } else { "http" };
+        let mut changes = vec![self.origin("protocol", &format!("{word:?}"))];
+        let custom = if is_tls { origin.https_port } else { origin.http_port };
+        let own = origin.servers.get(self.server).and_then(|server| server.port);
+        if custom.or(own).unwrap_or(if is_tls { 443 } else { 80 }) != port {
+            changes.push(self.origin("ports", &ports(origin, is_tls, port)));
+        }
+        changes
+    }
+
+    /// The advice as a remedy.
+    pub fn of(&self, advice: &Advice) -> Fix {
+        let origin = &self.site.origin;
+        let fix = match advice {
+            Advice::Sni(name) => Remedies::fix("", vec![self.named("sni", name)]),
+            Advice::Whitelist(entry) => {
+                let entries = origin.common_name_whitelist.iter().chain([entry]).cloned();
+                Remedies::fix("", vec![self.origin("common_name_whitelist", &list(entries))])
+            }
+            Advice::Names(rule) => {
+                let word = match rule {
+                    CertificateNames::San => "san",
+                    CertificateNames::SanOrCn => "san-or-cn",
+                    CertificateNames::Cn => "cn",
+                };
+                Remedies::fix("", vec![self.origin("certificate_names", &format!("{word:?}"))])
+            }
+            Advice::Pin(fingerprint) => {
+                let known = origin.pin.iter().map(hex);
+                Remedies::fix("", vec![self.origin("pin", &list(known.chain([fingerprint.clone()])))])
+            }
+            Advice::Trust(issuer) => {
+                let what = format!("if {issuer:?} is your own CA, put its certificate beside the configuration");
+                Remedies::fix(what, vec![self.origin("trust", "\"ca.pem\"")])
+            }
+            Advice::AtOrigin(words) => Remedies::words(words.clone()),
+        };
+        Fix { trusts: advice.trusts(), ..fix }
+    }
+
+    fn change(&self, key: &str, section: &'static str, section_key: &str, text: &str) -> Change {
+        let site = format!("site[{}]", self.site.number + 1);
+        let place = |key: &str| self.config.problem_at(key.to_owned(), String::new(), String::new());
+        let found = place(&format!("{site}.{key}"));
+        let section_line = if section_key.is_empty() { 0 } else { place(&format!("{site}.{section_key}")).line };
+        // A table that is not written counts as standing where its parent does.
+        let is_table = matches!(key, "origin.ports" | "origin.timeouts" | "origin.client_certificate");
+        let is_absent = is_table && found.line == section_line;
+        let line = if is_absent { 0 } else { found.line };
+        Change { file: found.file, line, key: found.key, section, section_line, text: text.to_owned() }
+    }
+}
+
+/// `name:port` as `servers` takes it.
+pub fn server_text(name: &str, port: Option<u16>) -> String {
+    let name = if name.contains(':') { format!("[{name}]") } else { name.to_owned() };
+    port.map_or(name.clone(), |port| format!("{name}:{port}"))
+}
+
+fn ports(origin: &OriginConfig, is_tls: bool, port: u16) -> String {
+    let other = if is_tls { origin.http_port } else { origin.https_port };
+    match (is_tls, other) {
+        (true, None) => format!("{{ https = {port} }}"),
+        (true, Some(http)) => format!("{{ http = {http}, https = {port} }}"),
+        (false, None) => format!("{{ http = {port} }}"),
+        (false, Some(https)) => format!("{{ http = {port}, https = {https} }}"),
+    }
+}
+
+fn hex(pin: &[u8; 32]) -> String {
+    pin.iter().fold("sha256:".to_owned(), |text, byte| format!("{text}{byte:02x}"))
+}
+
+/// A TOML list of texts.
+fn list(texts: impl Iterator<Item = String>) -> String {
+    let texts: Vec<String> = texts.map(|text| format!("{text:?}")).collect();
+    format!("[{}]", texts.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "[[site]]\ndomains = [\"a.test\"]\n[site.origin]\nservers = [\"x.test:80\", { address = \
+                        \"y.test\", sni = \"old.test\" }]\ncommon_name_whitelist = [\"one.test\"]\nprotocol = \"http\"\n";
+
+    fn remedy(server: usize, fix: impl Fn(&Remedies<'_>) -> Vec<Change>) -> Vec<String> {
+        let config = Config::parse(TEXT, "m.toml".as_ref()).unwrap();
+        let remedies = Remedies { config: &config, site: &config.sites[0], server };
+        fix(&remedies).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn every_change_names_its_line_and_is_whole() {
+        let advice = |advice: Advice| move |it: &Remedies<'_>| it.of(&advice).changes;
+        assert_eq!(
+            remedy(0, advice(Advice::Sni("b.test".into()))),
+            ["m.toml:3: under [site.origin] add sni = \"b.test\""]
+        );
+        let own = remedy(1, advice(Advice::Sni("b.test".into())));
+        assert_eq!(own, ["m.toml:4: site[1].origin.servers[2].sni: write sni = \"b.test\""]);
+        assert_eq!(
+            remedy(0, advice(Advice::Whitelist("two.test".into()))),
+            [
+                "m.toml:5: site[1].origin.common_name_whitelist: write common_name_whitelist = [\"one.test\", \"two.test\"]"
+            ]
+        );
+        let pin = remedy(0, advice(Advice::Pin("sha256:00".into())));
+        assert_eq!(pin, ["m.toml:3: under [site.origin] add pin = [\"sha256:00\"]"]);
+        assert_eq!(
+            remedy(0, |it| it.protocol(true, 443)),
+            [
+                "m.toml:6: site[1].origin.protocol: write protocol = \"https\"",
+                "m.toml:3: under [site.origin] add ports = { https = 443 }"
+            ]
+        );
+        assert_eq!(remedy(1, |it| it.protocol(true, 443)).len(), 1);
+        assert_eq!(remedy(0, |it| it.protocol(true, 80)).len(), 1);
+        let timeout = remedy(0, |it| vec![it.timeout("first_byte", "60s")]);
+        assert_eq!(timeout, ["m.toml:3: under [site.origin] add timeouts = { first_byte = \"60s\" }"]);
+    }
+}

@@ -1,0 +1,173 @@
+//! Steps 4 and 6: the handshake with the configured server name, and the certificate that comes of it.
+
+use std::net::SocketAddr;
+
+use super::advice::{Advice, Facts, Trouble, advise};
+use super::checks::{Server, Verdict, finding_of};
+use super::commands;
+use super::matrix::Table;
+use super::remedy::Remedies;
+use super::report::{Finding, Fix, SniRow};
+use crate::config::Trust;
+use crate::origin::FetchError;
+use crate::origin::probe::{Handshake, Kind};
+use crate::tls::{CertificateFacts, NameRule, Reason, reject_of};
+
+impl Server<'_> {
+    /// Step 4, with what the server shows for other names at hand.
+    pub fn handshake(&self, address: SocketAddr, handshake: &Handshake, table: &Table) -> Verdict {
+        let (watched, seen) = &table.configured;
+        let sni = self.probe.route.sni.as_deref().unwrap_or_default();
+        let took = handshake.elapsed.as_millis();
+        match &handshake.outcome {
+            Err((kind, error)) if *kind != Kind::Certificate => {
+                if seen.lacks_client_certificate {
+                    return self.client_certificate(address, error);
+                }
+                self.refused(address, *kind, error, &table.rows)
+            }
+            // In TLS 1.3 the server's refusal comes after the handshake; a fetch meets it with its request.
+            outcome => match &watched.outcome {
+                Err((Kind::Alert(_) | Kind::Silent, error)) if seen.lacks_client_certificate => {
+                    self.client_certificate(address, error)
+                }
+                _ => {
+                    let version = outcome.as_ref().or(watched.outcome.as_ref()).copied().unwrap_or("TLS");
+                    let mut verdict = Verdict::passed(format!("{version} with SNI {sni:?}, {took} ms"));
+                    if seen.wants_client_certificate {
+                        let did = if seen.lacks_client_certificate { "goes on without" } else { "gets one" };
+                        verdict.lines.push(format!("the server asks for a client certificate and {did}"));
+                    }
+                    verdict
+                }
+            },
+        }
+    }
+
+    fn refused(&self, address: SocketAddr, kind: Kind, error: &FetchError, rows: &[SniRow]) -> Verdict {
+        let sni = self.probe.route.sni.as_deref();
+        let commands = vec![commands::handshake(address, sni)];
+        let mut finding = match kind {
+            Kind::Alert(70 | 71) => {
+                finding_of(error, Remedies::words("offer TLS 1.2 or 1.3 with ECDHE suites at the origin"), commands)
+            }
+            Kind::Alert(120) => {
+                let words = "let the server speak HTTP/1.1 on this port (ALPN http/1.1), or name the port that does";
+                finding_of(error, Remedies::words(words), commands)
+            }
+            Kind::Alert(_) => {
+                let (fix, alternatives) = self.remedies_of(&self.facts(Trouble::Refused, rows, &[]));
+                Finding { alternatives, ..finding_of(error, fix, commands) }
+            }
+            Kind::Silent => {
+                let words = "look at the server's own log, and at what stands between it and this machine";
+                finding_of(error, Remedies::words(words), commands)
+            }
+            _ => finding_of(error, Remedies::words("offer TLS 1.2 or 1.3 with ECDHE suites at the origin"), commands),
+        };
+        let sent = sni.map_or("no SNI was sent".to_owned(), |sni| format!("SNI sent: {sni:?}"));
+        finding.evidence.push(sent);
+        Verdict::broken(finding)
+    }
+
+    fn client_certificate(&self, address: SocketAddr, error: &FetchError) -> Verdict {
+        let value = "{ certificate = \"client.pem\", key = \"client.key\" }";
+        let what = "have a client certificate issued by a CA that the server trusts";
+        let fix = Remedies::fix(what, vec![self.remedies.origin("client_certificate", value)]);
+        let commands = vec![format!(
+            "{} -cert client.pem -key client.key",
+            commands::handshake(address, self.probe.route.sni.as_deref()).replace(" </dev/null", "")
+        )];
+        let mut finding = finding_of(error, fix, commands);
+        finding.what = format!("{}: the server demands a client certificate, and none is set", self.probe.route.label);
+        finding.evidence.insert(0, error.detail.clone());
+        Verdict::broken(finding)
+    }
+
+    /// Step 6.
+    pub fn certificate(&self, address: SocketAddr, handshake: &Handshake, table: &Table) -> Verdict {
+        let seen = &table.configured.1;
+        let mut lines: Vec<String> = seen.chain.iter().enumerate().map(|(depth, it)| self.line(depth, it)).collect();
+        let Err((_, error)) = &handshake.outcome else {
+            let mut verdict = self.ending_soon(&seen.chain).unwrap_or_else(|| Verdict::passed(""));
+            verdict.lines = lines;
+            return verdict;
+        };
+        let reject = seen.refusal.as_ref().and_then(reject_of);
+        if seen.refusal.is_none() {
+            lines.push("a second handshake was accepted: the servers behind this address differ".into());
+        }
+        let reason = reject.map_or(Reason::Other, |reject| reject.reason);
+        let (fix, alternatives) = self.remedies_of(&self.facts(Trouble::Certificate(reason), &table.rows, &seen.chain));
+        let commands = vec![commands::certificate(address, self.probe.route.sni.as_deref())];
+        let mut finding = Finding { alternatives, ..finding_of(error, fix, commands) };
+        if let Some(reject) = reject {
+            finding.what = format!("{}: {}", self.probe.route.label, reject.finding());
+        }
+        finding.evidence.extend(lines.iter().cloned());
+        if matches!(reason, Reason::Expired | Reason::NotYetValid) {
+            let date = String::from_utf8_lossy(&self.clock.now().date().format()).into_owned();
+            finding.evidence.push(format!("the clock of this machine says {date}"));
+        }
+        let mut verdict = Verdict::broken(finding);
+        verdict.lines.extend(lines);
+        verdict
+    }
+
+    /// A certificate of the chain that ends within [`RADAR_DAYS`].
+    fn ending_soon(&self, chain: &[CertificateFacts]) -> Option<Verdict> {
+        let now = self.clock.now().unix();
+        let soonest = chain.iter().min_by_key(|it| it.names.not_after).filter(|it| it.days_left(now) < RADAR_DAYS)?;
+        let days = soonest.days_left(now);
+        let when = if days < 0 { "has expired".to_owned() } else { format!("ends in {days} days") };
+        let what = format!("{}: the certificate {:?} {when}", self.probe.route.label, soonest.subject());
+        let fix = Remedies::words(format!("renew it at the origin before {}", soonest.end()));
+        Some(Verdict::doubtful("", Finding { what, fix, ..Finding::default() }))
+    }
+
+    /// One certificate of the chain in a line.
+    fn line(&self, depth: usize, it: &CertificateFacts) -> String {
+        let days = it.days_left(self.clock.now().unix());
+        let what = if depth == 0 { "leaf" } else { "intermediate" };
+        let names: Vec<String> = it.names.all().iter().take(MAX_NAMES).map(|name| format!("{name:?}")).collect();
+        let rest = it.names.all().len().saturating_sub(MAX_NAMES);
+        let more = if rest > 0 { format!(" and {rest} more") } else { String::new() };
+        let names = if names.is_empty() { "no name".to_owned() } else { names.join(", ") };
+        let facts: Vec<&str> = [it.key.as_str(), it.signature].into_iter().filter(|word| !word.is_empty()).collect();
+        format!(
+            "{what} {names}{more}, issued by {:?}, until {} ({days} days), {}",
+            it.names.issuer,
+            it.end(),
+            facts.join(", ")
+        )
+    }
+
+    fn facts<'f>(&'f self, trouble: Trouble, rows: &'f [SniRow], chain: &'f [CertificateFacts]) -> Facts<'f> {
+        let (origin, sni) = (&self.probe.site().origin, self.probe.route.sni.as_deref().unwrap_or_default());
+        let is_named = |rule| chain.first().is_some_and(|leaf| leaf.names.is_valid_for(sni, rule));
+        Facts {
+            trouble,
+            sni,
+            rows,
+            rule: origin.certificate_names,
+            has_own_ca: matches!(origin.trust, Trust::File(_)),
+            intermediates: chain.len().saturating_sub(1),
+            issuer_url: chain.last().and_then(|last| last.issuer_url.as_deref()),
+            issuer: chain.last().map_or("", |last| last.names.issuer.as_str()),
+            is_named_by_cn: is_named(NameRule::Cn),
+            is_named_by_san: is_named(NameRule::San),
+        }
+    }
+
+    /// The best advice, and the others.
+    fn remedies_of(&self, facts: &Facts<'_>) -> (Fix, Vec<Fix>) {
+        let mut fixes =
+            advise(facts).iter().map(|advice: &Advice| self.remedies.of(advice)).collect::<Vec<_>>().into_iter();
+        (fixes.next().unwrap_or_default(), fixes.collect())
+    }
+}
+
+/// Certificates that end sooner are told of.
+pub const RADAR_DAYS: i64 = 21;
+/// Names of a certificate in a line.
+const MAX_NAMES: usize = 8;
