@@ -102,6 +102,7 @@ pub mod config;
 mod http1;
 mod observe;
 mod pool;
+mod state;
 mod store;
 mod tls;
 // Floor 3, means: parts joined into a way in, a way out, a memory.
@@ -117,6 +118,7 @@ pub mod measured;
 
 pub use edge::{Addresses, Edge, Stats};
 pub use error::Error;
+pub use observe::{FailureExample, FailureRow, FetchTimes};
 pub use time::{HttpDate, Now};
 
 /// The examples of the README are held to compile and run.

@@ -1,14 +1,17 @@
 //! The whole, assembled: listeners, workers, fetchers, store and log, started and stopped together.
 
 mod keeper;
+mod kept;
 mod material;
 mod stats;
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use keeper::Keeper;
+use kept::Kept;
 use material::Material;
 pub use stats::Stats;
 
@@ -16,7 +19,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::config::{Config, LogFormat, Problem};
 use crate::error::Error;
-use crate::observe::{AccessLog, Format, Metrics};
+use crate::observe::{AccessLog, FailureRow, Format, Ledger, Metrics};
 use crate::origin::{Origins, Resolver};
 use crate::pool::{self, Pool};
 use crate::proxy::{Parts, Proxy};
@@ -63,12 +66,15 @@ impl Edge {
         let (http, https) = addresses.split_at_checked(config.listen.http.len()).unwrap_or_default();
         let metrics = Arc::new(Metrics::new(config.workers.count));
         let access_log = open_log(&config, &metrics)?;
+        let ledger = Arc::new(Ledger::default());
+        let kept = Kept::open(config.state.dir.as_deref(), ledger.clone(), clock);
         let limits = pool::Limits { threads: config.workers.fetchers, ..pool::Limits::default() };
         let parts = Parts {
             origins: Origins::new(Resolver::system(), addresses.clone()),
             pool: Pool::new("fetcher", limits, move || clock.now().monotonic),
             clock,
             metrics,
+            ledger,
             access_log,
         };
         let settings = Settings {
@@ -80,7 +86,7 @@ impl Edge {
         let edge_addresses = Addresses { http: http.to_vec(), https: https.to_vec() };
         let proxy = Arc::new(Proxy::new(config, parts));
         let server = Server::start(&proxy, clock, &settings, listeners)?;
-        let keeper = Keeper::start(proxy.clone())?;
+        let keeper = Keeper::start(proxy.clone(), kept)?;
         Ok(Edge { server: Some(server), keeper: Some(keeper), proxy: Some(proxy), addresses: edge_addresses })
     }
 
@@ -104,6 +110,20 @@ impl Edge {
             idle_origin_connections: proxy.idle_origin_connections(),
             ..Stats::of(&proxy.metrics().snapshot(), &proxy.store().stats(), &proxy.fetchers())
         }
+    }
+
+    /// Which fetches failed, where and why, since when and how often; the latest failure first.
+    pub fn failures(&self) -> Vec<FailureRow> {
+        self.proxy.as_ref().map(|proxy| proxy.ledger().rows()).unwrap_or_default()
+    }
+
+    /// The same from a state directory, of an edge that runs, has ended or will start. It changes nothing there; what a
+    /// running edge has seen is written within a few seconds.
+    ///
+    /// # Errors
+    /// `Error::Io` where there is no failure ledger, or none that can be read.
+    pub fn failures_in(dir: &Path) -> Result<Vec<FailureRow>, Error> {
+        kept::read(dir).map(|ledger| ledger.rows())
     }
 
     /// Opens the access log anew under its path, so that it can be rotated: rename the file, then call this.

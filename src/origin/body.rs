@@ -3,6 +3,7 @@
 //! Complete means proven complete: the framing ended, or, for a body without length, the stream ended cleanly. Only then,
 //! and only with no byte left over, may the connection serve again.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -22,6 +23,7 @@ pub struct OriginBody {
     limits: BodyLimits,
     home: Option<Home>,
     origin: String,
+    address: SocketAddr,
     /// Why it is broken; every later read says the same.
     broken: Option<FetchError>,
 }
@@ -56,8 +58,9 @@ impl OriginBody {
         origin: &str,
     ) -> OriginBody {
         let reader = BodyReader::new(length);
+        let (origin, address) = (origin.to_owned(), connection.address);
         let connection = Some(connection);
-        let mut body = OriginBody { connection, reader, length, limits, home, origin: origin.to_owned(), broken: None };
+        let mut body = OriginBody { connection, reader, length, limits, home, origin, address, broken: None };
         if body.reader.is_done() {
             body.finish();
         }
@@ -67,6 +70,11 @@ impl OriginBody {
     /// How the body is delimited.
     pub fn length(&self) -> BodyLength {
         self.length
+    }
+
+    /// The server as `name:port`, and its address.
+    pub fn origin(&self) -> (&str, SocketAddr) {
+        (&self.origin, self.address)
     }
 
     /// Reads some of the body into `out`, which must not be empty, waiting for the origin. `Ok(0)` is the proven end.

@@ -33,6 +33,8 @@ pub struct FetchError {
     pub rcode: Option<&'static str>,
     /// A connection stood, so the origin may have seen the request.
     pub is_after_request: bool,
+    /// Where no address took the connection: each one's own cause.
+    pub refusals: Vec<(SocketAddr, ProxyError)>,
 }
 
 impl fmt::Display for FetchError {
@@ -111,6 +113,10 @@ impl Failure {
             alert: self.alert(),
             rcode: if let Cause::Lookup(failure) = &self.cause { failure.rcode() } else { None },
             is_after_request: matches!(self.phase, Phase::SendRequest | Phase::ResponseHead | Phase::Body),
+            refusals: match &self.cause {
+                Cause::Connect(refusals) => refusals.iter().map(|one| (one.address, refusal_error(one.kind))).collect(),
+                _ => Vec::new(),
+            },
         }
     }
 
@@ -121,13 +127,7 @@ impl Failure {
             Cause::OwnAddress => ProxyError::ProxyLoopDetected,
             Cause::Lookup(LookupFailure::Timeout) => ProxyError::DnsTimeout,
             Cause::Lookup(_) => ProxyError::DnsError,
-            Cause::Connect(refusals) => match worst(refusals) {
-                RefusalKind::Refused => ProxyError::ConnectionRefused,
-                RefusalKind::Reset => ProxyError::ConnectionTerminated,
-                RefusalKind::Timeout => ProxyError::ConnectionTimeout,
-                RefusalKind::Unroutable => ProxyError::DestinationIpUnroutable,
-                RefusalKind::Own => ProxyError::ProxyInternalError,
-            },
+            Cause::Connect(refusals) => refusal_error(worst(refusals)),
             Cause::Wire(failure) => self.wire_error(failure),
             Cause::Head(ResponseError::Malformed(_)) => ProxyError::HttpProtocolError,
             Cause::Head(ResponseError::TooLarge | ResponseError::TooManyFields) => {
@@ -243,6 +243,16 @@ fn tls_sentence(error: &rustls::Error, doing: &str) -> String {
 /// Of several addresses, the failure that says most.
 fn worst(refusals: &[Refusal]) -> RefusalKind {
     refusals.iter().map(|refusal| refusal.kind).max().unwrap_or(RefusalKind::Unroutable)
+}
+
+fn refusal_error(kind: RefusalKind) -> ProxyError {
+    match kind {
+        RefusalKind::Refused => ProxyError::ConnectionRefused,
+        RefusalKind::Reset => ProxyError::ConnectionTerminated,
+        RefusalKind::Timeout => ProxyError::ConnectionTimeout,
+        RefusalKind::Unroutable => ProxyError::DestinationIpUnroutable,
+        RefusalKind::Own => ProxyError::ProxyInternalError,
+    }
 }
 
 fn refusal_list(refusals: &[Refusal]) -> String {

@@ -77,6 +77,7 @@ pub fn own_failure(error: ProxyError, phase: Phase, detail: &str) -> FetchError 
         alert: None,
         rcode: None,
         is_after_request: false,
+        refusals: Vec::new(),
     }
 }
 

@@ -4,6 +4,7 @@
 //! body. Sockets are `server`'s business, origins `origin`'s.
 
 mod answer;
+mod blame;
 mod decide;
 mod depart;
 mod error_page;
@@ -33,7 +34,7 @@ pub use note::Note;
 
 use crate::cache::Cache;
 use crate::config::{Config, Router};
-use crate::observe::{AccessLog, Counter, LogBuffer, Metrics, RequestId};
+use crate::observe::{AccessLog, Counter, Ledger, LogBuffer, Metrics, RequestId};
 use crate::origin::Origins;
 use crate::pool::Pool;
 use crate::server::{Answer, Call, Clock, Delivery, Event, Handler, Refusal, Step, Uploaded};
@@ -54,6 +55,7 @@ pub struct Core {
     pool: Pool<fetch::Fetch>,
     clock: Clock,
     metrics: Arc<Metrics>,
+    ledger: Arc<Ledger>,
     live: RwLock<Arc<Live>>,
     generation: AtomicU64,
     identity: fields::Identity,
@@ -92,6 +94,8 @@ pub struct Parts {
     pub clock: Clock,
     /// The counters.
     pub metrics: Arc<Metrics>,
+    /// Where failed fetches are entered.
+    pub ledger: Arc<Ledger>,
     /// The access log, if any.
     pub access_log: Option<AccessLog>,
 }
@@ -112,6 +116,7 @@ impl Proxy {
             pool: parts.pool,
             clock: parts.clock,
             metrics: parts.metrics,
+            ledger: parts.ledger,
             live: RwLock::new(Arc::new(Live { router: Router::new(&config.sites), config })),
             generation: AtomicU64::new(0),
             identity: fields::Identity::new(number),
@@ -129,6 +134,11 @@ impl Proxy {
     /// The counters.
     pub fn metrics(&self) -> &Metrics {
         &self.core.metrics
+    }
+
+    /// Which fetches failed, and when others went well.
+    pub fn ledger(&self) -> &Arc<Ledger> {
+        &self.core.ledger
     }
 
     /// The fetchers.

@@ -82,6 +82,11 @@ impl Pop {
         self.edge().stats()
     }
 
+    /// The failure ledger.
+    pub fn failures(&self) -> Vec<millpond::FailureRow> {
+        self.edge().failures()
+    }
+
     /// Stops in order.
     pub fn shutdown(mut self) {
         self.check_panics();

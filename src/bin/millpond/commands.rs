@@ -10,6 +10,7 @@ use millpond::config::{Config, OriginConfig, OriginProtocol, ServerConfig, Site,
 
 use crate::cli::{Command, Source, Topic};
 use crate::failure::Failure;
+use crate::failures;
 use crate::messages::{answer, complain};
 use crate::signals::Caught;
 
@@ -20,6 +21,7 @@ pub fn run(command: Command) -> Result<(), Failure> {
         Command::Check { config } => check(&config),
         Command::Init { file } => init(file.as_deref()),
         Command::Demo { is_once } => demo(is_once),
+        Command::Failures(asked) => failures::show(&asked),
         Command::Help(topic) => help(topic),
         Command::Version => answer(&format!("millpond {}\n", env!("CARGO_PKG_VERSION"))),
     }

@@ -8,6 +8,7 @@ mod commands;
 #[cfg(feature = "demo")]
 mod demo;
 mod failure;
+mod failures;
 mod messages;
 mod signals;
 
