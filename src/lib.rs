@@ -116,6 +116,7 @@ pub mod config;
 mod http1;
 mod observe;
 mod pool;
+mod state;
 mod store;
 mod tls;
 // Floor 3, means: parts joined into a way in, a way out, a memory.
@@ -134,6 +135,7 @@ pub mod measured;
 pub use edge::{Addresses, Edge, Explanation, OriginStates, Question, Reloaded, Stats, Unexplained};
 pub use edge::{Purge, PurgeError, Purged, Scope};
 pub use error::Error;
+pub use observe::{FailureExample, FailureRow, FetchTimes};
 pub use origin::{AddressState, CheckState, NameState};
 pub use time::{HttpDate, Now};
 

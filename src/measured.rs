@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::config::{Config, Site};
 use crate::http1::{HeadLimits, HeadScan, Parsed, RequestHead, Slots};
-use crate::observe::Metrics;
+use crate::observe::{Ledger, Metrics};
 use crate::origin::{OriginRequest, Origins, Resolver};
 use crate::policy::directives::ResponseDirectives;
 use crate::policy::freshness::{Freshness, Times};
@@ -48,6 +48,7 @@ impl Hit {
             pool: Pool::new("fetcher", pool::Limits::default(), move || clock.now().monotonic),
             clock,
             metrics: Arc::new(Metrics::new(1)),
+            ledger: Arc::new(Ledger::default()),
             access_log: None,
         };
         let proxy = Proxy::new(config, parts);

@@ -62,6 +62,7 @@ impl Config {
             ("workers.fetchers", self.workers.fetchers != old.workers.fetchers),
             ("cache.temp_dir", self.cache.temp_dir != old.cache.temp_dir),
             ("cache.spill_max", self.cache.spill_max != old.cache.spill_max),
+            ("state.dir", self.state.dir != old.state.dir),
         ];
         let fixed = is_fixed.into_iter().filter(|(_, is_changed)| *is_changed);
         let what = "this cannot change while Millpond runs";
@@ -71,7 +72,8 @@ impl Config {
 
     /// Every field is named, so that a new table must say here how it can change.
     fn changed_tables(&self, old: &Config) -> Vec<&'static str> {
-        let Config { listen, cache, workers, limits, log, path: _, sites: _, file: _, lines: _, warnings: _ } = self;
+        let Config { listen, cache, workers, limits, log, state: _, path: _, sites: _, file: _, lines: _, warnings: _ } =
+            self;
         let CacheConfig { memory, max_response, temp_dir: _, spill_max: _ } = cache;
         let Workers { max_fetches, fetch_queue, count: _, fetchers: _ } = workers;
         let tables = [

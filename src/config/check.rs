@@ -15,7 +15,7 @@ use super::problem::{Fault, Place, Problems};
 use super::section::{Located, Section};
 use super::site::RangeFetch;
 use super::units::show_size;
-use super::{CacheConfig, Config, Limits, Listen, LogConfig, LogFormat, Site, Workers};
+use super::{CacheConfig, Config, Limits, Listen, LogConfig, LogFormat, Site, StateConfig, Workers};
 
 /// The whole configuration. It is good only if no problem is fatal.
 pub(super) fn config(root: &Section, path: &Path, problems: &mut Problems) -> Config {
@@ -34,6 +34,7 @@ pub(super) fn config(root: &Section, path: &Path, problems: &mut Problems) -> Co
         workers: workers(root.table("workers")),
         limits: limits(root.table("limits"), problems),
         log: log(root.table("log"), folder),
+        state: StateConfig { dir: root.table("state").text("dir").map(|dir| folder.join(dir)) },
         listen,
         sites,
         warnings: Vec::new(),

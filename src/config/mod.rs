@@ -76,6 +76,8 @@ pub struct Config {
     pub limits: Limits,
     /// The access log.
     pub log: LogConfig,
+    /// What outlives the process.
+    pub state: StateConfig,
     /// At least one, in the order of the file.
     pub sites: Vec<Arc<Site>>,
     /// What problems call the file.
@@ -158,6 +160,13 @@ pub struct LogConfig {
     pub format: LogFormat,
     /// `None` = off; `Some("-")` = standard output.
     pub access: Option<PathBuf>,
+}
+
+/// What outlives the process (`[state]`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StateConfig {
+    /// The folder of state files; `None` = all is forgotten at the end.
+    pub dir: Option<PathBuf>,
 }
 
 /// How a line of the access log looks (`[log] format`).

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 
+use super::kept::Kept;
 use crate::error::Error;
 use crate::proxy::Proxy;
 
-/// Closes idle origin connections in time, once a second, until it is dropped.
+/// Closes idle origin connections in time and keeps the failure ledger's file, once a second, until it is dropped.
 pub struct Keeper {
     stop: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -20,12 +21,14 @@ impl Keeper {
     ///
     /// # Errors
     /// What the system says where it gives no thread.
-    pub fn start(proxy: Arc<Proxy>) -> Result<Keeper, Error> {
+    pub fn start(proxy: Arc<Proxy>, mut kept: Kept) -> Result<Keeper, Error> {
         let (stop, stopped) = bounded::<()>(0);
         let keep = move || {
             while stopped.recv_timeout(ROUND) == Err(RecvTimeoutError::Timeout) {
                 proxy.keep();
+                kept.round();
             }
+            kept.end();
         };
         let thread = std::thread::Builder::new()
             .name("keeper".into())

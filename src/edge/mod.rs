@@ -2,17 +2,20 @@
 
 mod explain;
 mod keeper;
+mod kept;
 mod listening;
 mod material;
 mod reload;
 mod stats;
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use explain::{Explanation, Question, Unexplained};
 use keeper::Keeper;
+use kept::Kept;
 use listening::wanted;
 use material::Material;
 pub use reload::Reloaded;
@@ -23,7 +26,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::config::{Config, LogFormat, Problem};
 use crate::error::Error;
-use crate::observe::{AccessLog, Format, Metrics};
+use crate::observe::{AccessLog, FailureRow, Format, Ledger, Metrics};
 use crate::origin::{AddressState, CheckState, NameState, Origins, Resolver};
 use crate::pool::{self, Pool};
 use crate::proxy::{Parts, Proxy};
@@ -77,12 +80,15 @@ impl Edge {
         let addresses: Vec<SocketAddr> = listeners.iter().map(Bound::address).collect();
         let metrics = Arc::new(Metrics::new(config.workers.count));
         let access_log = open_log(&config, &metrics)?;
+        let ledger = Arc::new(Ledger::default());
+        let kept = Kept::open(config.state.dir.as_deref(), ledger.clone(), clock);
         let limits = pool::Limits { threads: config.workers.fetchers, ..pool::Limits::default() };
         let parts = Parts {
             origins: Origins::new(Resolver::system(), addresses),
             pool: Pool::new("fetcher", limits, move || clock.now().monotonic),
             clock,
             metrics,
+            ledger,
             access_log,
         };
         let settings = Settings {
@@ -95,7 +101,7 @@ impl Edge {
         let front = Front::new(&config, &listeners, certificates);
         let proxy = Arc::new(Proxy::new(config, parts));
         let server = Server::start(&proxy, clock, &settings, listeners)?;
-        let keeper = Keeper::start(proxy.clone())?;
+        let keeper = Keeper::start(proxy.clone(), kept)?;
         Ok(Edge { server: Some(server), keeper: Some(keeper), proxy: Some(proxy), front })
     }
 
@@ -150,6 +156,20 @@ impl Edge {
     /// Where an address is none, or no site is configured for its host.
     pub fn purge(&self, purge: &Purge) -> Result<Purged, PurgeError> {
         self.proxy.as_ref().map_or(Ok(Purged::default()), |proxy| proxy.purge(purge))
+    }
+
+    /// Which fetches failed, where and why, since when and how often; the latest failure first.
+    pub fn failures(&self) -> Vec<FailureRow> {
+        self.proxy.as_ref().map(|proxy| proxy.ledger().rows()).unwrap_or_default()
+    }
+
+    /// The same from a state directory, of an edge that runs, has ended or will start. It changes nothing there; what a
+    /// running edge has seen is written within a few seconds.
+    ///
+    /// # Errors
+    /// `Error::Io` where there is no failure ledger, or none that can be read.
+    pub fn failures_in(dir: &Path) -> Result<Vec<FailureRow>, Error> {
+        kept::read(dir).map(|ledger| ledger.rows())
     }
 
     /// Opens the access log anew under its path, so that it can be rotated: rename the file, then call this.

@@ -2,9 +2,12 @@
 //!
 //! The parts below return facts; whoever ends an exchange fills one [`Record`] and hands it to its own [`LogBuffer`]
 //! and its own block of [`Metrics`]. Nothing here knows HTTP, sites or caches, and nothing here ever makes a request
-//! wait: a log that is full or blocked loses lines, and counts them.
+//! wait: a log that is full or blocked loses lines, and counts them. Beside them stands the [`Ledger`] of failed fetches.
 
 mod access_log;
+mod failure;
+mod ledger;
+mod ledger_file;
 mod line;
 mod metrics;
 mod record;
@@ -14,6 +17,8 @@ mod tests_line;
 mod tests_log;
 
 pub use access_log::{AccessLog, LogBuffer};
+pub use failure::{FailureExample, FailureRow};
+pub use ledger::{Failed, Ledger, MAX_TEXT};
 pub use line::Format;
 pub use metrics::{Counter, Metrics, Snapshot};
 pub use record::{CacheResult, FetchTimes, Record, RequestId};

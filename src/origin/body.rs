@@ -3,6 +3,7 @@
 //! Complete means proven complete: the framing ended, or, for a body without length, the stream ended cleanly. Only then,
 //! and only with no byte left over, may the connection serve again.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -24,6 +25,7 @@ pub struct OriginBody {
     rate: Rate,
     home: Option<Home>,
     origin: String,
+    address: SocketAddr,
     /// Why it is broken; every later read says the same.
     broken: Option<FetchError>,
 }
@@ -62,6 +64,7 @@ impl OriginBody {
         origin: &str,
     ) -> OriginBody {
         let rate = Rate::new(limits.least_rate, limits.window, connection.received);
+        let address = connection.address;
         let mut body = OriginBody {
             connection: Some(connection),
             reader: BodyReader::new(length),
@@ -70,6 +73,7 @@ impl OriginBody {
             rate,
             home,
             origin: origin.to_owned(),
+            address,
             broken: None,
         };
         if body.reader.is_done() {
@@ -90,6 +94,11 @@ impl OriginBody {
     /// How the body is delimited.
     pub fn length(&self) -> BodyLength {
         self.length
+    }
+
+    /// The server as `name:port`, and its address.
+    pub fn origin(&self) -> (&str, SocketAddr) {
+        (&self.origin, self.address)
     }
 
     /// Reads some of the body into `out`, which must not be empty, waiting for the origin. `Ok(0)` is the proven end.

@@ -49,6 +49,8 @@ pub struct Facts {
     pub certificate_names: Vec<String>,
     /// The first bytes, at most 1 KiB, of a response head that was refused or cut.
     pub head_start: Vec<u8>,
+    /// Where no address took the connection: each one's own cause.
+    pub refusals: Vec<(SocketAddr, ProxyError)>,
 }
 
 impl fmt::Display for FetchError {
@@ -140,7 +142,18 @@ impl Failure {
             alert: self.alert(),
             rcode: if let Cause::Lookup(failure) = &self.cause { failure.rcode() } else { None },
             is_after_request: matches!(self.phase, Phase::SendRequest | Phase::ResponseHead | Phase::Body),
-            facts: Box::new(Facts { certificate_names: self.certificate_names(), ..Facts::default() }),
+            facts: Box::new(Facts {
+                certificate_names: self.certificate_names(),
+                refusals: self.refusals(),
+                ..Facts::default()
+            }),
+        }
+    }
+
+    fn refusals(&self) -> Vec<(SocketAddr, ProxyError)> {
+        match &self.cause {
+            Cause::Connect(refusals) => refusals.iter().map(|one| (one.address, refusal_error(one.kind))).collect(),
+            _ => Vec::new(),
         }
     }
 
@@ -151,13 +164,7 @@ impl Failure {
             Cause::OwnAddress => ProxyError::ProxyLoopDetected,
             Cause::Lookup(LookupFailure::Timeout) => ProxyError::DnsTimeout,
             Cause::Lookup(_) => ProxyError::DnsError,
-            Cause::Connect(refusals) => match worst(refusals) {
-                RefusalKind::Refused => ProxyError::ConnectionRefused,
-                RefusalKind::Reset => ProxyError::ConnectionTerminated,
-                RefusalKind::Timeout => ProxyError::ConnectionTimeout,
-                RefusalKind::Unroutable => ProxyError::DestinationIpUnroutable,
-                RefusalKind::Own => ProxyError::ProxyInternalError,
-            },
+            Cause::Connect(refusals) => refusal_error(worst(refusals)),
             Cause::AllDead(_) => ProxyError::DestinationUnavailable,
             Cause::ConnectionLimit(_) => ProxyError::ConnectionLimitReached,
             Cause::TooSlow(_) => ProxyError::ConnectionReadTimeout,
@@ -303,6 +310,16 @@ fn tls_sentence(error: &rustls::Error, doing: &str) -> String {
 /// Of several addresses, the failure that says most.
 fn worst(refusals: &[Refusal]) -> RefusalKind {
     refusals.iter().map(|refusal| refusal.kind).max().unwrap_or(RefusalKind::Unroutable)
+}
+
+fn refusal_error(kind: RefusalKind) -> ProxyError {
+    match kind {
+        RefusalKind::Refused => ProxyError::ConnectionRefused,
+        RefusalKind::Reset => ProxyError::ConnectionTerminated,
+        RefusalKind::Timeout => ProxyError::ConnectionTimeout,
+        RefusalKind::Unroutable => ProxyError::DestinationIpUnroutable,
+        RefusalKind::Own => ProxyError::ProxyInternalError,
+    }
 }
 
 fn refusal_list(refusals: &[Refusal]) -> String {

@@ -16,7 +16,7 @@ use super::route::{NOT_CACHED, own};
 use crate::cache::{Flights, Role, Ticket};
 use crate::config::Site;
 use crate::http1::Present;
-use crate::observe::Counter;
+use crate::observe::{Counter, FetchTimes};
 use crate::server::Step;
 use crate::status::{CacheStatus, Forward, Phase, ProxyError};
 use crate::store::StoredResponse;
@@ -120,6 +120,7 @@ fn take_off(desk: &mut Desk<'_>, exchange: Exchange, goal: Goal, ticket: Ticket<
         Some(arrived) => Step::Answer(exchange.answer(desk, *arrived)),
         None => {
             let error = own_failure(ProxyError::ConnectionLimitReached, Phase::Queue, QUEUE_FULL);
+            desk.core.blame(&exchange.site, &exchange.request, &error, FetchTimes::default());
             Step::Answer(exchange.fail(desk, &error, &Trip::default()))
         }
     }

@@ -150,6 +150,7 @@ impl Fetch {
         if status >= 500
             && let Some(stale) = self.servable_on_5xx(now)
         {
+            self.core.praise(&self.site, &fetched.body);
             let arrived = stale_arrival(stale, None, trip, self.forward, "origin-5xx");
             return self.land(Landing::Response(arrived.clone()), Landing::Response(arrived));
         }

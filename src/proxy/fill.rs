@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::fetch::{Fetch, Goal};
 use crate::http1::BodyLength;
+use crate::observe::FetchTimes;
 use crate::origin::OriginBody;
 use crate::status::ProxyError;
 use crate::store::{StoredResponse, Writer};
@@ -34,11 +35,13 @@ impl Fetch {
             let n = match body.read(room) {
                 Ok(0) => {
                     writer.finish();
+                    self.core.praise(&self.site, &body);
                     return is_stored || stored.is_none();
                 }
                 Ok(n) => n,
                 Err(error) => {
                     self.core.metrics.shared().failed(error.error);
+                    self.core.blame(&self.site, &self.request, &error, FetchTimes::default());
                     writer.fail(error.error);
                     return false;
                 }

@@ -5,6 +5,7 @@
 
 mod answer;
 mod ask;
+mod blame;
 mod decide;
 mod depart;
 mod error_page;
@@ -42,7 +43,7 @@ pub use site_rules::{asked_target, key_text};
 
 use crate::cache::Cache;
 use crate::config::{Config, Router};
-use crate::observe::{AccessLog, Counter, LogBuffer, Metrics, RequestId};
+use crate::observe::{AccessLog, Counter, Ledger, LogBuffer, Metrics, RequestId};
 use crate::origin::Origins;
 use crate::pool::Pool;
 use crate::server::{Answer, Call, Clock, Delivery, Event, Handler, Refusal, Step, Uploaded};
@@ -62,6 +63,7 @@ pub struct Core {
     pool: Pool<fetch::Fetch>,
     clock: Clock,
     metrics: Arc<Metrics>,
+    ledger: Arc<Ledger>,
     live: RwLock<Arc<Live>>,
     generation: AtomicU64,
     identity: fields::Identity,
@@ -103,6 +105,8 @@ pub struct Parts {
     pub clock: Clock,
     /// The counters.
     pub metrics: Arc<Metrics>,
+    /// Where failed fetches are entered.
+    pub ledger: Arc<Ledger>,
     /// The access log, if any.
     pub access_log: Option<AccessLog>,
 }
@@ -123,6 +127,7 @@ impl Proxy {
             pool: parts.pool,
             clock: parts.clock,
             metrics: parts.metrics,
+            ledger: parts.ledger,
             live: RwLock::new(Arc::new(Live::new(config, parts.access_log.map(Arc::new)))),
             generation: AtomicU64::new(0),
             identity: fields::Identity::new(number),
@@ -141,6 +146,11 @@ impl Proxy {
     /// The counters.
     pub fn metrics(&self) -> &Arc<Metrics> {
         &self.core.metrics
+    }
+
+    /// Which fetches failed, and when others went well.
+    pub fn ledger(&self) -> &Arc<Ledger> {
+        &self.core.ledger
     }
 
     /// The fetchers.

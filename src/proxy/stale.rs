@@ -20,6 +20,7 @@ impl Fetch {
         let now = self.core.clock.now();
         let mut trip = Trip::of(&error.facts.report, waited);
         trip.origin = error.address.or(trip.origin);
+        self.core.blame(&self.site, &self.request, &error, trip.times);
         let is_early = matches!(error.phase, Phase::Queue | Phase::Resolve | Phase::Connect | Phase::TlsHandshake);
         let error = Arc::new(error);
         if let Some(landing) = self.stale_slice(&error, &trip, now) {

@@ -71,6 +71,7 @@ impl Fetch {
         let trip = Trip::of(&report, waited);
         // Nothing follows a 304, but reading to the end is what gives the connection back.
         let _ = body.read(&mut [0; 16]);
+        self.core.praise(&self.site, &body);
         let update = fields::kept_head(&head, now);
         let times = Times { request: asked, response: now };
         let (refusal, mut response) = self.renewed(stored, &update, times);

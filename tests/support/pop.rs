@@ -97,6 +97,11 @@ impl Pop {
         self.edge().origins()
     }
 
+    /// The failure ledger.
+    pub fn failures(&self) -> Vec<millpond::FailureRow> {
+        self.edge().failures()
+    }
+
     /// Stops in order.
     pub fn shutdown(mut self) {
         self.check_panics();

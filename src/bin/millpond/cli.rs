@@ -61,6 +61,8 @@ pub enum Command {
         /// End after the walk instead of serving on.
         is_once: bool,
     },
+    /// Show which fetches failed.
+    Failures(Asked),
     /// Explain.
     Help(Topic),
     /// Tell the version.
@@ -104,6 +106,26 @@ pub enum Diagnosis {
     },
 }
 
+/// Which failures to show, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// Of the site that answers for this name; `None` = of all.
+    pub domain: Option<String>,
+    /// Where the ledger is.
+    pub ledger: LedgerPlace,
+    /// As JSON, an object a line.
+    pub is_json: bool,
+}
+
+/// Where a failure ledger is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LedgerPlace {
+    /// In the state directory that this configuration file names.
+    Config(PathBuf),
+    /// In this state directory.
+    State(PathBuf),
+}
+
 /// What to explain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Topic {
@@ -123,6 +145,8 @@ pub enum Topic {
     Init,
     /// `demo`
     Demo,
+    /// `failures`
+    Failures,
     /// `help`
     Help,
 }
@@ -202,6 +226,7 @@ impl Given {
             }
             Topic::Init => Ok(Command::Init { file: self.argument.map(PathBuf::from) }),
             Topic::Demo => Ok(Command::Demo { is_once: self.option_value("--once").is_some() }),
+            Topic::Failures => self.failures().map(Command::Failures),
             Topic::Help | Topic::Config | Topic::Overview => self.topic().map(Command::Help),
         }
     }
@@ -294,6 +319,22 @@ impl Given {
                 Ok(Diagnosis::Site { subject: self.text("the domain", subject)?, config })
             }
         }
+    }
+
+    fn failures(&self) -> Result<Asked, Usage> {
+        let ledger = match (self.option_value("--config"), self.option_value("--state")) {
+            (Some(config), None) => LedgerPlace::Config(config.into()),
+            (None, Some(dir)) => LedgerPlace::State(dir.into()),
+            (Some(_), Some(_)) => {
+                return Err(self.usage("--config and --state exclude each other".to_owned(), "give one of them"));
+            }
+            (None, None) => {
+                let hint = "write millpond failures --config FILE, or millpond failures --state DIR";
+                return Err(self.usage("failures must know where the ledger is".to_owned(), hint));
+            }
+        };
+        let domain = self.argument.as_ref().map(|domain| self.text("DOMAIN", domain)).transpose()?;
+        Ok(Asked { domain, ledger, is_json: self.option_value("--json").is_some() })
     }
 
     fn listen(&self) -> Result<SocketAddr, Usage> {

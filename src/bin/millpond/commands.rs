@@ -11,6 +11,7 @@ use millpond::{Edge, Question, Unexplained};
 use crate::cli::{Command, Source, Topic};
 use crate::diagnosis::{check_live, doctor, require_healthy};
 use crate::failure::Failure;
+use crate::failures;
 use crate::messages::{answer, complain};
 use crate::signals::Caught;
 
@@ -23,6 +24,7 @@ pub fn run(command: Command) -> Result<(), Failure> {
         Command::Explain { config, question } => explain(&config, &question),
         Command::Init { file } => init(file.as_deref()),
         Command::Demo { is_once } => demo(is_once),
+        Command::Failures(asked) => failures::show(&asked),
         Command::Help(topic) => help(topic),
         Command::Version => answer(&format!("millpond {}\n", env!("CARGO_PKG_VERSION"))),
     }

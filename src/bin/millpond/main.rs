@@ -9,6 +9,7 @@ mod commands;
 mod demo;
 mod diagnosis;
 mod failure;
+mod failures;
 mod messages;
 mod signals;
 

@@ -98,6 +98,7 @@ pub(super) static ROOT: Spec = Spec {
         table("log", Kind::Table(&process::LOG)),
         table("workers", Kind::Table(&process::WORKERS)),
         table("limits", Kind::Table(&process::LIMITS)),
+        table("state", Kind::Table(&process::STATE)),
     ],
 };
 

@@ -188,5 +188,18 @@ pub(super) static LIMITS: Spec = Spec {
     ],
 };
 
+/// `[state]`
+pub(super) static STATE: Spec = Spec {
+    header: "[state]",
+    doc: "What outlives the process: the failure ledger (millpond failures).",
+    keys: &[key(
+        "dir",
+        Kind::Text,
+        Means("none: it is kept in memory and forgotten at the end"),
+        "Folder for it, one for each Millpond; made where it is missing. If it cannot be written, that is a warning.",
+        r#""/var/lib/millpond""#,
+    )],
+};
+
 /// A request line or head.
 const SMALL: Kind = Kind::Size(KIB, MIB);

@@ -13,6 +13,7 @@ pub(super) fn text(topic: Topic) -> Option<&'static str> {
         Topic::Doctor => Some(DOCTOR),
         Topic::Init => Some(INIT),
         Topic::Demo => Some(DEMO),
+        Topic::Failures => Some(FAILURES),
         Topic::Help => Some(HELP),
     }
 }
@@ -27,10 +28,11 @@ fetch failed when one does.
   millpond check --config millpond.toml            say what is wrong with it, line by line
   millpond serve --config millpond.toml            serve it
   millpond doctor DOMAIN --config millpond.toml    say why its fetches fail, and which line mends it
+  millpond failures --config millpond.toml         show which fetches failed, since when and how often
 
   millpond explain URL --config millpond.toml      tell what becomes of a request, and why
 
-  millpond help COMMAND                            explain serve, check, doctor, explain, init or demo
+  millpond help COMMAND                            explain serve, check, doctor, explain, init, demo or failures
   millpond help config                             explain every key of the configuration file
   millpond --version
 
@@ -146,10 +148,33 @@ Needs no network and leaves nothing behind.
   --once   end after the walk; otherwise it serves on until Ctrl-C, with curl lines to copy
 ";
 
+const FAILURES: &str = "\
+millpond failures [DOMAIN] --config FILE [--json]
+millpond failures [DOMAIN] --state DIR [--json]
+
+Shows the failure ledger of a Millpond that runs or has run: a line for each site, cause and origin address, with how
+often, the first and the last time, and the last fetch from there that went well. \"all 3 addresses\" means that every
+address of the server fails; \"1 of 3\" that others do well. Below each is one example. What has gone well since its
+last failure is marked \"well again\". A running Millpond writes its ledger every few seconds.
+
+  DOMAIN          only the site that answers for this name
+  --config FILE   the ledger in the state directory of this configuration file: dir under [state]
+  --state DIR     the ledger in this directory; DOMAIN is then a site's first domain
+  --json          an object a line: site, server, address, cause, phase, count, first, last, last_good (RFC 3339 or
+                  null), is_open, failing_addresses, known_addresses, seconds (of the last one's phases), example
+                  (time, request, detail, sni, alert, rcode, certificate_names, head_start)
+
+Exit status: 0 the ledger could be read, whatever is in it; 1 it could not; 2 the command line or the file is wrong.
+
+  millpond failures --config millpond.toml
+  millpond failures img.example.com --config millpond.toml
+";
+
 const HELP: &str = "\
 millpond help [COMMAND | config]
 
-Explains the program, a command (serve, check, doctor, explain, init, demo), or every key of the configuration file.
+Explains the program, a command (serve, check, doctor, explain, init, demo, failures), or every key of the configuration
+file.
 
   millpond help config | less
 ";

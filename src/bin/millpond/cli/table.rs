@@ -72,5 +72,15 @@ pub(super) const COMMANDS: &[CommandSpec] = &[
         options: &[OptionSpec { name: "--once", value: None, is_repeatable: false }],
         takes_argument: false,
     },
+    CommandSpec {
+        name: "failures",
+        topic: Topic::Failures,
+        options: &[
+            CONFIG,
+            OptionSpec { name: "--state", value: Some("DIR"), is_repeatable: false },
+            OptionSpec { name: "--json", value: None, is_repeatable: false },
+        ],
+        takes_argument: true,
+    },
     CommandSpec { name: "help", topic: Topic::Help, options: &[], takes_argument: true },
 ];

@@ -42,6 +42,11 @@ fn commands_are_read() {
     check("check --config m.toml", Command::Check { config: "m.toml".into(), is_live: false });
     check("check --config=a=b.toml", Command::Check { config: "a=b.toml".into(), is_live: false });
     check("check --live --config m.toml", Command::Check { config: "m.toml".into(), is_live: true });
+    let failures = |domain: Option<&str>, ledger, is_json| {
+        Command::Failures(Asked { domain: domain.map(str::to_owned), ledger, is_json })
+    };
+    check("failures --config m.toml", failures(None, LedgerPlace::Config("m.toml".into()), false));
+    check("failures a.test --state s --json", failures(Some("a.test"), LedgerPlace::State("s".into()), true));
 }
 
 #[test]
@@ -97,7 +102,7 @@ fn a_wrong_command_gets_a_suggestion() {
     refuse("chek --config m.toml", "millpond: there is no command \"chek\"\ndid you mean millpond check?");
     refuse(
         "proxy",
-        "millpond: there is no command \"proxy\"\nthe commands are serve, check, doctor, explain, init, demo, help; see millpond help",
+        "millpond: there is no command \"proxy\"\nthe commands are serve, check, doctor, explain, init, demo, failures, help; see millpond help",
     );
     refuse("--config m.toml", "millpond: --config is not a command\ndid you mean millpond serve --config?");
     refuse("--verbose", "millpond: --verbose is not a command\na command goes first: see millpond help");
@@ -142,6 +147,13 @@ fn a_wrong_option_says_what_to_write() {
         ),
         ("check", "check needs a file", "write millpond check --config FILE"),
         ("check m.toml", "check takes no argument like \"m.toml\"", "did you mean --config m.toml?"),
+        (
+            "failures a.test",
+            "failures must know where the ledger is",
+            "write millpond failures --config FILE, or millpond failures --state DIR",
+        ),
+        ("failures --config a --state b", "--config and --state exclude each other", "give one of them"),
+        ("failures --state a --json=1", "--json takes no value", "leave the = out"),
         ("init a b", "\"b\" is one argument too many", "give one"),
         ("init --force", "init has no option --force", "init has no options"),
         ("demo 5", "demo takes no argument like \"5\"", "leave it out"),
