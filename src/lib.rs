@@ -90,6 +90,9 @@
 //! workers look at with every request), limits and listeners (`server`), certificates (`tls`), trust in origins
 //! (`origin`). An exchange keeps its site, and a site its number, by which fetchers know it.
 //!
+//! Fetches that fail, and the last ones that went well, are entered in the failure ledger (`observe::ledger`, by
+//! `proxy::blame`). The keeper (`edge::kept`) writes it to the state directory; no worker or fetcher waits for that.
+//!
 //! # Invariants
 //!
 //! 1. Below floor 2 nothing does I/O; below floor 3 nothing reads a clock.

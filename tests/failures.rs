@@ -11,8 +11,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use millpond::{Edge, FailureRow};
-use support::pop::{https_table, site_at, site_with, trust};
-use support::{Certificates, Client, Origin, OriginTls, Pop, Reply, TempDir, wait_until};
+use support::pop::{site_at, site_with, trust};
+use support::{Certificates, Origin, OriginTls, Pop, Reply, TempDir, wait_until};
 
 /// The site with a `[state]` in this folder.
 fn with_state(dir: &Path, site: &str) -> String {
@@ -104,22 +104,21 @@ fn an_alert_is_a_row_with_its_number() {
 
 #[test]
 fn broken_framing_and_a_head_that_is_none_are_rows() {
-    let rows: [(&[u8], &str, &str, u16); 3] = [
+    let rows: [(&[u8], &str, &str); 3] = [
         (
             b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello!",
             "http_protocol_error",
             "response-head",
-            502,
         ),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "http_response_transfer_coding", "body", 200),
-        (b"SSH-2.0-OpenSSH\r\n\r\n", "http_protocol_error", "response-head", 502),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "http_response_transfer_coding", "body"),
+        (b"SSH-2.0-OpenSSH\r\n\r\n", "http_protocol_error", "response-head"),
     ];
-    for (bytes, cause, phase, status) in rows {
+    for (bytes, cause, phase) in rows {
         let origin = Origin::plain(move |_| Reply::bytes(bytes).close());
         let pop = Pop::of(&origin);
+        // Whether its client sees a head before the cut is a matter of moments; the row comes in any case.
         let mut client = pop.client();
         client.send(support::pop::request("GET", "/", &[]));
-        assert_eq!(client.head_of("GET").status, status, "{cause}");
         check(&only_row(&pop), &origin.address().to_string(), cause, phase, 1);
     }
 }
@@ -130,9 +129,9 @@ fn a_body_that_is_cut_is_a_row_whether_or_not_it_would_have_been_stored() {
         let head = format!("HTTP/1.1 200 OK\r\n{field}\r\nContent-Length: 10\r\n\r\nhello");
         let origin = Origin::plain(move |_| Reply::bytes(&head).close());
         let pop = Pop::of(&origin);
+        // Whether its client sees a head before the cut is a matter of moments; the row comes in any case.
         let mut client = pop.client();
         client.send(support::pop::request("GET", "/", &[]));
-        assert_eq!(client.head_of("GET").status, 200);
         check(&only_row(&pop), &origin.address().to_string(), "http_response_incomplete", "body", 1);
     }
 }
@@ -174,7 +173,7 @@ fn a_cure_shows_as_the_last_good_fetch_and_the_row_stays() {
 }
 
 #[test]
-fn a_request_that_no_origin_could_be_asked_leaves_no_row_and_neither_does_an_error_of_the_origins_own() {
+fn an_error_that_the_origin_answers_with_leaves_no_row() {
     let origin = Origin::plain(|_| Reply::response("503 Service Unavailable", &[], "busy"));
     let pop = Pop::of(&origin);
     assert_eq!(pop.get("/").status, 503);
@@ -191,9 +190,9 @@ fn a_restart_keeps_the_ledger_and_adds_to_it() {
     assert_eq!((pop.get("/1").status, pop.get("/2").status), (502, 502));
     let before = only_row(&pop);
     pop.shutdown();
-    assert_eq!(Edge::failures_in(&state).unwrap(), [before.clone()], "it can be read without a POP");
+    assert_eq!(Edge::failures_in(&state).unwrap(), std::slice::from_ref(&before), "it can be read without a POP");
     let pop = Pop::start(&toml);
-    assert_eq!(pop.failures(), [before.clone()]);
+    assert_eq!(pop.failures(), std::slice::from_ref(&before));
     assert_eq!(pop.get("/3").status, 502);
     wait_until(|| only_row(&pop).count == 3);
     assert_eq!(only_row(&pop).first, before.first, "since when");
@@ -247,16 +246,6 @@ fn a_folder_that_cannot_be_written_is_a_warning_and_serving_goes_on() {
         pop.shutdown();
         assert!(Edge::failures_in(state).is_err());
     }
-}
-
-#[test]
-fn without_a_state_directory_nothing_is_written() {
-    let certificates = Certificates::new();
-    let identity = certificates.identity(&["a.test"]);
-    let pop = Pop::start(&site_at("a.test", &closed_port(), "", &https_table(&identity)));
-    assert_eq!(Client::plain(pop.address()).get("a.test", "/").status, 502);
-    assert_eq!(only_row(&pop).count, 1);
-    pop.shutdown();
 }
 
 /// What the library logs, from all tests of this file: each looks for lines with its own paths.

@@ -360,6 +360,56 @@ fn a_hangup_without_a_file_leaves_the_origin_as_it_is() {
 }
 
 #[test]
+fn failures_shows_what_failed_while_it_serves_and_after_its_end() {
+    let folder = TempDir::new();
+    // Nothing listens there any more.
+    let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let site = format!("[[site]]\ndomains = [\"www.a.test\", \"*.a.test\"]\n[site.origin]\nservers = [\"{server}\"]\n");
+    let listen = "[listen]\nhttp = \"127.0.0.1:0\"\n";
+    let without = folder.write("without.toml", format!("{listen}{site}"));
+    let file = folder.write("millpond.toml", format!("{listen}[state]\ndir = \"state\"\n{site}"));
+    let (file, state) = (file.to_str().unwrap(), folder.path().join("state"));
+    let Run { status, err, .. } = run(&["failures", "--config", file]);
+    assert!(status == 1 && err.contains("state/failures") && err.contains("no such file"), "{status} {err}");
+    let mut serving = Serving::start(&["serve", "--config", file]);
+    let Run { status, out, .. } = run(&["failures", "--config", file]);
+    assert_eq!((status, out.as_str()), (0, "no failed fetch is in the ledger\n"));
+    for target in ["/1", "/2"] {
+        assert_eq!(Client::plain(serving.address).get("www.a.test", target).status, 502);
+    }
+    serving.signal(Signal::TERM);
+    assert_eq!(serving.end(), Some(0));
+    let Run { status, out, err } = run(&["failures", "--config", file]);
+    assert_eq!((status, err.as_str()), (0, ""), "{out}");
+    for words in
+        ["SITE", "www.a.test", "connection_refused", &server.to_string(), "never seen", "millpond doctor www.a.test"]
+    {
+        assert!(out.contains(words), "{words} is not in {out}");
+    }
+    let state = state.to_str().unwrap();
+    let domains: [&[&str]; 4] = [
+        &["failures", "x.a.test", "--config", file],
+        &["failures", "WWW.a.test", "--config", file],
+        &["failures", "--state", state],
+        &["failures", "www.a.test", "--state", state],
+    ];
+    for arguments in domains {
+        assert!(run(arguments).out.contains(" connection_refused "), "{arguments:?}");
+    }
+    let json = run(&["failures", "--config", file, "--json"]).out;
+    assert!(json.starts_with("{\"site\":\"www.a.test\"") && json.contains("\"count\":2,"), "{json}");
+    assert_eq!(run(&["failures", "--state", state, "b.test"]).out, "no failed fetch of b.test is in the ledger\n");
+    let Run { status, err, .. } = run(&["failures", "b.test", "--config", file]);
+    assert!(status == 2 && err.contains("answers for b.test"), "{status} {err}");
+    let Run { status, err, .. } = run(&["failures", "--config", without.to_str().unwrap()]);
+    assert!(status == 2 && err.contains("names no state directory") && err.contains("[state]"), "{status} {err}");
+    std::fs::write(folder.path().join("state/failures"), "garbage").unwrap();
+    let Run { status, err, .. } = run(&["failures", "--config", file]);
+    assert!(status == 1 && err.contains("damaged"), "{status} {err}");
+    assert_eq!(std::fs::read(folder.path().join("state/failures")).unwrap(), b"garbage", "it is left as it is");
+}
+
+#[test]
 fn a_second_signal_ends_it_at_once() {
     let gate = Gate::new();
     let origin = Origin::plain({

@@ -60,6 +60,7 @@ fn the_smallest_file_gets_every_default() {
         }
     );
     assert_eq!(config.log, LogConfig { format: LogFormat::Combined, access: None });
+    assert_eq!(config.state.dir, None);
     assert_eq!(config.warnings(), []);
     assert_eq!(config.path, None);
 }
@@ -129,6 +130,8 @@ count = 3
 [log]
 access = "access.log"
 format = "json"
+[state]
+dir = "state"
 [[site]]
 domains = ["IMG.example.", "*.static.example", "2001:DB8:0::1"]
 share_domains = true
@@ -180,6 +183,7 @@ fn every_setting_arrives_where_it_belongs() {
     assert_eq!(config.cache.temp_dir, PathBuf::from("/etc/millpond/spill"));
     assert_eq!(config.workers.count, 3);
     assert_eq!(config.log.access, Some("/etc/millpond/access.log".into()));
+    assert_eq!(config.state.dir, Some("/etc/millpond/state".into()));
     let [site, other] = config.sites.as_slice() else { panic!("two sites") };
     assert_eq!(site.domains, ["img.example", "*.static.example", "[2001:db8::1]"]);
     assert!(site.share_domains && site.rules.store_set_cookie && site.rules.ignore_client_cache_control);

@@ -74,7 +74,9 @@ impl Ledger {
     /// Enters a good fetch; cheap where the address is known.
     pub fn succeeded(&self, site: &str, server: &str, address: SocketAddr, now: Now) {
         let at = millis(now.wall);
-        let heals = match self.read().sites.get(site).and_then(|page| page.succeeded(server, address, at)) {
+        // A statement of its own: the lock must be free again before it is taken for writing.
+        let heals = self.read().sites.get(site).and_then(|page| page.succeeded(server, address, at));
+        let heals = match heals {
             Some(heals) => heals,
             None => {
                 self.write().add_good(&clean(site, NAME), LastGood { server: clean(server, SERVER), address, at });
@@ -146,13 +148,14 @@ impl Book {
         let page = self.sites.get_mut(site.as_str());
         let row = page.and_then(|page| page.row(&server, failed.address, cause));
         let example = || FailureExample { when: at, ..failed.example.bounded() };
+        let times = micros(failed.times);
         if let Some(row) = row {
             row.count = row.count.saturating_add(1);
             // A storm of failures changes its example once a second.
             if row.last.as_secs() != at.as_secs() {
                 row.example = example();
             }
-            (row.phase, row.times, row.last) = (failed.phase.token(), failed.times, at);
+            (row.phase, row.times, row.last) = (failed.phase.token(), times, at);
             return;
         }
         self.add_row(FailureRow {
@@ -167,7 +170,7 @@ impl Book {
             last_good: None,
             failing_addresses: 0,
             known_addresses: 0,
-            times: failed.times,
+            times,
             example: example(),
         });
     }
@@ -223,6 +226,7 @@ impl Book {
         if let Some((last, page)) = oldest.min_by_key(|(last, _)| *last) {
             page.rows.iter().position(|row| row.last == last).map(|place| page.rows.swap_remove(place));
             self.rows = self.rows.saturating_sub(1);
+            self.forget_empty();
         }
     }
 
@@ -232,7 +236,12 @@ impl Book {
         if let Some((at, page)) = oldest.min_by_key(|(at, _)| *at) {
             page.goods.iter().position(|good| good.at() == at).map(|place| page.goods.swap_remove(place));
             self.goods = self.goods.saturating_sub(1);
+            self.forget_empty();
         }
+    }
+
+    fn forget_empty(&mut self) {
+        self.sites.retain(|_, page| !page.rows.is_empty() || !page.goods.is_empty());
     }
 }
 
@@ -310,6 +319,20 @@ impl Good {
 impl From<LastGood> for Good {
     fn from(good: LastGood) -> Good {
         Good { server: good.server.into(), address: good.address, at: AtomicU64::new(as_millis(good.at)) }
+    }
+}
+
+/// What a file holds of durations.
+fn micros(times: FetchTimes) -> FetchTimes {
+    let micros = |time: Option<Duration>| {
+        time.map(|time| Duration::new(time.as_secs(), time.subsec_micros().saturating_mul(1_000)))
+    };
+    FetchTimes {
+        queue: micros(times.queue),
+        dns: micros(times.dns),
+        connect: micros(times.connect),
+        tls: micros(times.tls),
+        first_byte: micros(times.first_byte),
     }
 }
 

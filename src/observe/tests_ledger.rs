@@ -170,8 +170,11 @@ fn examples_are_bounded_and_fit_for_a_terminal() {
 #[test]
 fn the_text_of_a_ledger_makes_the_same_ledger() {
     let ledger = Ledger::default();
-    let times =
-        FetchTimes { queue: Some(Duration::ZERO), tls: Some(Duration::from_micros(12_345)), ..FetchTimes::default() };
+    let times = FetchTimes {
+        queue: Some(Duration::ZERO),
+        tls: Some(Duration::from_nanos(12_345_678)),
+        ..FetchTimes::default()
+    };
     let example = example();
     ledger.failed(&Failed { times, ..failed(Some(address(1)), ProxyError::TlsAlertReceived, &example) }, at(5));
     fail(&ledger, Some("[2001:db8::1]:443".parse().unwrap()), ProxyError::ConnectionRefused, at(6));
@@ -205,11 +208,11 @@ fn a_full_ledger_stays_below_the_size_of_its_file() {
     let long = "s".repeat(NAME - 5);
     for number in 0..ROWS.max(GOODS) {
         let site = format!("{long}{:05}", number / 60);
-        let address = Some(address(u16::try_from(number).unwrap()));
+        let address = address(u16::try_from(number).unwrap());
         let server = "\\".repeat(SERVER);
-        let facts = failed(address, ProxyError::HttpResponseHeaderSectionSize, &worst);
+        let facts = failed(Some(address), ProxyError::HttpResponseHeaderSectionSize, &worst);
         ledger.failed(&Failed { site: &site, server: &server, ..facts }, at(1));
-        ledger.succeeded(&site, &server, address.unwrap(), at(2));
+        ledger.succeeded(&site, &server, address, at(2));
     }
     let text = ledger.encode();
     assert!(text.len() < MAX_TEXT && text.len() > MAX_TEXT / 4, "{}", text.len());
