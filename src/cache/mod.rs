@@ -71,7 +71,12 @@ impl<T: Clone> Cache<T> {
             let forward = if self.store.has_key(key) { Forward::VaryMiss } else { Forward::UriMiss };
             return Lookup::Miss(forward);
         };
-        match reuse::reuse(directives, &stored.freshness_at(now), rules, now) {
+        // A plain hit copies nothing.
+        let reuse = match stored.mark.is_expired() {
+            true => reuse::reuse(directives, &stored.freshness_at(now), rules, now),
+            false => reuse::reuse(directives, &stored.freshness, rules, now),
+        };
+        match reuse {
             Reuse::Fresh => Lookup::Fresh(stored),
             Reuse::Stale(why) => Lookup::Stale(stored, why),
             Reuse::Unsatisfiable(_) => Lookup::Unsatisfiable,

@@ -218,6 +218,12 @@ pub fn meeting_key(key: &[u8], start: u64) -> Vec<u8> {
     [&MEETING_KEY[..], &start.to_be_bytes(), key].concat()
 }
 
+/// The key of the request that meets others at this one; what is no meeting key is its own.
+pub fn met_under(key: &[u8]) -> &[u8] {
+    let behind = key.strip_prefix(&MEETING_KEY).and_then(|rest| rest.get(size_of::<u64>()..));
+    behind.unwrap_or(key)
+}
+
 fn next_generation() -> u64 {
     static LAST: AtomicU64 = AtomicU64::new(0);
     LAST.fetch_add(1, Ordering::Relaxed)

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use super::Cache;
+use super::parts::met_under;
 use crate::policy::groups::is_member;
 use crate::policy::key::{KeyParts, origin_of, resource_of};
 use crate::store::{Matches, StoredResponse};
@@ -100,7 +101,7 @@ impl<T: Clone> Cache<T> {
     }
 
     fn detach(&self, which: &Which) {
-        self.flights.detach(|key| which.may_take(key));
+        self.flights.detach(|key| which.may_take(met_under(key)));
     }
 }
 

@@ -1,5 +1,6 @@
 //! Which keys a purge takes.
 
+use super::super::parts::meeting_key;
 use super::*;
 use crate::policy::key::write_key;
 
@@ -70,4 +71,17 @@ fn purges_take_keys_by_their_parts() {
     for (place, (which, key, expected)) in rows.into_iter().enumerate() {
         assert_eq!(which.may_take(&key), expected, "{place}");
     }
+}
+
+#[test]
+fn a_purge_detaches_the_flights_of_slices_too() {
+    let cache: Cache<&str> = Cache::new(1 << 20, 1 << 20);
+    let now = crate::policy::tests::at(0);
+    let key = http("a.test", "/x");
+    let slice = meeting_key(&key, 4096);
+    let _flights = [&key, &slice, &http("a.test", "/y")].map(|key| cache.flights.join(key, now));
+    assert_eq!(cache.flights.len(), 3);
+    cache.invalidate(&key, 0);
+    assert_eq!(cache.flights.len(), 1);
+    assert_eq!(met_under(&slice), key);
 }
