@@ -1,7 +1,7 @@
 //! Which keys a purge takes.
 
-use super::super::parts::meeting_key;
 use super::*;
+use crate::cache::parts::meeting_key;
 use crate::policy::key::write_key;
 
 fn key(scheme: Option<&str>, host: Option<&str>, target: &str) -> Vec<u8> {
