@@ -90,8 +90,15 @@
 //! workers look at with every request), limits and listeners (`server`), certificates (`tls`), trust in origins
 //! (`origin`). An exchange keeps its site, and a site its number, by which fetchers know it.
 //!
-//! Fetches that fail, and the last ones that went well, are entered in the failure ledger (`observe::ledger`, by
-//! `proxy::blame`). The keeper (`edge::kept`) writes it to the state directory; no worker or fetcher waits for that.
+//! # When a fetch fails
+//!
+//! The cause is found once, in `origin::error`, and the same value becomes status, field, page, log column and retry
+//! decision. Fetches that fail, and the last ones that went well, are entered in the failure ledger (`observe::ledger`, by
+//! `proxy::blame`). The keeper (`edge::kept`) writes it to the state directory by means of `state`, which replaces files
+//! whole and sets damaged ones aside; no worker or fetcher waits for that.
+//!
+//! [`doctor`] asks what a fetch would ask, in order and with the site's own settings (`origin::probe`), and turns the first
+//! broken check into a finding: evidence, the line to write, what it would trust, a command that shows the fault.
 //!
 //! # Invariants
 //!
