@@ -80,6 +80,7 @@ impl Freshness {
             (NO_CACHE, directives.no_cache),
             (HAS_STALE_IF_ERROR, directives.stale_if_error.is_some()),
             (EXPLICIT, !matches!(source, Source::Heuristic | Source::None)),
+            (DATED, dates.date.is_some()),
         ];
         Freshness {
             received: milliseconds(times.response.monotonic),
@@ -156,6 +157,11 @@ impl Freshness {
     /// The response itself says how long it is fresh (RFC 9111 §4.2.1), whether or not that counts.
     pub fn is_explicit(&self) -> bool {
         self.flags & EXPLICIT != 0
+    }
+
+    /// The response had a Date of its own (RFC 9110 §6.6.1).
+    pub fn is_dated(&self) -> bool {
+        self.flags & DATED != 0
     }
 
     /// Every use needs a validation (`no-cache`, RFC 9111 §5.2.2.4).
@@ -281,6 +287,7 @@ const NO_CACHE: u8 = 4;
 const HAS_STALE_IF_ERROR: u8 = 8;
 const FORCED: u8 = 16;
 const EXPLICIT: u8 = 32;
+const DATED: u8 = 64;
 
 #[cfg(test)]
 #[path = "tests_freshness.rs"]

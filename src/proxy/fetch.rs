@@ -18,14 +18,13 @@ use crate::origin::{FetchError, Fetched};
 use crate::policy::directives::{RequestDirectives, ResponseDirectives};
 use crate::policy::freshness::{Freshness, Times};
 use crate::policy::storable::{RequestFacts, Storable};
-use crate::policy::validator::Validators;
 use crate::policy::variant::{Variant, Vary};
 use crate::policy::withheld::Withheld;
 use crate::policy::{Fields, Why};
 use crate::pool::{Full, Job, Share, Turn};
 use crate::status::{CacheStatus, Forward};
 use crate::store::{Body, Inserted, Mark, Plan, Reader, StoredResponse};
-use crate::time::{HttpDate, Now};
+use crate::time::Now;
 
 /// What a fetch is for.
 #[derive(Clone)]
@@ -184,7 +183,6 @@ impl Fetch {
         let of_head = |kept| {
             Arc::new(StoredResponse {
                 variant: self.variant(&head),
-                validators: Validators::of(&head, HttpDate(now.unix())),
                 mark: Mark::new(self.purge_number, &head),
                 head: kept,
                 freshness,
@@ -224,7 +222,6 @@ impl Fetch {
         let reader = Reader::new(&shared);
         let response = Arc::new(StoredResponse {
             variant: self.variant(&head),
-            validators: Validators::of(&head, HttpDate(now.unix())).of_a_pass(),
             head: match self.request.method() {
                 "HEAD" => fields::head_of_head(&head, now),
                 _ => fields::kept_head(&head, now),

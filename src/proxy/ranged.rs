@@ -30,7 +30,7 @@ pub fn ranged(
     }
     let length = response.body.length()?;
     if ask.present.has_any(Present::IF_RANGE)
-        && !ask.read_field("if-range", |value| response.validators.allow_range(value, now))
+        && !ask.read_field("if-range", |value| response.validators(now.date()).allow_range(value, now))
     {
         return None;
     }

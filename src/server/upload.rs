@@ -209,8 +209,7 @@ impl<H: Handler> Upload<H> {
 
     fn complete(mut self, connection: &mut Connection, turn: &mut Turn<H>) -> Next<H> {
         if !self.memory.is_empty() {
-            let end = self.memory.len();
-            self.chunks.push(Chunk::Bytes { data: std::mem::take(&mut self.memory).into(), start: 0, end });
+            self.chunks.push(Chunk::of(std::mem::take(&mut self.memory).into()));
         }
         let body = Uploaded { chunks: Arc::new(std::mem::take(&mut self.chunks)), length: self.received };
         turn.out.clear();

@@ -30,7 +30,7 @@ impl Fetch {
     /// One slice: asked for by our own Range, and taken only with a strong validator and exactly as asked for.
     pub fn slice(&mut self, slice: Slice, turn: &Turn) {
         let asked = self.core.clock.now();
-        let fetched = match self.send(&conditions(&slice), turn) {
+        let fetched = match self.send(&conditions(&slice, asked.date()), turn) {
             Ok(fetched) => fetched,
             Err(error) => return self.failed(error, turn.waited),
         };
@@ -38,7 +38,11 @@ impl Fetch {
             (206, _) => self.slice_arrived(slice, fetched, asked, turn),
             (304, Some(stored)) => {
                 let update = Validators::of(&fetched.head, asked.date());
-                match slice.manifest.clone().filter(|known| known.response.validators.is_freshened_by(&update)) {
+                match slice
+                    .manifest
+                    .clone()
+                    .filter(|known| known.response.validators(asked.date()).is_freshened_by(&update))
+                {
                     Some(known) => self.slice_confirmed(&known, stored, slice.range, (fetched, asked, turn.waited)),
                     // The origin means something else: whoever waits has asked for no 304.
                     None => self.slice(Slice { stored: None, ..slice }, turn),
@@ -64,10 +68,9 @@ impl Fetch {
         let accepted = self.acceptable(&fetched, times).filter(|(part, _)| part.answers(slice.range));
         let is_new = |length| {
             let validators = Validators::of(&fetched.head, now.date());
-            slice
-                .manifest
-                .as_ref()
-                .is_some_and(|known| known.length != length || !known.response.validators.is_strongly(&validators))
+            slice.manifest.as_ref().is_some_and(|known| {
+                known.length != length || !known.response.validators(now.date()).is_strongly(&validators)
+            })
         };
         match accepted {
             Some((part, freshness)) => {
@@ -132,7 +135,6 @@ impl Fetch {
             head: fields::merged_head(206, &merged),
             freshness,
             mark: Mark::new(self.purge_number, &merged),
-            validators: old.validators.clone(),
             variant: old.variant.clone(),
             body: known.content(),
         });
@@ -213,7 +215,6 @@ impl Fetch {
         let (writer, body) = Body::open(plan, Some(self.core.cache.store.budget()));
         let response = StoredResponse {
             variant: self.variant(head),
-            validators: Validators::of(head, HttpDate(now.unix())),
             mark: Mark::new(self.purge_number, head),
             head: fields::kept_head(head, now),
             freshness,
@@ -252,12 +253,12 @@ impl Fetch {
 }
 
 /// Our own Range, and the question whether what is stored of it still holds.
-fn conditions(slice: &Slice) -> Vec<Field<'static>> {
+fn conditions(slice: &Slice, asked: HttpDate) -> Vec<Field<'static>> {
     let last = slice.range.end.saturating_sub(1);
     let range = format!("bytes={}-{last}", slice.range.start).into_bytes();
     let mut fields: Vec<Field<'static>> = vec![("Range", range.into())];
     if let (Some(known), Some(_)) = (&slice.manifest, &slice.stored) {
-        let validators = &known.response.validators;
+        let validators = known.response.validators(asked);
         match (validators.if_none_match(), validators.if_modified_since()) {
             (Some(tag), _) => fields.push(("If-None-Match", tag.to_vec().into())),
             (None, Some(date)) => fields.push(("If-Modified-Since", date.to_vec().into())),

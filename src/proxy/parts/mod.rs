@@ -122,8 +122,8 @@ impl Outcome {
         if !ask.present.has_any(conditions()) {
             return whole;
         }
-        let validators = &manifest.response.validators;
-        match validator::evaluate(ask.fields, ask.method, 200, validators, now) {
+        let validators = manifest.response.validators(now.date());
+        match validator::evaluate(ask.fields, ask.method, 200, &validators, now) {
             Precondition::Proceed => {}
             Precondition::NotModified => return Outcome::NotModified,
             Precondition::Failed => return Outcome::Failed,
