@@ -64,6 +64,13 @@ pub struct OriginStates {
     pub names: Vec<NameState>,
 }
 
+impl OriginStates {
+    /// How many addresses are dead now: no fetch goes there while there is another.
+    pub fn dead_addresses(&self) -> usize {
+        self.addresses.iter().filter(|state| state.dead_for.is_some()).count()
+    }
+}
+
 impl Edge {
     /// Binds all listeners and begins to serve. Raises the process's limit on open files to what is allowed.
     ///
@@ -132,6 +139,7 @@ impl Edge {
             connections: server.connections(),
             accept_errors: server.accept_errors(),
             idle_origin_connections: proxy.idle_origin_connections(),
+            dead_addresses: proxy.origins().dead_addresses(),
             ..Stats::of(&proxy.metrics().snapshot(), &proxy.store().stats(), &proxy.fetchers())
         }
     }

@@ -43,6 +43,8 @@ pub fn write_row(out: &mut Vec<u8>, row: &FailureRow) {
     put(out, row.cause.as_bytes());
     put(out, row.phase.as_bytes());
     put_any(out, Some(row.count));
+    put_any(out, Some(row.made_good));
+    put_any(out, Some(row.known_addresses));
     for moment in [row.first, row.last, example.when] {
         put_any(out, Some(moment.as_millis()));
     }
@@ -106,6 +108,8 @@ impl<'t> Fields<'t> {
         let cause = ProxyError::ALL.iter().map(|error| error.token()).find(|token| *token == cause);
         let phase = PHASES.iter().map(|known| known.token()).find(|token| *token == phase);
         let count = self.any::<u64>()?.filter(|count| *count > 0).ok_or("no count")?;
+        let made_good = self.any::<u64>()?.filter(|good| *good <= count).ok_or("more made good than failed")?;
+        let known_addresses = self.any::<u16>()?.ok_or("no number of addresses")?.into();
         let (first, last, when) = (self.moment()?, self.moment()?, self.moment()?);
         let times = FetchTimes {
             queue: self.duration()?,
@@ -121,11 +125,12 @@ impl<'t> Fields<'t> {
             cause: cause.ok_or("an unknown cause")?,
             phase: phase.ok_or("an unknown phase")?,
             count,
+            made_good,
             first,
             last,
             last_good: None,
             failing_addresses: 0,
-            known_addresses: 0,
+            known_addresses,
             times,
             example: self.example(when)?,
         })

@@ -99,6 +99,8 @@ pub struct Fetched {
     pub body: OriginBody,
     /// How it went.
     pub report: Report,
+    /// Attempts at other addresses or servers that failed before this one was good; empty in a fetch without any.
+    pub lost: Vec<FetchError>,
 }
 
 /// How a fetch went. Durations are of the last attempt; zero for a step that was not needed.
@@ -162,6 +164,11 @@ impl Origins {
     /// The addresses of origins that failed lately, dead ones among them.
     pub fn health(&self) -> Vec<AddressState> {
         self.health.states()
+    }
+
+    /// How many of them are dead.
+    pub fn dead_addresses(&self) -> usize {
+        self.health.dead()
     }
 
     /// What the health checks have found.

@@ -1,5 +1,6 @@
 //! From a server to a connection: its addresses, those in good standing first; an idle connection, or a new one.
 
+use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,7 +10,7 @@ use rustls::pki_types::ServerName;
 use super::choice::{Route, is_own_listener};
 use super::client::{Walk, YOUNG};
 use super::connection::Connection;
-use super::connector::{Onlooker, RefusalKind, dial_watched, is_local};
+use super::connector::{Onlooker, Refusal, RefusalKind, dial_watched, is_local};
 use super::error::{Cause, Failure};
 use super::health::{AddressState, Health, Standing};
 use super::idle::Key;
@@ -33,6 +34,7 @@ impl Walk<'_> {
     pub fn survey(&mut self, route: &Route) -> Result<Survey, Failure> {
         let started = Instant::now();
         let deadline = self.deadline.min(started + self.site.origin.timeouts.resolve);
+        self.addresses = 0;
         let found = self.origins.resolver.resolve(&route.name, deadline);
         self.report.resolve = started.elapsed();
         let found = found.map_err(|failure| Failure::early(Cause::Lookup(failure), Phase::Resolve))?;
@@ -42,6 +44,7 @@ impl Walk<'_> {
         if foreign.is_empty() {
             return Err(Failure::early(Cause::OwnAddress, Phase::Resolve));
         }
+        self.addresses = foreign.len();
         Ok(self.sift(foreign))
     }
 
@@ -113,7 +116,7 @@ impl Walk<'_> {
             }
             if let Some(mut slots) = self.slots(addresses) {
                 let open: Vec<SocketAddr> = slots.iter().map(|(address, _)| *address).collect();
-                let mut connection = self.dial(&open, tls.as_ref())?;
+                let mut connection = self.dial(route, &open, tls.as_ref())?;
                 let won = slots.iter().position(|(address, _)| *address == connection.address);
                 connection.slot = won.and_then(|index| slots.swap_remove(index).1);
                 self.note(&connection);
@@ -164,14 +167,18 @@ impl Walk<'_> {
         rest.rest().flat_map(known).collect()
     }
 
-    fn dial(&mut self, addresses: &[SocketAddr], tls: Option<&Secure>) -> Result<Connection, Failure> {
+    fn dial(&mut self, route: &Route, addresses: &[SocketAddr], tls: Option<&Secure>) -> Result<Connection, Failure> {
         let timeouts = &self.site.origin.timeouts;
-        let watch = Watch { health: &self.origins.health, others: self.others() };
+        let watch = Watch { health: &self.origins.health, others: self.others(), beaten: RefCell::default() };
         let started = Instant::now();
         let dialled = dial_watched(addresses, self.deadline.min(started + timeouts.connect), Some(&watch));
         let connected = Instant::now();
         self.report.connect = connected.saturating_duration_since(started);
         let (stream, address) = dialled.map_err(|refusals| Failure::early(Cause::Connect(refusals), Phase::Connect))?;
+        let beaten = watch.beaten.into_inner();
+        if !beaten.is_empty() {
+            self.lose(Failure::early(Cause::Connect(beaten), Phase::Connect), route);
+        }
         self.report.address = Some(address);
         let Some((policy, name)) = tls else { return Ok(Connection::plain(stream, address)) };
         let deadline = self.deadline.min(connected + timeouts.tls_handshake);
@@ -190,15 +197,28 @@ impl Walk<'_> {
 struct Watch<'a> {
     health: &'a Health,
     others: Vec<SocketAddr>,
+    /// Those that another address may yet make good.
+    beaten: RefCell<Vec<Refusal>>,
+}
+
+impl Watch<'_> {
+    /// No route to one family is how most machines are, and what this machine lacks is nobody else's fault.
+    fn note(&self, address: SocketAddr, kind: RefusalKind) {
+        if !matches!(kind, RefusalKind::Unroutable | RefusalKind::Own) {
+            self.beaten.borrow_mut().push(Refusal { address, kind });
+        }
+    }
 }
 
 impl Onlooker for Watch<'_> {
     fn failed(&self, address: SocketAddr, kind: RefusalKind) {
         self.health.failed(address, kind);
+        self.note(address, kind);
     }
 
     fn overtaken(&self, address: SocketAddr) {
         self.health.overtaken(address);
+        self.note(address, RefusalKind::Timeout);
     }
 
     fn answered(&self, address: SocketAddr) {
@@ -233,8 +253,21 @@ mod tests {
             (good, vec![good], false),
         ];
         for (dialled, others, expected) in rows {
-            let watch = Watch { health: &health, others };
+            let watch = Watch { health: &health, others, beaten: RefCell::default() };
             assert_eq!(watch.is_lost(dialled), expected, "{dialled} {:?}", watch.others);
         }
+    }
+
+    #[test]
+    fn what_another_address_may_make_good_is_noted_but_not_what_this_machine_lacks() {
+        let address = |port| SocketAddr::from(([192, 0, 2, 1], port));
+        let health = Health::default();
+        let watch = Watch { health: &health, others: Vec::new(), beaten: RefCell::default() };
+        watch.failed(address(1), RefusalKind::Refused);
+        watch.failed(address(2), RefusalKind::Unroutable);
+        watch.failed(address(3), RefusalKind::Own);
+        watch.overtaken(address(4));
+        let noted: Vec<_> = watch.beaten.take().iter().map(|one| (one.address, one.kind)).collect();
+        assert_eq!(noted, [(address(1), RefusalKind::Refused), (address(4), RefusalKind::Timeout)]);
     }
 }
