@@ -127,6 +127,11 @@ impl Edge {
         explain::explain(config, question, Clock::start().now())
     }
 
+    /// The configuration in force; `None` once it stops.
+    pub fn config(&self) -> Option<Config> {
+        self.proxy.as_ref().map(|proxy| proxy.live().config.clone())
+    }
+
     /// Where it listens now.
     pub fn addresses(&self) -> Addresses {
         self.front.addresses()
