@@ -265,6 +265,7 @@ impl<'a> Walk<'a> {
         let report = &mut self.report;
         report.attempts += 1;
         (report.address, report.tls_version, report.is_reused) = (None, None, false);
+        report.certificate = None;
         (report.connect, report.tls, report.first_byte) = Default::default();
     }
 

@@ -67,6 +67,7 @@ pub use resolver::Resolver;
 
 use crate::config::Site;
 use crate::http1::ResponseHead;
+use crate::tls::CertificateFacts;
 use check::Kit;
 use checks::Checks;
 use client::Walk;
@@ -124,6 +125,19 @@ pub struct Report {
     pub first_byte: Duration,
     /// `TLSv1.2` or `TLSv1.3`; none on plain HTTP.
     pub tls_version: Option<&'static str>,
+    /// What the server showed, where this attempt made a new handshake.
+    pub certificate: Option<Box<ShownCertificate>>,
+}
+
+/// The certificate that a server showed in a handshake.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShownCertificate {
+    /// The server name that was sent, or the address that was expected.
+    pub sni: String,
+    /// Names, issuer, validity and fingerprint.
+    pub facts: CertificateFacts,
+    /// Why it is not accepted, if it is not.
+    pub refusal: Option<String>,
 }
 
 impl Origins {

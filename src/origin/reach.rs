@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use rustls::pki_types::ServerName;
 
+use super::ShownCertificate;
 use super::choice::{Route, is_own_listener};
 use super::client::{Walk, YOUNG};
-use super::connection::Connection;
+use super::connection::{Connection, WireFailure};
 use super::connector::{Onlooker, Refusal, RefusalKind, dial_watched, is_local};
 use super::error::{Cause, Failure};
 use super::health::{AddressState, Health, Standing};
@@ -17,6 +18,7 @@ use super::idle::Key;
 use super::policies::TlsPolicy;
 use super::slots::Slot;
 use crate::status::Phase;
+use crate::tls::{CertificateFacts, PresentedNames, reject_of};
 
 /// Policy and name of a TLS server.
 type Secure = (Arc<TlsPolicy>, ServerName<'static>);
@@ -184,12 +186,31 @@ impl Walk<'_> {
         let deadline = self.deadline.min(connected + timeouts.tls_handshake);
         let secured = Connection::secure(stream, address, Arc::clone(&policy.config), name.clone(), deadline);
         self.report.tls = connected.elapsed();
+        self.report.certificate = shown(&secured, name).map(Box::new);
         secured.map_err(|failure| Failure {
             cause: Cause::Wire(failure),
             phase: Phase::TlsHandshake,
             address: Some(address),
             has_response: false,
         })
+    }
+}
+
+/// The server's certificate, accepted or not, where it has shown one.
+fn shown(secured: &Result<Connection, WireFailure>, name: &ServerName<'_>) -> Option<ShownCertificate> {
+    let sni = || name.to_str().into_owned();
+    match secured {
+        Ok(connection) => Some(ShownCertificate { sni: sni(), facts: connection.shown()?, refusal: None }),
+        Err(WireFailure::Tls(error)) => {
+            let reject = reject_of(error).filter(|reject| reject.presented != PresentedNames::default())?;
+            let facts = CertificateFacts {
+                names: reject.presented.clone(),
+                fingerprint: reject.fingerprint,
+                ..CertificateFacts::default()
+            };
+            Some(ShownCertificate { sni: sni(), facts, refusal: Some(reject.finding()) })
+        }
+        Err(_) => None,
     }
 }
 
