@@ -40,7 +40,7 @@ mod subject;
 mod tests_run;
 mod text;
 
-pub use rehearsal::rehearse;
+pub use rehearsal::{Rehearsal, rehearse, rehearse_change};
 pub use report::{Change, Check, Finding, Fix, Outcome, Refused, Report, Role, ServerReport, Shown, SniRow, Step};
 pub use subject::Subject;
 pub use text::matrix as sni_table;

@@ -129,7 +129,7 @@ pub fn read(dir: &Path) -> Result<Ledger, Error> {
     }
 }
 
-const FAILURES: StateKind = StateKind { name: "failures", version: 1, max: MAX_TEXT };
+const FAILURES: StateKind = StateKind { name: "failures", version: 2, max: MAX_TEXT };
 /// While fetches fail.
 const BETWEEN_WRITES: Duration = Duration::from_secs(3);
 /// While all is well, and only the last good fetches move.

@@ -69,6 +69,13 @@ pub struct OriginStates {
     pub names: Vec<NameState>,
 }
 
+impl OriginStates {
+    /// How many addresses are dead now: no fetch goes there while there is another.
+    pub fn dead_addresses(&self) -> usize {
+        self.addresses.iter().filter(|state| state.dead_for.is_some()).count()
+    }
+}
+
 impl Edge {
     /// Binds all listeners and begins to serve. The operator's door opens where the configuration has `[admin]` (or
     /// [`Config::with_door`] says so). Raises the process's limit on open files to what is allowed.
@@ -128,6 +135,11 @@ impl Edge {
         explain::explain(config, question, Clock::start().now())
     }
 
+    /// The configuration in force; `None` once it stops.
+    pub fn config(&self) -> Option<Config> {
+        self.proxy.as_ref().map(|proxy| proxy.live().config.clone())
+    }
+
     /// Where it listens now.
     pub fn addresses(&self) -> Addresses {
         Addresses { admin: self.door.as_ref().map(Door::address), ..self.front.addresses() }
@@ -146,6 +158,7 @@ impl Edge {
             connections: server.connections(),
             accept_errors: server.accept_errors(),
             idle_origin_connections: proxy.idle_origin_connections(),
+            dead_addresses: proxy.origins().dead_addresses(),
             ..Stats::of(&proxy.metrics().snapshot(), &proxy.store().stats(), &proxy.fetchers())
         }
     }

@@ -51,6 +51,10 @@ pub struct Facts {
     pub head_start: Vec<u8>,
     /// Where no address took the connection: each one's own cause.
     pub refusals: Vec<(SocketAddr, ProxyError)>,
+    /// How many addresses the server's name has; 0 where that is not known.
+    pub addresses: usize,
+    /// Attempts of the same fetch that failed before this one, at other addresses and servers.
+    pub earlier: Vec<FetchError>,
 }
 
 impl fmt::Display for FetchError {

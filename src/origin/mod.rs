@@ -67,6 +67,7 @@ pub use resolver::Resolver;
 
 use crate::config::Site;
 use crate::http1::ResponseHead;
+use crate::tls::CertificateFacts;
 use check::Kit;
 use checks::Checks;
 use client::Walk;
@@ -99,6 +100,8 @@ pub struct Fetched {
     pub body: OriginBody,
     /// How it went.
     pub report: Report,
+    /// Attempts at other addresses or servers that failed before this one was good; empty in a fetch without any.
+    pub lost: Vec<FetchError>,
 }
 
 /// How a fetch went. Durations are of the last attempt; zero for a step that was not needed.
@@ -122,6 +125,19 @@ pub struct Report {
     pub first_byte: Duration,
     /// `TLSv1.2` or `TLSv1.3`; none on plain HTTP.
     pub tls_version: Option<&'static str>,
+    /// What the server showed, where this attempt made a new handshake.
+    pub certificate: Option<Box<ShownCertificate>>,
+}
+
+/// The certificate that a server showed in a handshake.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShownCertificate {
+    /// The server name that was sent, or the address that was expected.
+    pub sni: String,
+    /// Names, issuer, validity and fingerprint.
+    pub facts: CertificateFacts,
+    /// Why it is not accepted, if it is not.
+    pub refusal: Option<String>,
 }
 
 impl Origins {
@@ -162,6 +178,11 @@ impl Origins {
     /// The addresses of origins that failed lately, dead ones among them.
     pub fn health(&self) -> Vec<AddressState> {
         self.health.states()
+    }
+
+    /// How many of them are dead.
+    pub fn dead_addresses(&self) -> usize {
+        self.health.dead()
     }
 
     /// What the health checks have found.

@@ -1,15 +1,34 @@
 //! What a fetch tells the failure ledger: which site, server and address failed and why, or that all went well.
 
+use std::time::Duration;
+
 use super::Core;
+use super::landing::Trip;
 use super::request::Request;
 use crate::config::Site;
-use crate::observe::{Failed, FailureExample, FetchTimes};
-use crate::origin::{FetchError, OriginBody};
+use crate::observe::{Counter, Failed, FailureExample, FetchTimes};
+use crate::origin::{FetchError, Fetched, OriginBody};
 use crate::status::{Phase, ProxyError};
 
 impl Core {
-    /// Enters a failed fetch: once, or once for each address that did not take the connection.
+    /// Enters a failed fetch with every attempt that it made: once, or once for each address that did not take the
+    /// connection.
     pub fn blame(&self, site: &Site, request: &Request, error: &FetchError, times: FetchTimes) {
+        for earlier in &error.facts.earlier {
+            self.enter(site, request, earlier, (times_of(earlier), false));
+        }
+        self.enter(site, request, error, (times, false));
+    }
+
+    /// Enters what failed on the way to an answer: no client sees it.
+    pub fn blame_lost(&self, site: &Site, request: &Request, fetched: &Fetched) {
+        for lost in &fetched.lost {
+            self.metrics.add(Counter::AttemptsMadeGood, 1);
+            self.enter(site, request, lost, (times_of(lost), true));
+        }
+    }
+
+    fn enter(&self, site: &Site, request: &Request, error: &FetchError, (times, is_made_good): (FetchTimes, bool)) {
         // A request that cannot be put into HTTP/1.1 is its client's fault, and says nothing of the origin.
         if error.error == ProxyError::HttpRequestError {
             return;
@@ -31,6 +50,8 @@ impl Core {
             address: error.address,
             error: error.error,
             phase: error.phase,
+            is_made_good,
+            addresses: error.facts.addresses,
             times,
             example: &example,
         };
@@ -48,4 +69,9 @@ impl Core {
         let (server, address) = body.origin();
         self.ledger.succeeded(&site.name, server, address, self.clock.now());
     }
+}
+
+/// What an attempt took that was not the last.
+fn times_of(error: &FetchError) -> FetchTimes {
+    FetchTimes { queue: None, ..Trip::of(&error.facts.report, Duration::ZERO).times }
 }
