@@ -41,6 +41,8 @@ pub struct Walk<'a> {
     pub(super) rest: Option<Candidates<'a>>,
     /// The first bytes of a head that was refused.
     head_start: Vec<u8>,
+    /// What failed so far, but for what the walk may yet end with.
+    pub(super) setbacks: Vec<FetchError>,
     /// An answer whose status is in `retry_on`: the best there is until another server has a better one.
     spare: Option<Box<Fetched>>,
 }
@@ -61,6 +63,8 @@ struct Course {
     /// A server was asked, or tried to.
     is_tried: bool,
     last: Option<FetchError>,
+    /// Those before it, in order.
+    earlier: Vec<FetchError>,
 }
 
 impl Course {
@@ -69,7 +73,7 @@ impl Course {
         if let Some(before) = &self.last {
             error.detail = format!("{}; before that: {}", error.detail, before.detail);
         }
-        self.last = Some(error);
+        self.earlier.extend(self.last.replace(error));
     }
 }
 
@@ -93,6 +97,7 @@ impl<'a> Walk<'a> {
             report: Report::default(),
             rest: None,
             head_start: Vec::new(),
+            setbacks: Vec::new(),
             spare: None,
         })
     }
@@ -100,6 +105,17 @@ impl<'a> Walk<'a> {
     /// Goes from server to server until one answers: those in good standing, then what is left.
     pub fn run(mut self) -> Result<Fetched, FetchError> {
         let mut course = Course::default();
+        let mut end = self.go(&mut course);
+        // What the walk did not end with was met on the way.
+        let setbacks = self.setbacks.into_iter().chain(course.earlier).chain(course.last).collect();
+        match &mut end {
+            Ok(fetched) => fetched.setbacks = setbacks,
+            Err(error) => error.facts.setbacks = setbacks,
+        }
+        end
+    }
+
+    fn go(&mut self, course: &mut Course) -> Result<Fetched, FetchError> {
         let mut resting = Vec::new();
         let (site, request) = (self.site, self.request);
         let turn = self.origins.turn(site);
@@ -113,7 +129,7 @@ impl<'a> Walk<'a> {
                 Ok(found) if found.good.is_empty() => resting.push((route, found.resting)),
                 Ok(found) => {
                     self.rest = (site.origin.servers.len() > 1).then(|| candidates.clone());
-                    if let Some(end) = self.visit(&route, found.good, &mut course) {
+                    if let Some(end) = self.visit(&route, found.good, course) {
                         return end;
                     }
                 }
@@ -123,12 +139,12 @@ impl<'a> Walk<'a> {
             self.rest = None;
             let all_dead = |cause| Failure::early(cause, Phase::Connect).into_error("");
             for (route, addresses) in self.last_resort(resting).map_err(all_dead)? {
-                if let Some(end) = self.visit(&route, addresses, &mut course) {
+                if let Some(end) = self.visit(&route, addresses, course) {
                     return end;
                 }
             }
         }
-        match (self.spare, course.last) {
+        match (self.spare.take(), course.last.take()) {
             (Some(spare), _) => Ok(*spare),
             (None, Some(error)) => Err(error),
             (None, None) => Err(Failure::early(Cause::NoServer, Phase::Resolve).into_error("")),
@@ -201,6 +217,8 @@ impl<'a> Walk<'a> {
                     if !self.may_move() {
                         return Err(Stop::Final(failure));
                     }
+                    let error = self.error(failure, route);
+                    self.setbacks.push(error);
                 }
             }
         }
@@ -235,7 +253,7 @@ impl<'a> Walk<'a> {
     }
 
     /// The outside form of a failure, with all that is known of the attempt.
-    fn error(&mut self, failure: Failure, route: &Route) -> FetchError {
+    pub(super) fn error(&mut self, failure: Failure, route: &Route) -> FetchError {
         let mut error = failure.into_error(&route.label);
         error.facts.report = Report { origin: route.label.clone(), ..self.report.clone() };
         error.facts.sni = self.report.address.and(route.sni.clone());
@@ -309,7 +327,7 @@ impl<'a> Walk<'a> {
             window: RATE_WINDOW,
         };
         let body = OriginBody::new(connection, length, limits, home, &route.label);
-        Ok(Fetched { head, body, report: std::mem::take(&mut self.report) })
+        Ok(Fetched { head, body, report: std::mem::take(&mut self.report), setbacks: Vec::new() })
     }
 }
 

@@ -51,6 +51,8 @@ pub struct Facts {
     pub head_start: Vec<u8>,
     /// Where no address took the connection: each one's own cause.
     pub refusals: Vec<(SocketAddr, ProxyError)>,
+    /// What failed before it in the same fetch: other addresses, other servers.
+    pub setbacks: Vec<FetchError>,
 }
 
 impl fmt::Display for FetchError {

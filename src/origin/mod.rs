@@ -59,9 +59,8 @@ pub use choice::route;
 pub use elsewhere::Standing;
 pub use error::FetchError;
 pub use health::AddressState;
-#[cfg(test)]
 pub use lookup::LookupFailure;
-pub use names::NameState;
+pub use names::{Lifetimes, NameState};
 pub use request::{OriginRequest, Upload};
 pub use resolver::Resolver;
 
@@ -99,6 +98,8 @@ pub struct Fetched {
     pub body: OriginBody,
     /// How it went.
     pub report: Report,
+    /// What failed on the way to it: other addresses, other servers.
+    pub setbacks: Vec<FetchError>,
 }
 
 /// How a fetch went. Durations are of the last attempt; zero for a step that was not needed.

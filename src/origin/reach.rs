@@ -1,5 +1,6 @@
 //! From a server to a connection: its addresses, those in good standing first; an idle connection, or a new one.
 
+use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,7 +10,7 @@ use rustls::pki_types::ServerName;
 use super::choice::{Route, is_own_listener};
 use super::client::{Walk, YOUNG};
 use super::connection::Connection;
-use super::connector::{Onlooker, RefusalKind, dial_watched, is_local};
+use super::connector::{Onlooker, Refusal, RefusalKind, dial_watched, is_local};
 use super::error::{Cause, Failure};
 use super::health::{AddressState, Health, Standing};
 use super::idle::Key;
@@ -113,7 +114,7 @@ impl Walk<'_> {
             }
             if let Some(mut slots) = self.slots(addresses) {
                 let open: Vec<SocketAddr> = slots.iter().map(|(address, _)| *address).collect();
-                let mut connection = self.dial(&open, tls.as_ref())?;
+                let mut connection = self.dial(route, &open, tls.as_ref())?;
                 let won = slots.iter().position(|(address, _)| *address == connection.address);
                 connection.slot = won.and_then(|index| slots.swap_remove(index).1);
                 self.note(&connection);
@@ -164,14 +165,19 @@ impl Walk<'_> {
         rest.rest().flat_map(known).collect()
     }
 
-    fn dial(&mut self, addresses: &[SocketAddr], tls: Option<&Secure>) -> Result<Connection, Failure> {
+    fn dial(&mut self, route: &Route, addresses: &[SocketAddr], tls: Option<&Secure>) -> Result<Connection, Failure> {
         let timeouts = &self.site.origin.timeouts;
-        let watch = Watch { health: &self.origins.health, others: self.others() };
+        let watch = Watch { health: &self.origins.health, others: self.others(), refused: RefCell::default() };
         let started = Instant::now();
         let dialled = dial_watched(addresses, self.deadline.min(started + timeouts.connect), Some(&watch));
         let connected = Instant::now();
         self.report.connect = connected.saturating_duration_since(started);
         let (stream, address) = dialled.map_err(|refusals| Failure::early(Cause::Connect(refusals), Phase::Connect))?;
+        let refused = watch.refused.into_inner();
+        if !refused.is_empty() {
+            let error = self.error(Failure::early(Cause::Connect(refused), Phase::Connect), route);
+            self.setbacks.push(error);
+        }
         self.report.address = Some(address);
         let Some((policy, name)) = tls else { return Ok(Connection::plain(stream, address)) };
         let deadline = self.deadline.min(connected + timeouts.tls_handshake);
@@ -190,11 +196,14 @@ impl Walk<'_> {
 struct Watch<'a> {
     health: &'a Health,
     others: Vec<SocketAddr>,
+    /// What failed, for the case that another address wins.
+    refused: RefCell<Vec<Refusal>>,
 }
 
 impl Onlooker for Watch<'_> {
     fn failed(&self, address: SocketAddr, kind: RefusalKind) {
         self.health.failed(address, kind);
+        self.refused.borrow_mut().push(Refusal { address, kind });
     }
 
     fn overtaken(&self, address: SocketAddr) {
@@ -233,7 +242,7 @@ mod tests {
             (good, vec![good], false),
         ];
         for (dialled, others, expected) in rows {
-            let watch = Watch { health: &health, others };
+            let watch = Watch { health: &health, others, refused: RefCell::default() };
             assert_eq!(watch.is_lost(dialled), expected, "{dialled} {:?}", watch.others);
         }
     }
