@@ -144,8 +144,8 @@ fn a_head_that_drips() {
         .facts(|example| assert!(example.head_start.starts_with(b"HTTP/1.1 200 OK\r\nX-Slow: x"), "{example:?}"))
         .finding(Step::Http, &["the origin was silent for too long within the response head"])
         .evidence(&["HTTP/1.1 200 OK"])
-        .fix(&["at the origin"])
-        .cured_at_origin_instead(|| origin.becomes(None, content));
+        .fix(&["make the origin send its response head in one go", "head = \"800ms\""])
+        .cured_by_fix_and(|| origin.becomes(None, content));
 }
 
 #[test]
@@ -154,7 +154,7 @@ fn a_body_that_drips_past_its_limit() {
     let gate = Gate::new();
     Broken::before(&origin, "timeouts = { total = \"500ms\" }")
         .cut("connection_read_timeout", &gate)
-        .finding(Step::Http, &["within the response body"])
+        .finding(Step::Http, &["the response body takes longer than timeouts.total allows"])
         .fix(&["total = \"1s\""])
         .cured_by_fix_and(|| origin.becomes(None, content));
 }
@@ -223,8 +223,8 @@ fn a_body_without_length_that_is_reset() {
     let origin = Origin::plain(truncated(&gate, "", "half", true));
     Broken::before(&origin, "")
         .cut("http_response_incomplete", &gate)
-        .finding(Step::Http, &["within the response body"])
-        .fix(&["mend the length or the chunks of the response at the origin"])
+        .finding(Step::Http, &["the connection was reset within the response body"])
+        .fix(&["have the origin send Content-Length or chunks"])
         .cured_at_origin(|| origin.becomes(None, content));
 }
 
@@ -237,7 +237,7 @@ fn a_body_without_length_over_tls_that_ends_without_goodbye() {
     Broken::https(&origin, &certificates, "")
         .cut("http_response_incomplete", &gate)
         .finding(Step::Http, &["without close_notify"])
-        .fix(&["Content-Length"])
+        .fix(&["have the origin send Content-Length or chunks", "close_notify"])
         .cured_at_origin(|| origin.becomes(Some(OriginTls::new(&identity)), content));
 }
 
@@ -271,7 +271,7 @@ fn a_transfer_coding_that_nobody_asked_for() {
     Broken::before(&origin, "")
         .page(502, "http_response_transfer_coding", "response-head")
         .finding(Step::Http, &["the response head is refused"])
-        .fix(&["at the origin"])
+        .fix(&["have the origin send Transfer-Encoding: chunked or a Content-Length"])
         .cured_at_origin(|| origin.becomes(None, content));
 }
 
@@ -315,6 +315,6 @@ fn an_early_close_of_a_reused_connection() {
         .page(502, "connection_terminated", "response-head")
         .primed()
         .warning(Step::Http, &["the server ended a connection that it had kept open"])
-        .fix(&["keep-alive", "Connection: close"])
+        .fix(&["mend keep-alive at the origin", "Connection: close"])
         .cured_at_origin(|| origin.becomes(None, content));
 }

@@ -27,6 +27,7 @@ mod advice;
 mod checks;
 mod commands;
 mod exchange;
+mod failed;
 mod json;
 mod keeping;
 mod matrix;

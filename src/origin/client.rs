@@ -258,6 +258,9 @@ impl<'a> Walk<'a> {
         error.facts.report = Report { origin: route.label.clone(), ..self.report.clone() };
         error.facts.sni = self.report.address.and(route.sni.clone());
         error.facts.head_start = std::mem::take(&mut self.head_start);
+        if error.facts.setting.is_some() && Instant::now() >= self.deadline {
+            error.facts.setting = Some("head");
+        }
         error
     }
 
