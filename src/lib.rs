@@ -144,10 +144,14 @@ mod edge;
 #[doc(hidden)]
 pub mod measured;
 
+#[doc(hidden)]
+pub use edge::Names;
 pub use edge::{Addresses, Edge, Explanation, OriginStates, Question, Reloaded, Stats, Unexplained};
 pub use edge::{Purge, PurgeError, Purged, Scope};
 pub use error::Error;
 pub use observe::{FailureExample, FailureRow, FetchTimes};
+#[doc(hidden)]
+pub use origin::LookupFailure;
 pub use origin::{AddressState, CheckState, NameState};
 pub use time::{HttpDate, Now};
 

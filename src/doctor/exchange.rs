@@ -11,7 +11,6 @@ use crate::config::OriginProtocol;
 use crate::origin::FetchError;
 use crate::origin::probe::Exchanged;
 use crate::policy::redirect::{Turn, Url, location, turn};
-use crate::status::ProxyError;
 
 impl Server<'_> {
     /// GET, or its answer if that has come already; then HEAD, last because some servers answer that with a body, which
@@ -24,7 +23,7 @@ impl Server<'_> {
         let target = &self.subject.target;
         let got = match got.unwrap_or_else(|| self.probe.exchange("GET", target)) {
             Ok(got) => got,
-            Err(error) => return (self.failed(address, &error), None),
+            Err(error) => return (self.failed(address, &error, None), None),
         };
         let mut verdict = self.judge(address, &got);
         let first_byte = got.report.first_byte.as_millis();
@@ -33,47 +32,40 @@ impl Server<'_> {
         if verdict.outcome == Outcome::Broken {
             return (verdict, None);
         }
-        verdict.lines.push(match self.probe.exchange("HEAD", target) {
+        let head = self.probe.exchange("HEAD", target);
+        if let (Ok(head), Outcome::Passed) = (&head, verdict.outcome) {
+            verdict = self.reused(address, head, verdict);
+        }
+        verdict.lines.push(match head {
             Ok(head) => format!("HEAD {target}: {}", head.head.status),
             Err(error) => format!("HEAD {target}: {}", error.detail),
         });
         (verdict, Some(got))
     }
 
-    /// No answer.
-    fn failed(&self, address: SocketAddr, error: &FetchError) -> Verdict {
+    /// The second request goes over the first one's connection, where the server keeps that open. A fetch that finds it
+    /// ended is sent once more, if it may be.
+    fn reused(&self, address: SocketAddr, second: &Exchanged, verdict: Verdict) -> Verdict {
+        if second.report.attempts < 2 || second.report.is_reused {
+            return verdict;
+        }
+        let what = format!(
+            "{}: the server ended a connection that it had kept open, at the second request; GET is sent again, POST fails",
+            self.probe.route.label
+        );
+        let fix = Remedies::words("mend keep-alive at the origin, or have it send Connection: close");
         let commands = vec![commands::request(&self.probe.route, address, &self.subject.target)];
-        let timeouts = &self.probe.site().origin.timeouts;
-        let fix = match error.error {
-            ProxyError::HttpResponseTimeout => {
-                let limit = timeouts.first_byte.saturating_mul(2);
-                let text = if limit.subsec_millis() > 0 {
-                    format!("{}ms", limit.as_millis())
-                } else {
-                    format!("{}s", limit.as_secs())
-                };
-                let what = "make the origin answer sooner, or wait longer for it";
-                Remedies::fix(what, vec![self.remedies.timeout("first_byte", &text)])
-            }
-            ProxyError::ConnectionTerminated => {
-                Remedies::words("look at the server's own log: it ended the connection without an answer")
-            }
-            ProxyError::HttpResponseIncomplete | ProxyError::HttpResponseTransferCoding => {
-                Remedies::words("mend the length or the chunks of the response at the origin, or what stands before it")
-            }
-            ProxyError::TlsAlertReceived if error.alert == Some(116) => {
-                let value = "{ certificate = \"client.pem\", key = \"client.key\" }";
-                Remedies::fix("", vec![self.remedies.origin("client_certificate", value)])
-            }
-            _ => Remedies::words("mend the response at the origin, or name the port on which it speaks HTTP/1.1"),
-        };
-        Verdict::broken(finding_of(error, fix, commands))
+        Verdict {
+            outcome: Outcome::Doubtful,
+            finding: Some(Finding { what, fix, commands, ..Finding::default() }),
+            ..verdict
+        }
     }
 
     /// There is an answer: is it a good one?
     fn judge(&self, address: SocketAddr, got: &Exchanged) -> Verdict {
         if let Err(error) = &got.body {
-            return self.failed(address, error);
+            return self.failed(address, error, Some(&got.head));
         }
         let status = got.head.status;
         if let Some(verdict) = self.redirected(address, got) {
@@ -81,6 +73,15 @@ impl Server<'_> {
         }
         if status >= 400 {
             return self.denied(address, status);
+        }
+        if let (Some(time), Ok(length)) = (got.is_slow, &got.body) {
+            let (label, seconds) = (&self.probe.route.label, time.as_secs());
+            let what =
+                format!("{label}: the body comes slowly, {length} bytes in {seconds} s, and was not read further");
+            let fix = Remedies::words(
+                "make the origin send faster; timeouts.total and timeouts.min_rate end fetches of that kind",
+            );
+            return Verdict::doubtful("", Finding { what, fix, ..Finding::default() });
         }
         let limit = self.probe.site().origin.timeouts.first_byte;
         if got.report.first_byte > limit / 2 {

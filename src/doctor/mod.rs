@@ -27,6 +27,7 @@ mod advice;
 mod checks;
 mod commands;
 mod exchange;
+mod failed;
 mod json;
 mod keeping;
 mod matrix;
@@ -85,7 +86,7 @@ pub fn diagnose(config: &Config, subject: &Subject, progress: &mut dyn FnMut(Pro
 }
 
 /// The same with means of one's own: tests inject DNS faults through the resolver.
-fn diagnose_by(
+pub(crate) fn diagnose_by(
     origins: &Origins,
     config: &Config,
     subject: &Subject,
@@ -96,6 +97,6 @@ fn diagnose_by(
 }
 
 /// Means of a diagnosis, apart from those of a running Millpond: nothing is reused that a fetch has opened.
-fn origins(config: &Config, resolver: Resolver) -> Origins {
+pub(crate) fn origins(config: &Config, resolver: Resolver) -> Origins {
     Origins::new(resolver, config.listen.http.iter().chain(&config.listen.https).copied().collect())
 }

@@ -6,6 +6,7 @@ mod keeper;
 mod kept;
 mod listening;
 mod material;
+mod names;
 mod reload;
 mod stats;
 
@@ -20,6 +21,7 @@ use keeper::Keeper;
 use kept::Kept;
 use listening::wanted;
 use material::Material;
+pub use names::Names;
 pub use reload::Reloaded;
 use reload::{Front, refusal};
 pub use stats::Stats;
@@ -84,6 +86,11 @@ impl Edge {
     /// `Error::Configuration` where certificates or CA files cannot be used, `Error::Io` where an address cannot be
     /// bound or the access log not be opened.
     pub fn start(config: Config) -> Result<Edge, Error> {
+        Edge::start_by(config, Resolver::system())
+    }
+
+    /// The same with a resolver of one's own.
+    pub(crate) fn start_by(config: Config, resolver: Resolver) -> Result<Edge, Error> {
         raise_file_limit();
         let clock = Clock::start();
         let material = Material::read(&config, clock.now().unix());
@@ -97,7 +104,7 @@ impl Edge {
         let kept = Kept::open(config.state.dir.as_deref(), ledger.clone(), clock);
         let limits = pool::Limits { threads: config.workers.fetchers, ..pool::Limits::default() };
         let parts = Parts {
-            origins: Origins::new(Resolver::system(), addresses),
+            origins: Origins::new(resolver, addresses),
             pool: Pool::new("fetcher", limits, move || clock.now().monotonic),
             clock,
             metrics,

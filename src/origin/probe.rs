@@ -82,6 +82,8 @@ pub struct Exchanged {
     pub head: ResponseHead,
     /// Bytes of the body, or why it broke.
     pub body: Result<u64, FetchError>,
+    /// It was still under way after so long, and is not read further.
+    pub is_slow: Option<Duration>,
     /// How it went.
     pub report: Report,
 }
@@ -191,8 +193,8 @@ impl<'a> Probe<'a> {
         let shaken = self.shake_hands(address, config, name);
         *seen = watch.seen();
         let mut connection = shaken?;
-        if seen.lacks_client_certificate {
-            // In TLS 1.3 the server says only afterwards that it does not go on without one.
+        if seen.wants_client_certificate {
+            // In TLS 1.3 the server says only afterwards that it wants one, or another one.
             let until = Instant::now() + ALERT_WAIT.min(self.site.origin.timeouts.tls_handshake);
             match connection.read(&mut [0], until) {
                 Err(WireFailure::Timeout) | Ok(_) => {}
@@ -223,17 +225,22 @@ impl<'a> Probe<'a> {
         let request = OriginRequest { method, target: &sent, host, client_is_https, fields: &fields, body: None };
         let mut fetched = self.origins.send(&self.site, &request, None)?;
         let end = Instant::now() + MAX_BODY_TIME;
+        let mut is_slow = None;
         let (mut length, mut room) = (0_u64, vec![0; 16 * 1024]);
         let body = loop {
             match fetched.body.read(&mut room) {
-                Ok(count) if count > 0 && length < MAX_BODY && Instant::now() < end => {
+                Ok(count) if count > 0 && length < MAX_BODY => {
                     length = length.saturating_add(u64::try_from(count).unwrap_or(0));
+                    if Instant::now() >= end {
+                        is_slow = Some(MAX_BODY_TIME);
+                        break Ok(length);
+                    }
                 }
                 Ok(_) => break Ok(length),
                 Err(error) => break Err(error),
             }
         };
-        Ok(Exchanged { head: fetched.head, body, report: fetched.report })
+        Ok(Exchanged { head: fetched.head, body, is_slow, report: fetched.report })
     }
 
     /// What a fetch sends besides the client's own fields, as far as an origin may go by it.
@@ -305,7 +312,7 @@ const AT_ONCE: usize = 8;
 const ALERT_WAIT: Duration = Duration::from_secs(1);
 /// Enough of a body to see that its framing holds; what is longer is left.
 const MAX_BODY: u64 = 1024 * 1024;
-const MAX_BODY_TIME: Duration = Duration::from_secs(10);
+const MAX_BODY_TIME: Duration = Duration::from_secs(5);
 
 /// Which names of a certificate count for this site.
 pub fn name_rule(site: &Site) -> crate::tls::NameRule {

@@ -40,10 +40,10 @@ pub struct Request {
 }
 
 /// What is done with an accepted socket, given its number.
-type Serve = Box<dyn Fn(&Arc<Shared>, Socket, usize) + Send + Sync>;
+type Serve = Arc<dyn Fn(&Arc<Shared>, Socket, usize) + Send + Sync>;
 
 struct Shared {
-    serve: Serve,
+    serve: Mutex<Serve>,
     requests: Mutex<Vec<Request>>,
     arrived: Condvar,
     asked_names: AskedNames,
@@ -71,26 +71,34 @@ impl Origin {
         script: impl Fn(&Request) -> Reply + Send + Sync + 'static,
     ) -> Origin {
         let asked = AskedNames::default();
-        let config = tls.map(|tls| tls.config(Arc::clone(&asked)));
-        let serve = move |shared: &Arc<Shared>, socket, connection| {
-            let Some((wire, sni)) = shared.handshake(socket, config.as_ref()) else { return };
-            // The other side may go away at any moment; the test sees that from its own end.
-            _ = shared.exchange(wire, connection, sni, &script);
-        };
-        Origin::listen(address, asked, Box::new(serve))
+        let serve = serving(tls, Arc::clone(&asked), script);
+        Origin::listen(TcpListener::bind(address).unwrap(), asked, serve)
     }
 
     /// Speaks anything: the script gets each accepted socket (with bounded reads and writes) and its number, from 0.
     pub fn raw(script: impl Fn(&TcpStream, usize) + Send + Sync + 'static) -> Origin {
         let serve = move |_: &Arc<Shared>, socket: Socket, connection| script(&socket.0, connection);
-        Origin::listen("127.0.0.1:0", AskedNames::default(), Box::new(serve))
+        Origin::listen(TcpListener::bind("127.0.0.1:0").unwrap(), AskedNames::default(), Arc::new(serve))
     }
 
-    fn listen(address: &str, asked_names: AskedNames, serve: Serve) -> Origin {
-        let listener = TcpListener::bind(address).unwrap();
+    /// From now on a sound origin, or another broken one: what it does with connections that are accepted later.
+    pub fn becomes(&self, tls: Option<OriginTls>, script: impl Fn(&Request) -> Reply + Send + Sync + 'static) {
+        let serve = serving(tls, Arc::clone(&self.shared.asked_names), script);
+        *self.shared.serve.lock().unwrap() = serve;
+        self.drop_connections();
+    }
+
+    /// Plain HTTP on a listener that has been there before.
+    pub fn accepting(listener: TcpListener, script: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Origin {
+        listener.set_nonblocking(false).unwrap();
+        let asked = AskedNames::default();
+        Origin::listen(listener, Arc::clone(&asked), serving(None, asked, script))
+    }
+
+    fn listen(listener: TcpListener, asked_names: AskedNames, serve: Serve) -> Origin {
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
-            serve,
+            serve: Mutex::new(serve),
             asked_names,
             requests: Mutex::default(),
             arrived: Condvar::new(),
@@ -191,7 +199,8 @@ impl Shared {
             self.open.lock().unwrap().push(Arc::downgrade(&socket.0));
             let connection = self.connections.fetch_add(1, Ordering::SeqCst);
             let shared = Arc::clone(self);
-            thread::spawn(move || (shared.serve)(&shared, socket, connection));
+            let serve = Arc::clone(&self.serve.lock().unwrap());
+            thread::spawn(move || serve(&shared, socket, connection));
         }
     }
 
@@ -232,6 +241,20 @@ impl Shared {
         }
         Ok(())
     }
+}
+
+/// Reads requests, by TLS or without, and answers as the script says.
+fn serving(
+    tls: Option<OriginTls>,
+    asked: AskedNames,
+    script: impl Fn(&Request) -> Reply + Send + Sync + 'static,
+) -> Serve {
+    let config = tls.map(|tls| tls.config(asked));
+    Arc::new(move |shared, socket, connection| {
+        let Some((wire, sni)) = shared.handshake(socket, config.as_ref()) else { return };
+        // The other side may go away at any moment; the test sees that from its own end.
+        _ = shared.exchange(wire, connection, sni, &script);
+    })
 }
 
 fn read_request(wire: &mut Wire) -> io::Result<Option<Request>> {
