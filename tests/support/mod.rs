@@ -9,7 +9,9 @@ pub mod gate;
 pub mod origin;
 pub mod origin_tls;
 pub mod pop;
+pub mod recorder;
 pub mod reply;
+pub mod strict;
 pub mod temp_dir;
 pub mod wire;
 
