@@ -22,16 +22,37 @@ pub struct Recorder {
     sent: Arc<Mutex<Vec<Sent>>>,
 }
 
-/// Makes the bytes of an answer.
-type Script = dyn Fn(&Whole) -> Vec<u8> + Send + Sync;
+/// Bytes, each piece in a write of its own, and how the connection goes on.
+pub struct Answer {
+    pub pieces: Vec<Vec<u8>>,
+    pub end: End,
+}
+
+/// What becomes of the connection behind an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    Keep,
+    /// FIN, then whatever still comes is read.
+    Close,
+    /// RST.
+    Reset,
+}
+
+impl From<Vec<u8>> for Answer {
+    fn from(bytes: Vec<u8>) -> Answer {
+        Answer { pieces: vec![bytes], end: End::Keep }
+    }
+}
+
+type Script = dyn Fn(&Whole) -> Answer + Send + Sync;
 
 impl Recorder {
     /// Answers with [`echo`].
     pub fn echoing() -> Recorder {
-        Recorder::start(|request| answer("200 OK", &["Cache-Control: max-age=600"], request, &echo(request)))
+        Recorder::start(|request| answer("200 OK", &["Cache-Control: max-age=600"], request, &echo(request)).into())
     }
 
-    pub fn start(script: impl Fn(&Whole) -> Vec<u8> + Send + Sync + 'static) -> Recorder {
+    pub fn start(script: impl Fn(&Whole) -> Answer + Send + Sync + 'static) -> Recorder {
         let sent: Arc<Mutex<Vec<Sent>>> = Arc::default();
         let (log, script): (_, Box<Script>) = (sent.clone(), Box::new(script));
         let origin = Origin::raw(move |socket, number| serve(socket, number, &log, &*script));
@@ -94,11 +115,25 @@ fn serve(mut socket: &TcpStream, number: usize, log: &Mutex<Vec<Sent>>, script: 
                 strict::Read::Wrong(what) => return with(&mut |sent| sent.wrong = Some(what.clone())),
                 strict::Read::Whole(whole) => {
                     with(&mut |sent| sent.requests.push(whole.clone()));
-                    if socket.write_all(&script(&whole)).is_err() {
+                    if !play(socket, script(&whole)) {
                         return;
                     }
                 }
             }
         }
     }
+}
+
+/// Sends an answer; false where the connection is over. The other side may go away at any moment.
+fn play(mut socket: &TcpStream, answer: Answer) -> bool {
+    let is_sent = answer.pieces.iter().all(|piece| socket.write_all(piece).is_ok());
+    match answer.end {
+        End::Keep => return is_sent,
+        End::Close => {
+            _ = socket.shutdown(std::net::Shutdown::Write);
+            while matches!(socket.read(&mut [0; 1024]), Ok(1..)) {}
+        }
+        End::Reset => _ = socket2::SockRef::from(socket).set_linger(Some(std::time::Duration::ZERO)),
+    }
+    false
 }
