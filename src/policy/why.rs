@@ -26,6 +26,8 @@ pub enum Why {
     /// A part that cannot be told from one of another version: no strong validator, or no single range of a known length
     /// (RFC 9111 §3.3, §3.4).
     Partial,
+    /// An error that unusual fields of the request may have provoked: nobody else is to have it.
+    Provoked,
     /// Larger than what may be kept; decided by whoever counts the bytes.
     TooLarge,
     /// The response says `no-cache` (RFC 9111 §5.2.2.4).
@@ -75,6 +77,7 @@ impl Why {
             Why::VaryStar => "vary-star",
             Why::NoFreshness => "no-freshness",
             Why::Partial => "partial",
+            Why::Provoked => "provoked",
             Why::TooLarge => "too-large",
             Why::NoCache => "no-cache",
             Why::Expired => "expired",

@@ -161,7 +161,7 @@ impl Fetch {
         let verdict = match (&self.goal, &self.key) {
             _ if self.varies_by_edit(&fetched.head) => Some(Storable::No(Why::VaryStar)),
             (Goal::Pass | Goal::Part, _) | (_, None) => self.post_to_store(&fetched.head, times),
-            _ => Some(self.verdict(&self.facts(), status, &fetched.head, times)),
+            _ => Some(self.verdict_unless_provoked(status, &fetched.head, times)),
         };
         let too_large =
             fetched.head.declared_length().is_some_and(|length| length > self.core.cache.store.max_response());
@@ -275,5 +275,5 @@ impl Core {
 
 /// An error of the origin that is nobody's own goes to all who wait, and leaves no mark (decisions 15).
 fn is_shared_error(status: u16, why: Option<Why>) -> bool {
-    status >= 500 && matches!(why, Some(Why::NoFreshness | Why::NoCache | Why::TooLarge))
+    status >= 500 && matches!(why, Some(Why::NoFreshness | Why::NoCache | Why::TooLarge | Why::Provoked))
 }

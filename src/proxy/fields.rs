@@ -198,7 +198,7 @@ const MOST_OTHERS: usize = 8;
 const CONDITIONAL: [&str; 6] =
     ["range", "if-range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since"];
 const CREDENTIALS: [&str; 4] = ["authorization", "cookie", "cookie2", "forwarded"];
-const OURS: [&str; 26] = [
+const OURS: [&str; 41] = [
     "host",
     "content-length",
     "transfer-encoding",
@@ -212,14 +212,29 @@ const OURS: [&str; 26] = [
     "upgrade",
     "http2-settings",
     "forwarded",
+    "forwarded-for",
+    "x-forwarded",
     "x-real-ip",
     "x-client-ip",
     "x-cluster-client-ip",
+    "x-originating-ip",
+    "x-remote-addr",
+    "x-remote-ip",
+    "cf-connecting-ip",
+    "client-ip",
+    "fastly-client-ip",
     "true-client-ip",
     "x-host",
+    "x-http-host-override",
     "x-original-host",
+    "x-original-uri",
     "x-original-url",
+    "x-override-url",
+    "x-request-uri",
     "x-rewrite-url",
+    "x-scheme",
+    "x-url-scheme",
+    "front-end-https",
     "x-http-method",
     "x-http-method-override",
     "x-method-override",

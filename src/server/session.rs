@@ -11,7 +11,7 @@ use std::time::Duration;
 use mio::event::Event as Readiness;
 
 use super::deliver::Deliver;
-use super::head::Head;
+use super::head::{Head, seems_head};
 use super::socket::{Fill, Socket};
 use super::upload::Upload;
 use super::worker::{Incoming, Turn};
@@ -204,7 +204,10 @@ impl<H: Handler> Session<H> {
                 connection.socket.notify_close();
                 None
             }
-            Stage::Head(_) => Some(refuse(connection, turn, None, Reply::LAST, TOO_SLOW)),
+            Stage::Head(_) => {
+                let reply = Reply { is_head: seems_head(&connection.input), ..Reply::LAST };
+                Some(refuse(connection, turn, None, reply, TOO_SLOW))
+            }
             Stage::Upload(upload) => upload.late(connection, turn),
             Stage::Await(waiting) => Some(waiting.late(connection, turn)),
             Stage::Deliver(deliver) => {

@@ -12,7 +12,9 @@ pub mod openssl;
 pub mod origin;
 pub mod origin_tls;
 pub mod pop;
+pub mod recorder;
 pub mod reply;
+pub mod strict;
 pub mod temp_dir;
 pub mod wire;
 
