@@ -166,6 +166,7 @@ impl Fetch {
         };
         let too_large =
             fetched.head.declared_length().is_some_and(|length| length > self.core.cache.store.max_response());
+        self.overtake(status, if too_large { Some(Storable::No(Why::TooLarge)) } else { verdict });
         match verdict {
             Some(Storable::Yes(freshness)) if !too_large => self.store(fetched, freshness, now, trip),
             Some(Storable::Yes(_)) => self.pass(fetched, times, trip, Some(Why::TooLarge)),

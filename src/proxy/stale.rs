@@ -7,6 +7,7 @@ use super::fetch::{Fetch, Goal};
 use super::landing::{Arrived, Landing, Trip};
 use crate::observe::Counter;
 use crate::origin::FetchError;
+use crate::policy::directives::RequestDirectives;
 use crate::policy::reuse;
 use crate::status::{CacheStatus, Forward, Phase, ProxyError};
 use crate::store::StoredResponse;
@@ -43,7 +44,14 @@ impl Fetch {
     }
 
     pub(super) fn servable_on_5xx(&self, now: Now) -> Option<Arc<StoredResponse>> {
-        self.servable_stale(now).filter(|stored| stored.freshness.stale_if_error().is_some())
+        let Goal::Validate(stored) = &self.goal else { return None };
+        self.may_stand_in_for_5xx(stored, now).then(|| stored.clone())
+    }
+
+    /// May a stored response be served in the place of a 5xx (RFC 5861 §4)?
+    pub(super) fn may_stand_in_for_5xx(&self, stored: &StoredResponse, now: Now) -> bool {
+        let wish = RequestDirectives::parse(&*self.request);
+        reuse::may_serve_stale_on_5xx(Some(&wish), &stored.freshness_at(now), &self.site.rules, now, STALE_LIMIT)
     }
 }
 

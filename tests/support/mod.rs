@@ -4,6 +4,7 @@
 
 pub mod certificates;
 pub mod client;
+pub mod conformance;
 pub mod diagnosis;
 pub mod gate;
 pub mod origin;
@@ -17,6 +18,7 @@ use std::time::{Duration, Instant};
 
 pub use certificates::{Certificates, Identity, Leaf};
 pub use client::{Client, Response};
+pub use conformance::Scene;
 pub use gate::Gate;
 pub use origin::{Origin, Request};
 pub use origin_tls::OriginTls;
