@@ -97,7 +97,9 @@ impl Fetch {
                 job.land(Landing::Again, Landing::Again);
             }
             let stale = job.servable_stale(core.clock.now());
-            stale.map(|response| Box::new(stale_arrival(response, None, Trip::default(), Forward::Stale, "queue-full")))
+            stale.map(|response| {
+                Box::new(stale_arrival(response, None, Trip::default(), Forward::Stale, Why::QueueFull))
+            })
         })
     }
 
@@ -151,7 +153,7 @@ impl Fetch {
             && let Some(stale) = self.servable_on_5xx(now)
         {
             self.core.praise(&self.site, &fetched.body);
-            let arrived = stale_arrival(stale, None, trip, self.forward, "origin-5xx");
+            let arrived = stale_arrival(stale, None, trip, self.forward, Why::Origin5xx);
             return self.land(Landing::Response(arrived.clone()), Landing::Response(arrived));
         }
         let times = Times { request: asked, response: now };

@@ -7,6 +7,7 @@ use super::fetch::{Fetch, Goal};
 use super::landing::{Arrived, Landing, Trip};
 use crate::observe::Counter;
 use crate::origin::FetchError;
+use crate::policy::Why;
 use crate::policy::directives::RequestDirectives;
 use crate::policy::reuse;
 use crate::status::{CacheStatus, Forward, Phase, ProxyError};
@@ -29,7 +30,7 @@ impl Fetch {
         }
         self.remember_failure(&error, &trip, now);
         if let Some(stored) = self.servable_stale(now) {
-            let arrived = stale_arrival(stored, Some(error), trip, self.forward, "origin-failed");
+            let arrived = stale_arrival(stored, Some(error), trip, self.forward, Why::OriginFailed);
             return self.land(Landing::Response(arrived.clone()), Landing::Response(arrived));
         }
         let lead = Landing::Failed(error, trip);
@@ -71,9 +72,9 @@ pub fn stale_arrival(
     fault: Option<Arc<FetchError>>,
     trip: Trip,
     forward: Forward,
-    why: &'static str,
+    why: Why,
 ) -> Arrived {
-    let status = CacheStatus { hit: true, forward: Some(forward), detail: Some(why), ..CacheStatus::default() };
+    let status = CacheStatus { hit: true, forward: Some(forward), detail: Some(why.word()), ..CacheStatus::default() };
     Arrived { response, reader: None, status, fault, trip }
 }
 
