@@ -10,6 +10,7 @@ pub mod gate;
 pub mod origin;
 pub mod origin_tls;
 pub mod pop;
+pub mod ranges;
 pub mod reply;
 pub mod temp_dir;
 pub mod wire;
