@@ -188,7 +188,10 @@ fn a_private_ca_with_the_file_of_one_that_it_replaced() {
     let (certificates, origin) = issued(Leaf::names(&["a.test"]));
     let old = Certificates::new();
     refused(&origin, &old, "", &["a.test"])
-        .finding(Step::Certificate, &["\"Millpond Test Root\"", "is not signed by the CA of that name which is trusted"])
+        .finding(
+            Step::Certificate,
+            &["\"Millpond Test Root\"", "is not signed by the CA of that name which is trusted"],
+        )
         .fix(&["trust = \"ca.pem\""])
         .cured_by_fix(&[("ca.pem", certificates.ca_file().to_str().unwrap())]);
 }

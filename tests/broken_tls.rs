@@ -35,12 +35,22 @@ const OLD: &[&str] = &["offer TLS 1.2 or 1.3", "at the origin"];
 
 #[test]
 fn tls_1_0_alone() {
-    refused_by_openssl(&["-tls1", "-cipher", "DEFAULT@SECLEVEL=0"], 70, &["the server speaks no version of TLS that it was offered"], OLD);
+    refused_by_openssl(
+        &["-tls1", "-cipher", "DEFAULT@SECLEVEL=0"],
+        70,
+        &["the server speaks no version of TLS that it was offered"],
+        OLD,
+    );
 }
 
 #[test]
 fn tls_1_1_alone() {
-    refused_by_openssl(&["-tls1_1", "-cipher", "DEFAULT@SECLEVEL=0"], 70, &["the server speaks no version of TLS that it was offered"], OLD);
+    refused_by_openssl(
+        &["-tls1_1", "-cipher", "DEFAULT@SECLEVEL=0"],
+        70,
+        &["the server speaks no version of TLS that it was offered"],
+        OLD,
+    );
 }
 
 #[test]

@@ -4,11 +4,11 @@
 
 mod support;
 
-use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use support::pop::{cache_status, is_hit, is_stored, request, site_with};
+use support::ranges::{compare, content, thousand};
 use support::{Client, Gate, Origin, Pop, Reply, Request, wait_until};
 
 const FRESH: &str = "Cache-Control: max-age=600";
@@ -16,15 +16,6 @@ const SLICE: usize = 64 << 10;
 
 fn pop_of(origin: &Origin) -> Pop {
     Pop::start(&site_with("a.test", origin, "range_fetch = \"slices\"\nslice_size = \"64KiB\"", ""))
-}
-
-/// Bytes of which no two stretches are alike, different for each version.
-fn content(len: usize, version: usize) -> Vec<u8> {
-    let seed = (version as u64 + 1).wrapping_mul(0xd6e8_feb8_6659_fd93);
-    (0..len as u64 / 8 + 1)
-        .flat_map(|i| (i ^ seed).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes())
-        .take(len)
-        .collect()
 }
 
 /// What an origin that knows ranges answers.
@@ -61,54 +52,13 @@ fn changing(len: usize) -> (Origin, Arc<AtomicUsize>) {
     (origin, version)
 }
 
-/// A thousand ranges in all three forms, from one byte up to 300 KB, with the bytes that they mean.
-fn thousand(len: usize) -> Vec<(String, Range<usize>)> {
-    let mut state = 0x2545_f491_4f6c_dd1d_u64;
-    let mut below = |limit: usize| {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        usize::try_from(state % limit as u64).unwrap()
-    };
-    let range = |form: usize| {
-        let size = 1 + below([10, 5_000, 300_000_usize][form % 3]);
-        let start = below(len - size);
-        match form % 5 {
-            0 => (format!("-{size}"), len - size..len),
-            1 => (format!("{}-", len - size), len - size..len),
-            _ => (format!("{start}-{}", start + size - 1), start..start + size),
-        }
-    };
-    (0..1000).map(range).collect()
-}
-
-/// Asks for all of them on eight connections at once.
-fn compare(pop: &Pop, body: &[u8], ranges: &[(String, Range<usize>)]) {
-    let queue = Mutex::new(ranges.iter());
-    let ask_on = |mut client: Client| {
-        loop {
-            let Some((spec, range)) = queue.lock().unwrap().next() else { return };
-            client.send(request("GET", "/x", &[&format!("Range: bytes={spec}")]));
-            let response = client.response();
-            let expected = format!("bytes {}-{}/{}", range.start, range.end - 1, body.len());
-            assert_eq!((response.status, response.field("content-range")), (206, Some(expected.as_str())), "{spec}");
-            assert!(response.body == body[range.clone()], "{spec}");
-        }
-    };
-    std::thread::scope(|scope| {
-        for _ in 0..8 {
-            scope.spawn(|| ask_on(pop.client()));
-        }
-    });
-}
-
 #[test]
 fn a_thousand_ranges_through_cold_and_warm_slices_equal_the_whole() {
     let body = content((10 << 20) + 123, 0);
     let origin = steady(&body, PLAIN);
     let pop = pop_of(&origin);
     let ranges = thousand(body.len());
-    compare(&pop, &body, &ranges);
+    compare(&pop, &body, &ranges, |_| {});
     let slices = body.len().div_ceil(SLICE);
     let cold = origin.count();
     // Of those that ask first, when nothing is known, each may have fetched a slice or two that only it knows.
@@ -121,7 +71,7 @@ fn a_thousand_ranges_through_cold_and_warm_slices_equal_the_whole() {
     }
     assert!(pop.get("/x").body == body);
     let warm = origin.count();
-    compare(&pop, &body, &ranges);
+    compare(&pop, &body, &ranges, |_| {});
     assert_eq!(origin.count(), warm);
     assert!(is_hit(&pop.get("/x")));
 }

@@ -2,6 +2,7 @@
 
 use super::directives::ResponseDirectives;
 use super::list::{MAX_SECONDS, delta_seconds, members};
+use super::rules::is_error;
 use super::{Fields, Why};
 use crate::time::{HttpDate, Now};
 use std::time::Duration;
@@ -254,10 +255,11 @@ fn lifetime(status: u16, directives: &ResponseDirectives, dates: &Dates, respons
     }
 }
 
-/// The statuses of RFC 9110 §15.1, without 206, which we do not store, and without the errors of decision 33; others
-/// where the response is `public` (RFC 9111 §4.2.2).
+/// The statuses of RFC 9110 §15.1, without 206, which we do not store; others where the response is `public` (RFC 9111
+/// §4.2.2), but for the errors of decision 33.
 fn is_heuristically_cacheable(status: u16, directives: &ResponseDirectives) -> bool {
-    matches!(status, 200 | 203 | 204 | 300 | 301 | 308 | 404 | 405 | 410) || directives.public
+    matches!(status, 200 | 203 | 204 | 300 | 301 | 308 | 404 | 405 | 410 | 414 | 501)
+        || (directives.public && !is_error(status))
 }
 
 /// RFC 9111 §4.2.3, in milliseconds. The delay is measured by the monotonic clock, the rest has whole seconds.

@@ -33,7 +33,7 @@ pub enum Decision {
 /// Decides; `key` only where the answer may be shared at all.
 pub fn decide(core: &Core, ask: &Ask<'_>, key: Option<impl AsRef<[u8]>>, site: &Site, now: Now) -> Decision {
     let Some(key) = key else {
-        return Decision::Fetch(Goal::Pass, Forward::Method, "method");
+        return Decision::Fetch(Goal::Pass, Forward::Method, Why::Method.word());
     };
     let has_directives =
         !site.rules.ignore_client_cache_control && ask.present.has_any(Present::CACHE_CONTROL | Present::PRAGMA);
@@ -74,10 +74,10 @@ pub fn decide(core: &Core, ask: &Ask<'_>, key: Option<impl AsRef<[u8]>>, site: &
         // A HEAD brings no body to store, and a range only a part of one: both are passed.
         ("HEAD", _) => Decision::Fetch(Goal::Pass, forward, reason),
         (_, Goal::Store) if has_range && site.range_fetch == RangeFetch::Pass => {
-            Decision::Fetch(Goal::Part, forward, "range")
+            Decision::Fetch(Goal::Part, forward, Why::Range.word())
         }
         (_, Goal::Store) if has_range && site.range_fetch == RangeFetch::Slices => {
-            Decision::Fetch(Goal::Pass, forward, "range")
+            Decision::Fetch(Goal::Pass, forward, Why::Range.word())
         }
         (_, goal) => Decision::Fetch(goal, forward, reason),
     }

@@ -96,7 +96,9 @@ impl Fetch {
                 job.land(Landing::Again, Landing::Again);
             }
             let stale = job.servable_stale(core.clock.now());
-            stale.map(|response| Box::new(stale_arrival(response, None, Trip::default(), Forward::Stale, "queue-full")))
+            stale.map(|response| {
+                Box::new(stale_arrival(response, None, Trip::default(), Forward::Stale, Why::QueueFull))
+            })
         })
     }
 
@@ -150,7 +152,7 @@ impl Fetch {
             && let Some(stale) = self.servable_on_5xx(now)
         {
             self.core.praise(&self.site, &fetched.body);
-            let arrived = stale_arrival(stale, None, trip, self.forward, "origin-5xx");
+            let arrived = stale_arrival(stale, None, trip, self.forward, Why::Origin5xx);
             return self.land(Landing::Response(arrived.clone()), Landing::Response(arrived));
         }
         let times = Times { request: asked, response: now };
@@ -165,6 +167,7 @@ impl Fetch {
         };
         let too_large =
             fetched.head.declared_length().is_some_and(|length| length > self.core.cache.store.max_response());
+        self.overtake(status, if too_large { Some(Storable::No(Why::TooLarge)) } else { verdict });
         match verdict {
             Some(Storable::Yes(freshness)) if !too_large => self.store(fetched, freshness, now, trip),
             Some(Storable::Yes(_)) => self.pass(fetched, times, trip, Some(Why::TooLarge)),

@@ -7,11 +7,12 @@ use super::landing::{Arrived, Trip};
 use super::note::{FetchNote, Line, Note};
 use super::site_rules::show_key;
 use super::{Local, Proxy};
+use crate::http1::Present;
 use crate::observe::CacheResult;
 use crate::origin::FetchError;
 use crate::policy::Why;
 use crate::server::{Answer, Payload};
-use crate::status::{CacheStatus, ProxyStatus};
+use crate::status::{CacheStatus, ProxyError, ProxyStatus};
 use crate::store::StoredResponse;
 use crate::time::Now;
 
@@ -59,15 +60,34 @@ impl Exchange {
 
     /// Why it was not stored, else why what was stored was not reused, else whose its lifetime is.
     fn detail(&self, arrived: &Arrived) -> Option<&'static str> {
-        let reason = Some(self.reason).filter(|reason| !reason.is_empty() && *reason != self.forward.token());
+        let reason = Some(self.reason).filter(|reason| !reason.is_empty());
         let is_kept = arrived.status.stored || arrived.status.hit;
-        let source = arrived.response.freshness.source().why().filter(|_| is_kept);
-        arrived.status.detail.or(reason.filter(|_| !arrived.status.hit)).or(source.map(Why::word))
+        let other = match is_kept {
+            true => arrived.response.freshness.source().why(),
+            false => Some(self.never_stored()),
+        };
+        arrived.status.detail.or(reason.filter(|_| !arrived.status.hit)).or(other.map(Why::word))
+    }
+
+    /// Why nobody looked whether the response may be stored.
+    fn never_stored(&self) -> Why {
+        match self.request.method() {
+            "GET" if self.request.present.has_any(Present::RANGE) => Why::Range,
+            "GET" => Why::Apart,
+            _ => Why::Method,
+        }
     }
 
     /// The page of a failure, with its cause.
     pub fn fail(self, desk: &mut Desk<'_>, error: &FetchError, trip: &Trip) -> Answer<Proxy> {
-        let cache = CacheStatus { forward: Some(self.forward), collapsed: !self.is_lead, ..CacheStatus::default() };
+        let why = match error.error {
+            ProxyError::ConnectionLimitReached => Why::QueueFull,
+            ProxyError::ProxyInternalError | ProxyError::ProxyConfigurationError => Why::Refused,
+            ProxyError::HttpRequestError | ProxyError::HttpRequestDenied => Why::Refused,
+            _ => Why::Failed,
+        };
+        let (forward, detail) = (Some(self.forward), Some(why.word()));
+        let cache = CacheStatus { forward, detail, collapsed: !self.is_lead, ..CacheStatus::default() };
         self.fail_as(desk, error, trip, &cache)
     }
 

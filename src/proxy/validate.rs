@@ -97,6 +97,18 @@ impl Fetch {
         self.land(Landing::Response(arrived.clone()), Landing::Response(arrived));
     }
 
+    /// A full answer says that what was to be validated is not what the origin has now (RFC 9111 §4.3.3). One that is stored
+    /// takes its place; one that is not must not leave it to be served when the origin fails. An error says nothing of it,
+    /// nor what is this client's alone.
+    pub(super) fn overtake(&self, status: u16, verdict: Option<Storable>) {
+        let (Goal::Validate(stored), Some(key), Some(Storable::No(why))) = (&self.goal, &self.key, verdict) else {
+            return;
+        };
+        if status < 500 && !matches!(why, Why::RequestNoStore | Why::Authorization) {
+            self.core.cache.store.remove_response(key, stored);
+        }
+    }
+
     /// Puts what a 304 made of `stored` into the store, if it may be there.
     fn keep(&self, key: &[u8], stored: &Arc<StoredResponse>, response: &Arc<StoredResponse>, may_stay: bool) -> bool {
         let store = &self.core.cache.store;

@@ -12,7 +12,6 @@ use super::slices::Slice;
 use crate::cache::{Listing, Manifest};
 use crate::http1::{Present, ResponseHead};
 use crate::origin::{FetchError, Fetched};
-use crate::policy::Fields;
 use crate::policy::freshen::Freshened;
 use crate::policy::freshness::{Freshness, Times};
 use crate::policy::part::{Part, storable_part};
@@ -21,6 +20,7 @@ use crate::policy::reuse::may_serve_stale_on_error;
 use crate::policy::storable::Storable;
 use crate::policy::validator::Validators;
 use crate::policy::withheld::Withheld;
+use crate::policy::{Fields, Why};
 use crate::pool::Turn;
 use crate::status::{CacheStatus, Forward, Phase, ProxyError};
 use crate::store::{Body, Mark, Plan, Reader, StoredResponse, Writer};
@@ -164,7 +164,7 @@ impl Fetch {
         if !may_serve_stale_on_error(&response.freshness_at(now), now, STALE_LIMIT) {
             return None;
         }
-        let arrived = stale_arrival(response, Some(error.clone()), trip.clone(), self.forward, "origin-failed");
+        let arrived = stale_arrival(response, Some(error.clone()), trip.clone(), self.forward, Why::OriginFailed);
         Some(Landing::Slice(Arrived { reader: Some(Reader::new(&stored.body)), ..arrived }, slice.range))
     }
 

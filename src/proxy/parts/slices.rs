@@ -107,10 +107,10 @@ pub fn look(
     let content = match stored {
         _ if !needs_bytes => Content::None,
         Some(_) if is_only_cached && !is_all_stored(core, &manifest, wanted, site.slice_size) => {
-            return fetch(Forward::Partial, None, SLICE);
+            return fetch(Forward::Partial, None, Why::Slice.word());
         }
         Some(stored) => Content::Slices(Reader::new(&stored.body), range),
-        None => return fetch(Forward::Partial, None, SLICE),
+        None => return fetch(Forward::Partial, None, Why::Slice.word()),
     };
     Partial::Serve(Box::new(Assembled { manifest, outcome, content }))
 }
@@ -140,7 +140,7 @@ fn first_of_unknown(ask: &Ask<'_>, site: &Site) -> Partial {
     };
     let range = slice_at(byte, site.slice_size);
     let slice = Slice { range, manifest: None, stored: None, is_continued: false };
-    Partial::Fetch(Goal::Slice(Box::new(slice)), Forward::UriMiss, SLICE)
+    Partial::Fetch(Goal::Slice(Box::new(slice)), Forward::UriMiss, Why::Slice.word())
 }
 
 fn is_all_stored(core: &Core, manifest: &Manifest, wanted: ByteRange, size: u64) -> bool {
@@ -201,7 +201,6 @@ pub fn answer(desk: &mut Desk<'_>, exchange: Exchange, assembled: Assembled, arr
     Step::Answer(exchange.answer_with(desk, arrived, write))
 }
 
-const SLICE: &str = "slice";
 const FARTHEST: u64 = 1 << 62;
 const MOST_RETURNS: u8 = 3;
 /// Slices that `only-if-cached` is looked up for.
