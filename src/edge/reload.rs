@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::listening::{Listening, Plan};
 use super::material::Material;
+use super::radar::{OwnCertificate, OwnCertificates, warn_of_origins};
 use super::{Addresses, Edge, open_log};
 use crate::config::{Change, Config, Problem};
 use crate::error::Error;
@@ -45,6 +46,7 @@ pub(super) struct Reloading {
 /// What is in force besides the proxy: which listeners there are, and what clients are shown.
 pub(super) struct Front {
     pub certificates: Arc<Certificates>,
+    pub own: Arc<OwnCertificates>,
     listening: Mutex<Vec<Listening>>,
     reloading: Mutex<Reloading>,
 }
@@ -54,6 +56,7 @@ struct Ready {
     live: Live,
     change: Change,
     certificates: CertificatesBuilder,
+    own: Vec<OwnCertificate>,
     listening: Vec<Listening>,
     gone: Vec<SocketAddr>,
 }
@@ -78,16 +81,18 @@ impl Edge {
             return Err(Error::Io { what: "reload Millpond".into(), source });
         };
         let ready = self.front.prepare(config, proxy, server, &mut reloading)?;
-        Ok(self.front.swap(ready, proxy, server))
+        let reloaded = self.front.swap(ready, proxy, server);
+        warn_of_origins(proxy, Clock::start());
+        Ok(reloaded)
     }
 }
 
 impl Front {
     /// The first one: `bound` is what `config` asks for, in order.
-    pub fn new(config: &Config, bound: &[Bound], certificates: Arc<Certificates>) -> Front {
+    pub fn new(config: &Config, bound: &[Bound], certificates: Arc<Certificates>, own: Arc<OwnCertificates>) -> Front {
         let listening = Listening::of(config, bound);
         let reloading = Reloading { next_site: config.sites.len() };
-        Front { certificates, listening: Mutex::new(listening), reloading: Mutex::new(reloading) }
+        Front { certificates, own, listening: Mutex::new(listening), reloading: Mutex::new(reloading) }
     }
 
     /// Where clients reach it.
@@ -111,7 +116,7 @@ impl Front {
         let old = proxy.live();
         let mut problems = config.beyond_reload(&old.config);
         let material = Material::read(&config, Clock::start().now().unix()).accepted();
-        let certificates = material.map_err(|mut more| {
+        let (certificates, own) = material.map_err(|mut more| {
             problems.append(&mut more);
             refusal(&problems)
         })?;
@@ -122,19 +127,20 @@ impl Front {
         let access_log = renewed_log(&config, &old, proxy)?;
         server.listen(bound)?;
         let change = config.succeed(&old.config, &mut reloading.next_site);
-        Ok(Ready { live: Live::new(config, access_log), change, certificates, listening, gone })
+        Ok(Ready { live: Live::new(config, access_log), change, certificates, own, listening, gone })
     }
 
     /// Puts it all in force. A site that is new is found before its certificate is shown, and one that is no more is
     /// refused before its certificate is taken away, so no handshake leads nowhere.
     fn swap(&self, ready: Ready, proxy: &Proxy, server: &Server) -> Reloaded {
-        let Ready { live, change, certificates, listening, gone } = ready;
+        let Ready { live, change, certificates, own, listening, gone } = ready;
         if !change.is_none() {
             let limits = live.config.limits.clone();
             proxy.replace(live);
             server.renew(limits);
         }
         let certificates = self.certificates.replace(certificates);
+        self.own.replace(own);
         let addresses = listening.iter().map(|listening| listening.address).collect();
         let trusts = proxy.renew_origins(addresses);
         *self.listening.lock().unwrap_or_else(PoisonError::into_inner) = listening;
