@@ -19,6 +19,8 @@ use crate::tls::reject_of;
 pub struct FetchError {
     /// The type of RFC 9209 §2.3; its status is that of the answer.
     pub error: ProxyError,
+    /// What happened, in one sentence for visitors; names no address.
+    pub sentence: &'static str,
     /// What was being done.
     pub phase: Phase,
     /// The server as `name:port`; empty if none was chosen.
@@ -139,6 +141,7 @@ impl Failure {
         };
         FetchError {
             error: self.error(),
+            sentence: self.visitors_sentence(),
             phase: self.phase,
             origin: origin.to_owned(),
             address: self.address,
@@ -225,6 +228,17 @@ impl Failure {
         match &self.cause {
             Cause::Wire(WireFailure::Tls(rustls::Error::AlertReceived(alert))) => Some(u8::from(*alert)),
             _ => None,
+        }
+    }
+
+    /// What happened, for a visitor: the sentence of its type, but where that would mislead.
+    fn visitors_sentence(&self) -> &'static str {
+        match &self.cause {
+            Cause::RedirectsToItself { .. } => "The origin redirects this address to itself, in a circle.",
+            Cause::TlsOnPlainPort => "The origin was asked in plain HTTP where it speaks HTTPS.",
+            Cause::Wire(WireFailure::PlainHttp) => "The origin was asked over HTTPS where it speaks plain HTTP.",
+            Cause::TooManyInterims => "The origin sent too many interim responses.",
+            _ => self.error().sentence(),
         }
     }
 
