@@ -265,7 +265,7 @@ impl Failure {
             Cause::Upgraded => "the origin switched protocols without being asked".into(),
             Cause::TlsOnPlainPort => "the port speaks TLS and was asked in plain HTTP; set protocol = \"https\"".into(),
             Cause::Prohibited(address, what) => format!(
-                "{address} is {what}, where redirects are not followed; list it in the servers of a site if it is meant"
+                "{address} is {what}, which nobody but the operator may choose; list it in the servers of a site if it is meant"
             ),
             Cause::RedirectsToItself { wants_https } => redirect_sentence(*wants_https),
             Cause::Body(error) => format!("the response body is broken: {}", error.reason()),
