@@ -85,6 +85,19 @@ pub fn diagnose(config: &Config, subject: &Subject, progress: &mut dyn FnMut(Pro
     diagnose_by(&origins(config, Resolver::system()), config, subject, progress)
 }
 
+/// The same for a server that somebody names who is not at this machine's own command line, such as a caller of an API, in
+/// `config` (see [`Config::for_server`]): what no site of `known` configures is refused where its address is private,
+/// loopback or link-local (`destination_ip_prohibited`), because this machine stands where its caller does not.
+pub fn diagnose_unlisted(
+    config: &Config,
+    known: &Config,
+    subject: &Subject,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Report {
+    let origins = origins(known, Resolver::system()).for_outsiders(&known.sites);
+    diagnose_by(&origins, config, subject, progress)
+}
+
 /// The same with means of one's own: tests inject DNS faults through the resolver.
 pub(crate) fn diagnose_by(
     origins: &Origins,

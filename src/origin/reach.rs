@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use rustls::pki_types::ServerName;
 
 use super::ShownCertificate;
-use super::choice::{Route, is_own_listener};
+use super::choice::Route;
 use super::client::{Walk, YOUNG};
 use super::connection::{Connection, WireFailure};
-use super::connector::{Onlooker, Refusal, RefusalKind, dial_watched, is_local};
+use super::connector::{Onlooker, Refusal, RefusalKind, dial_watched};
 use super::error::{Cause, Failure};
 use super::health::{AddressState, Health, Standing};
 use super::idle::Key;
@@ -37,17 +37,11 @@ impl Walk<'_> {
         let started = Instant::now();
         let deadline = self.deadline.min(started + self.site.origin.timeouts.resolve);
         self.addresses = 0;
-        let found = self.origins.resolver.resolve(&route.name, deadline);
+        let found = self.origins.addresses(route, deadline);
         self.report.resolve = started.elapsed();
-        let found = found.map_err(|failure| Failure::early(Cause::Lookup(failure), Phase::Resolve))?;
-        let all = found.iter().map(|address| SocketAddr::new(*address, route.port));
-        let own = self.origins.listeners();
-        let foreign: Vec<_> = all.filter(|address| !is_own_listener(*address, &own, is_local)).collect();
-        if foreign.is_empty() {
-            return Err(Failure::early(Cause::OwnAddress, Phase::Resolve));
-        }
-        self.addresses = foreign.len();
-        Ok(self.sift(foreign))
+        let found = found.map_err(|cause| Failure::early(cause, Phase::Resolve))?;
+        self.addresses = found.len();
+        Ok(self.sift(found))
     }
 
     fn sift(&self, all: Vec<SocketAddr>) -> Survey {

@@ -16,7 +16,8 @@ mod verifier;
 mod watch;
 
 pub(crate) use certificate_problem::ProblemKind;
-pub(crate) use certificates::{Certificates, CertificatesBuilder, client_certificate, refusal_alert, server_config};
+pub(crate) use certificates::{Certificates, CertificatesBuilder, WARN_DAYS, client_certificate, leaf_facts};
+pub(crate) use certificates::{refusal_alert, server_config};
 pub(crate) use facts::CertificateFacts;
 pub(crate) use names::{NameRule, PresentedNames};
 pub(crate) use reject::{Reason, reject_of};
