@@ -188,7 +188,10 @@ fn a_private_ca_with_the_file_of_one_that_it_replaced() {
     let (certificates, origin) = issued(Leaf::names(&["a.test"]));
     let old = Certificates::new();
     refused(&origin, &old, "", &["a.test"])
-        .finding(Step::Certificate, &["\"Millpond Test Root\"", "is not signed by the CA of that name which is trusted"])
+        .finding(
+            Step::Certificate,
+            &["\"Millpond Test Root\"", "is not signed by the CA of that name which is trusted"],
+        )
         .fix(&["trust = \"ca.pem\""])
         .cured_by_fix(&[("ca.pem", certificates.ca_file().to_str().unwrap())]);
 }
@@ -268,4 +271,20 @@ fn an_rsa_key_of_1024_bits() {
 fn a_certificate_of_the_first_version() {
     let leaf = Weak::new(&["rsa:2048"], &["-sha256"], "");
     weak(&leaf, &["X.509 version 1"], "RSA 2048 bits", "version 3");
+}
+
+#[test]
+fn a_certificate_that_openssl_has_signed_by_itself() {
+    // With `CA:TRUE`, as `openssl req -x509` makes them.
+    let (weak, certificates) = (Weak::new(&["rsa:2048"], &["-sha256"], SERVER), Certificates::new());
+    let path = weak.dir.path();
+    let identity =
+        support::Identity { chain_file: path.join("ca.pem"), key_file: path.join("ca.key"), ..weak.identity.clone() };
+    let origin = s_server(&identity, &[]);
+    // It answers no HEAD, and its pages come with an end that is none.
+    Broken::https(&origin, &certificates, "timeouts = { first_byte = \"1s\" }")
+        .page(502, "tls_certificate_error", "tls-handshake")
+        .finding(Step::Certificate, &["\"Weak Test Root\"", "is self-signed"])
+        .fix(&["pin = [\"sha256:"])
+        .cured_by_fix(&[]);
 }

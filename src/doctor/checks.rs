@@ -235,7 +235,7 @@ impl Server<'_> {
         let is_suspect = match &got {
             Ok(got) => got.head.status == 400,
             // What begins like HTTP is HTTP, however broken.
-            Err(error) => error.is_after_request && !error.facts.head_start.starts_with(b"HTTP/"),
+            Err(error) => may_be_tls(error.error) && !error.facts.head_start.starts_with(b"HTTP/"),
         };
         let secure = self.probe.with(|site| {
             (site.origin.protocol, site.origin.https_port) = (Some(OriginProtocol::Https), Some(route.port));
@@ -265,6 +265,17 @@ impl Server<'_> {
         finding.evidence.push(format!("port {} answers a TLS handshake", route.port));
         (Verdict::broken(finding), None)
     }
+}
+
+/// May a plain request have failed so because the port speaks TLS?
+fn may_be_tls(error: ProxyError) -> bool {
+    matches!(
+        error,
+        ProxyError::HttpProtocolError
+            | ProxyError::ConnectionTerminated
+            | ProxyError::HttpResponseIncomplete
+            | ProxyError::HttpResponseTimeout
+    )
 }
 
 fn reached_line(reached: &Reached) -> String {

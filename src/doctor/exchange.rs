@@ -174,6 +174,10 @@ impl Server<'_> {
         let commands = vec![commands::request(route, address, &self.subject.target)];
         let mut evidence = vec![format!("Host sent: {:?}", route.host)];
         evidence.extend(route.sni.as_ref().map(|sni| format!("SNI sent: {sni:?}")));
+        if let Some(finding) = self.unknown_client(address, status) {
+            let finding = Finding { evidence, commands, ..finding };
+            return if matches!(status, 401 | 403) { Verdict::doubtful("", finding) } else { Verdict::broken(finding) };
+        }
         let remedy = if matches!(status, 401 | 407 | 429) { None } else { self.other_names() };
         let is_mild = (400..500).contains(&status) && status != 421 && status != 400;
         let fix = match remedy {
@@ -185,6 +189,20 @@ impl Server<'_> {
         };
         let finding = Finding { what, fix, evidence, commands, ..Finding::default() };
         if is_mild { Verdict::doubtful("", finding) } else { Verdict::broken(finding) }
+    }
+
+    /// A refusal by a server that asks in the handshake who we are, and goes on without an answer, as nginx does.
+    fn unknown_client(&self, address: SocketAddr, status: u16) -> Option<Finding> {
+        let sni = self.probe.route.sni.as_deref().filter(|_| matches!(status, 400 | 401 | 403 | 495 | 496))?;
+        let (_, seen) = self.probe.watch(address, Some(sni));
+        seen.lacks_client_certificate.then(|| Finding {
+            what: format!(
+                "{}: {status}, and the server has asked for a client certificate, and none is set",
+                self.probe.route.label
+            ),
+            fix: self.client_certificate_fix(),
+            ..Finding::default()
+        })
     }
 
     /// Other names that the server answers well under: the Host as SNI, or another Host with the same SNI.
@@ -234,6 +252,10 @@ fn words(status: u16) -> &'static str {
         401 | 403 | 407 => "give the origin what it asks for: it may allow only known addresses or credentials",
         404 | 410 => "ask for a path that exists, or set host to the name under which the origin has the content",
         421 => "set host and sni to one name that the server serves",
+        502 | 504 => "look behind the server: it is a gateway itself, and what it asks does not answer it",
+        508 => {
+            "the way to the content leads in a circle: name the server that has it in servers, not a proxy before it"
+        }
         429 => "have the origin allow more requests from this machine",
         400..500 => {
             "look at the server's own log: it does not like the request; host may be a name that it does not serve"

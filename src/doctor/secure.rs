@@ -21,7 +21,8 @@ impl Server<'_> {
         let took = handshake.elapsed.as_millis();
         match &handshake.outcome {
             Err((kind, error)) if *kind != Kind::Certificate => {
-                if seen.lacks_client_certificate || (seen.wants_client_certificate && is_about_ours(*kind)) {
+                let is_ours = matches!(kind, Kind::Alert(alert) if is_about_ours(*alert));
+                if seen.lacks_client_certificate || (seen.wants_client_certificate && is_ours) {
                     return self.client_certificate(address, error, seen.lacks_client_certificate);
                 }
                 self.refused(address, *kind, error, &table.rows)
@@ -188,8 +189,8 @@ impl Server<'_> {
 }
 
 /// Alerts that speak of the certificate of the other side, which is ours (RFC 8446 §6.2).
-fn is_about_ours(kind: Kind) -> bool {
-    matches!(kind, Kind::Alert(42..=46 | 48 | 49 | 51 | 116))
+pub fn is_about_ours(alert: u8) -> bool {
+    matches!(alert, 42..=46 | 48 | 49 | 51 | 116)
 }
 
 /// Certificates that end sooner are told of.

@@ -197,7 +197,8 @@ impl<'a> Probe<'a> {
             // In TLS 1.3 the server says only afterwards that it wants one, or another one.
             let until = Instant::now() + ALERT_WAIT.min(self.site.origin.timeouts.tls_handshake);
             match connection.read(&mut [0], until) {
-                Err(WireFailure::Timeout) | Ok(_) => {}
+                Err(WireFailure::Timeout) | Ok(1..) => {}
+                Ok(0) => return Err(Cause::Wire(WireFailure::Closed)),
                 Err(failure) => return Err(Cause::Wire(failure)),
             }
         }
