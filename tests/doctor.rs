@@ -150,6 +150,57 @@ fn what_is_no_http_at_all_is_told_with_the_words_of_the_error_page() {
 }
 
 #[test]
+fn a_health_check_that_no_server_passes_is_what_makes_the_site_dead() {
+    let origins = [0, 1].map(|_| {
+        Origin::plain(|request| match request.target.as_str() {
+            "/healthz" => Reply::response("204 No Content", &[], ""),
+            "/status" => Reply::ok("fine"),
+            _ => Reply::response("200 OK", &["Cache-Control: no-store"], "content"),
+        })
+    });
+    let servers: Vec<String> = origins.iter().map(|origin| format!("\"{}\"", origin.address())).collect();
+    let text = format!(
+        "[[site]]\ndomains = [\"a.test\"]\n[site.origin]\nservers = [{}]\nprotocol = \"http\"\n[site.origin.health]\n\
+         path = \"/healthz\"\nstatus = [200]\ninterval = \"1s\"\nfailures = 1\n",
+        servers.join(", ")
+    );
+    let found = diagnosed(&text);
+    let finding = found.broken(Step::Http, "destination_unavailable");
+    assert!(finding.what.contains("GET /healthz was answered with 204"), "{finding:?}");
+    assert!(finding.fix.what.contains("write status = [204]") && found.report.is_dead(), "{finding:?}");
+    let pop = support::Pop::start(&text);
+    support::wait_until(|| pop.get("/").status == 503);
+    diagnosed(&text.replace("status = [200]", "status = [204]")).healthy();
+    // A lone server is asked whatever its check says.
+    let alone = diagnosed(&text.replace(&servers.join(", "), &servers[0]));
+    alone.healthy();
+    assert!(alone.report.text(false).contains("the health check fails"), "{}", alone.report.text(false));
+}
+
+#[test]
+fn redirects_are_followed_as_far_as_fetches_go() {
+    let origin = Origin::plain(|request| match request.target.as_str() {
+        "/" => Reply::response("302 Found", &["Location: /1"], ""),
+        "/1" => Reply::response("302 Found", &["Location: /2"], ""),
+        "/ring" => Reply::response("302 Found", &["Location: /gnir"], ""),
+        "/gnir" => Reply::response("302 Found", &["Location: /ring"], ""),
+        "/lost" => Reply::response("302 Found", &["Location: /nowhere"], ""),
+        "/2" => Reply::ok("content"),
+        _ => Reply::response("404 Not Found", &[], ""),
+    });
+    let text = site_with("a.test", &origin, "", "follow_redirects = 3");
+    for (subject, word) in [
+        ("a.test/", "in the end http://a.test/2 answers 200"),
+        ("a.test/ring", "the redirects do not end within follow_redirects = 3"),
+        ("a.test/lost", "redirects lead to http://a.test/nowhere, which answers 404"),
+    ] {
+        let found = diagnosed_as(&text, subject);
+        found.healthy();
+        assert!(found.report.text(false).contains(word), "{}", found.report.text(false));
+    }
+}
+
+#[test]
 fn a_missing_page_and_a_cookie_are_warnings() {
     let origin = Origin::plain(|request| match request.target.as_str() {
         "/" => Reply::response("404 Not Found", &[], ""),

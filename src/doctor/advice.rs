@@ -161,6 +161,9 @@ fn for_name(facts: &Facts<'_>) -> Vec<Advice> {
     advice.extend(facts.configured().and_then(whitelist_entry).map(Advice::Whitelist));
     // The same certificate whatever is asked for: then its name as SNI is as good, and changes more.
     advice.extend(facts.good().next().map(|(name, _)| Advice::Sni(name.to_owned())));
+    if advice.is_empty() {
+        advice.push(Advice::AtOrigin(format!("have a certificate issued for {:?}", facts.sni)));
+    }
     advice
 }
 

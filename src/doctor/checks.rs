@@ -130,14 +130,14 @@ impl Server<'_> {
         Verdict::broken(finding_of(error, fix, vec![commands::lookup(name)]))
     }
 
-    /// Step 2: every address; one that takes connections is for the later steps.
-    pub fn reach(&self, addresses: &[SocketAddr]) -> (Verdict, Option<SocketAddr>) {
+    /// Step 2: every address; those that take connections are for the later steps.
+    pub fn reach(&self, addresses: &[SocketAddr]) -> (Verdict, Option<Vec<SocketAddr>>) {
         let reached = self.probe.reach(addresses);
         let lines: Vec<String> = reached.iter().take(MAX_LISTED).map(reached_line).collect();
         let failed: Vec<&Reached> = reached.iter().filter(|it| it.failure.is_some()).collect();
         let commands: Vec<String> = failed.iter().take(3).map(|it| commands::connect(it.address)).collect();
-        let good = reached.iter().find(|it| it.failure.is_none()).map(|it| it.address);
-        if good.is_none() {
+        let good: Vec<SocketAddr> = reached.iter().filter(|it| it.failure.is_none()).map(|it| it.address).collect();
+        if good.is_empty() {
             let error = self.probe.unreachable(&reached);
             let mut verdict = Verdict::broken(finding_of(&error, self.unreachable_fix(&reached), commands));
             verdict.lines = lines;
@@ -156,7 +156,7 @@ impl Server<'_> {
                 format!("{counted} of {all} addresses take no connection on port {port}; fetches go to the others");
             Finding { what, fix, evidence: lines.clone(), commands, ..Finding::default() }
         });
-        (Verdict { outcome, lines, finding }, good)
+        (Verdict { outcome, lines, finding }, Some(good))
     }
 
     /// A port that nobody listens on: is there another one that HTTP mostly lives on?
