@@ -272,3 +272,49 @@ fn a_certificate_of_the_first_version() {
     let leaf = Weak::new(&["rsa:2048"], &["-sha256"], "");
     weak(&leaf, &["X.509 version 1"], "RSA 2048 bits", "version 3");
 }
+
+#[test]
+fn a_certificate_that_openssl_has_signed_by_itself() {
+    // With `CA:TRUE`, as `openssl req -x509` makes them.
+    let (weak, certificates) = (Weak::new(&["rsa:2048"], &["-sha256"], SERVER), Certificates::new());
+    let path = weak.dir.path();
+    let identity =
+        support::Identity { chain_file: path.join("ca.pem"), key_file: path.join("ca.key"), ..weak.identity.clone() };
+    let origin = s_server(&identity, &[]);
+    // It answers no HEAD, and its pages come with an end that is none.
+    Broken::https(&origin, &certificates, "timeouts = { first_byte = \"1s\" }")
+        .page(502, "tls_certificate_error", "tls-handshake")
+        .finding(Step::Certificate, &["\"Weak Test Root\"", "is self-signed"])
+        .fix(&["pin = [\"sha256:"])
+        .cured_by_fix(&[]);
+}
+
+#[test]
+fn a_certificate_for_an_address_alone() {
+    let (certificates, origin) = issued(Leaf::names(&["127.0.0.1"]));
+    refused(&origin, &certificates, "", &["127.0.0.1"])
+        .finding(Step::Certificate, &["is for \"127.0.0.1\", not for \"a.test\""])
+        .fix(&["have a certificate issued for \"a.test\""])
+        .cured_at_origin(|| origin.becomes(sound(&certificates), content));
+}
+
+#[test]
+fn one_of_two_addresses_with_another_certificate() {
+    let certificates = Certificates::new();
+    let stranger = certificates.issue("stranger", &Leaf::names(&["b.test"]));
+    let odd = Origin::tls(OriginTls::new(&stranger), content);
+    let even = Origin::start(&format!("127.0.0.2:{}", odd.port()), sound(&certificates), content);
+    let server = format!("origin.test:{}", odd.port());
+    let names = millpond::Names::by(|_| Ok(["127.0.0.1", "127.0.0.2"].map(|it| it.parse().unwrap()).to_vec()));
+    Broken::at(&server, &format!("protocol = \"https\"\n{}", support::pop::trust(&certificates)))
+        .names(names)
+        .passes(200)
+        .blames("tls_certificate_error", "tls-handshake")
+        .row(&server, Some(&odd.address().to_string()))
+        .facts(|example| assert_eq!(example.certificate_names, ["b.test"]))
+        .warning(Step::Certificate, &["1 of the addresses would not do", &odd.address().to_string(), "\"b.test\""])
+        .fix(&["make the servers at these addresses like the others"])
+        .moves()
+        .cured_at_origin(|| odd.becomes(sound(&certificates), content));
+    drop(even);
+}

@@ -318,3 +318,19 @@ fn an_early_close_of_a_reused_connection() {
         .fix(&["mend keep-alive at the origin", "Connection: close"])
         .cured_at_origin(|| origin.becomes(None, content));
 }
+
+#[test]
+fn a_redirect_to_an_address_that_is_not_for_outsiders() {
+    let inside = Origin::plain(content);
+    let location = format!("Location: http://{}/", inside.address());
+    let origin = Origin::plain(move |_| Reply::response("302 Found", &[&location], ""));
+    Broken::before(&origin, "follow_redirects = 2")
+        .page(502, "destination_ip_prohibited", "resolve")
+        .row(&inside.address().to_string(), None)
+        .finding(Step::Http, &["127.0.0.1 is", "where redirects are not followed"])
+        .evidence(&["302 leads to http://127.0.0.1:"])
+        .fix(&["name its host and port in the servers of a site"])
+        .moves()
+        .cured_at_origin(|| origin.becomes(None, content));
+    assert_eq!(inside.count(), 0);
+}

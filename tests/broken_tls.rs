@@ -5,8 +5,8 @@
 mod support;
 
 use millpond::doctor::Step;
-use support::diagnosis::{alerting, picky, replying};
-use support::openssl::s_server;
+use support::diagnosis::{alerting, breaking_off, picky, replying};
+use support::openssl::{Weak, s_server};
 use support::{Broken, Certificates, Leaf, Origin, OriginTls, Reply};
 
 fn content(_: &support::Request) -> Reply {
@@ -211,4 +211,49 @@ fn wrong_client_certificate(version: &'static rustls::SupportedProtocolVersion, 
             ("client.pem", right.chain_file.to_str().unwrap()),
             ("client.key", right.key_file.to_str().unwrap()),
         ]);
+}
+
+#[test]
+fn a_client_certificate_that_is_missed_with_a_page() {
+    let certificates = Certificates::new();
+    let ours = certificates.issue("ours", &Leaf::names(&["pop.test"]).for_clients_only());
+    let origin =
+        Origin::tls(secure(&certificates).ask_client_certificate(certificates.roots()), |request| {
+            match request.is_certified {
+                true => content(request),
+                false => Reply::response("400 Bad Request", &[], "No required SSL certificate was sent"),
+            }
+        });
+    Broken::https(&origin, &certificates, "")
+        .passes(400)
+        .finding(Step::Http, &["400, and the server has asked for a client certificate, and none is set"])
+        .fix(&["client_certificate = { certificate = \"client.pem\", key = \"client.key\" }"])
+        .cured_by_fix(&[
+            ("client.pem", ours.chain_file.to_str().unwrap()),
+            ("client.key", ours.key_file.to_str().unwrap()),
+        ]);
+}
+
+#[test]
+fn a_key_of_a_kind_that_is_not_spoken() {
+    let certificates = Certificates::new();
+    let leaf = Weak::new(&["ec", "-pkeyopt", "ec_paramgen_curve:P-521"], &["-sha256"], "subjectAltName=DNS:a.test\n");
+    let origin = s_server(&leaf.identity, &[]);
+    Broken::https(&origin, &certificates, "")
+        .page(502, "tls_alert_received", "tls-handshake")
+        .facts(|example| assert_eq!(example.alert, Some(40)))
+        .finding(Step::Handshake, &["the server refused the handshake"])
+        .fix(&["a certificate with a key of RSA, P-256, P-384 or Ed25519"])
+        .cured_at_origin(|| origin.becomes(Some(secure(&certificates)), content));
+}
+
+#[test]
+fn bytes_that_are_no_tls_after_a_good_handshake() {
+    let certificates = Certificates::new();
+    let origin = breaking_off(secure(&certificates));
+    Broken::https(&origin, &certificates, "")
+        .page(502, "tls_protocol_error", "response-head")
+        .finding(Step::Http, &["before the first byte of a response"])
+        .fix(&["TLS breaks after a handshake that went well"])
+        .cured_at_origin(|| origin.becomes(Some(secure(&certificates)), content));
 }

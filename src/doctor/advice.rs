@@ -126,7 +126,8 @@ fn for_certificate(facts: &Facts<'_>, reason: Reason) -> Vec<Advice> {
     match reason {
         Reason::NotValidForName => for_name(facts),
         // A pin comes behind; here is what would be better.
-        Reason::SelfSigned | Reason::CaUsedAsEndEntity | Reason::PinMismatch => Vec::new(),
+        Reason::SelfSigned | Reason::PinMismatch => Vec::new(),
+        Reason::CaUsedAsEndEntity => at_origin("have the server show a certificate of its own, not that of its CA"),
         Reason::OtherIssuerKey => vec![
             Advice::Trust(facts.issuer.to_owned()),
             Advice::AtOrigin(format!("have a certificate issued by the CA {:?} of today", facts.issuer)),
@@ -160,6 +161,9 @@ fn for_name(facts: &Facts<'_>) -> Vec<Advice> {
     advice.extend(facts.configured().and_then(whitelist_entry).map(Advice::Whitelist));
     // The same certificate whatever is asked for: then its name as SNI is as good, and changes more.
     advice.extend(facts.good().next().map(|(name, _)| Advice::Sni(name.to_owned())));
+    if advice.is_empty() {
+        advice.push(Advice::AtOrigin(format!("have a certificate issued for {:?}", facts.sni)));
+    }
     advice
 }
 

@@ -133,14 +133,14 @@ impl Server<'_> {
         Verdict::broken(finding_of(error, fix, vec![commands::lookup(name)]))
     }
 
-    /// Step 2: every address; one that takes connections is for the later steps.
-    pub fn reach(&self, addresses: &[SocketAddr]) -> (Verdict, Option<SocketAddr>) {
+    /// Step 2: every address; those that take connections are for the later steps.
+    pub fn reach(&self, addresses: &[SocketAddr]) -> (Verdict, Option<Vec<SocketAddr>>) {
         let reached = self.probe.reach(addresses);
         let lines: Vec<String> = reached.iter().take(MAX_LISTED).map(reached_line).collect();
         let failed: Vec<&Reached> = reached.iter().filter(|it| it.failure.is_some()).collect();
         let commands: Vec<String> = failed.iter().take(3).map(|it| commands::connect(it.address)).collect();
-        let good = reached.iter().find(|it| it.failure.is_none()).map(|it| it.address);
-        if good.is_none() {
+        let good: Vec<SocketAddr> = reached.iter().filter(|it| it.failure.is_none()).map(|it| it.address).collect();
+        if good.is_empty() {
             let error = self.probe.unreachable(&reached);
             let mut verdict = Verdict::broken(finding_of(&error, self.unreachable_fix(&reached), commands));
             verdict.lines = lines;
@@ -159,7 +159,7 @@ impl Server<'_> {
                 format!("{counted} of {all} addresses take no connection on port {port}; fetches go to the others");
             Finding { what, fix, evidence: lines.clone(), commands, ..Finding::default() }
         });
-        (Verdict { outcome, lines, finding }, good)
+        (Verdict { outcome, lines, finding }, Some(good))
     }
 
     /// A port that nobody listens on: is there another one that HTTP mostly lives on?
@@ -238,7 +238,7 @@ impl Server<'_> {
         let is_suspect = match &got {
             Ok(got) => got.head.status == 400,
             // What begins like HTTP is HTTP, however broken.
-            Err(error) => error.is_after_request && !error.facts.head_start.starts_with(b"HTTP/"),
+            Err(error) => may_be_tls(error.error) && !error.facts.head_start.starts_with(b"HTTP/"),
         };
         let secure = self.probe.with(|site| {
             (site.origin.protocol, site.origin.https_port) = (Some(OriginProtocol::Https), Some(route.port));
@@ -268,6 +268,17 @@ impl Server<'_> {
         finding.evidence.push(format!("port {} answers a TLS handshake", route.port));
         (Verdict::broken(finding), None)
     }
+}
+
+/// May a plain request have failed so because the port speaks TLS?
+fn may_be_tls(error: ProxyError) -> bool {
+    matches!(
+        error,
+        ProxyError::HttpProtocolError
+            | ProxyError::ConnectionTerminated
+            | ProxyError::HttpResponseIncomplete
+            | ProxyError::HttpResponseTimeout
+    )
 }
 
 fn reached_line(reached: &Reached) -> String {

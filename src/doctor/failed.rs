@@ -7,6 +7,7 @@ use super::checks::{Server, Verdict, finding_of};
 use super::commands;
 use super::remedy::{Remedies, server_text};
 use super::report::Fix;
+use super::secure::is_about_ours;
 use crate::http1::{HeadLimits, ResponseHead};
 use crate::origin::FetchError;
 use crate::status::{Phase, ProxyError};
@@ -51,7 +52,11 @@ impl Server<'_> {
             ProxyError::HttpUpgradeFailed => {
                 Remedies::words("have the origin answer with 101 only where a request asks for another protocol")
             }
-            ProxyError::TlsAlertReceived => self.client_certificate_fix(),
+            ProxyError::TlsAlertReceived if error.alert.is_some_and(is_about_ours) => self.client_certificate_fix(),
+            ProxyError::TlsAlertReceived | ProxyError::TlsProtocolError => Remedies::words(
+                "look at the server's own log, and at what stands between it and this machine: TLS breaks after a \
+                 handshake that went well",
+            ),
             ProxyError::ConnectionTerminated => {
                 Remedies::words("look at the server's own log: it ended the connection without an answer")
             }

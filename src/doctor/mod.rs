@@ -31,6 +31,7 @@ mod failed;
 mod json;
 mod keeping;
 mod matrix;
+mod redirects;
 mod rehearsal;
 mod remedy;
 mod report;

@@ -7,13 +7,26 @@ use super::checks::{Server, Verdict, finding_of};
 use super::commands;
 use super::matrix::Table;
 use super::remedy::Remedies;
-use super::report::{Finding, Fix, SniRow};
+use super::report::{Finding, Fix, Outcome, SniRow};
 use crate::config::{TlsMin, Trust};
 use crate::origin::FetchError;
 use crate::origin::probe::{Handshake, Kind};
 use crate::tls::{CertificateFacts, NameRule, Reason, reject_of};
 
 impl Server<'_> {
+    /// Of several addresses the first one whose handshake succeeds, and why it does not at the others. Where it does at
+    /// none, the first.
+    pub fn choose(&self, reached: &[SocketAddr]) -> Option<(SocketAddr, Vec<FetchError>)> {
+        let first = *reached.first()?;
+        if reached.len() == 1 || self.probe.route.sni.is_none() {
+            return Some((first, Vec::new()));
+        }
+        let shaken = self.probe.handshakes(reached.get(..MAX_ADDRESSES).unwrap_or(reached));
+        let well = shaken.iter().zip(reached).find(|(it, _)| it.outcome.is_ok()).map(|(_, address)| *address);
+        let failed = shaken.into_iter().filter_map(|it| it.outcome.err()).map(|(_, error)| error);
+        Some(well.map_or_else(|| (first, Vec::new()), |address| (address, failed.collect())))
+    }
+
     /// Step 4, with what the server shows for other names at hand.
     pub fn handshake(&self, address: SocketAddr, handshake: &Handshake, table: &Table) -> Verdict {
         let (watched, seen) = &table.configured;
@@ -21,7 +34,8 @@ impl Server<'_> {
         let took = handshake.elapsed.as_millis();
         match &handshake.outcome {
             Err((kind, error)) if *kind != Kind::Certificate => {
-                if seen.lacks_client_certificate || (seen.wants_client_certificate && is_about_ours(*kind)) {
+                let is_ours = matches!(kind, Kind::Alert(alert) if is_about_ours(*alert));
+                if seen.lacks_client_certificate || (seen.wants_client_certificate && is_ours) {
                     return self.client_certificate(address, error, seen.lacks_client_certificate);
                 }
                 self.refused(address, *kind, error, &table.rows)
@@ -187,12 +201,32 @@ impl Server<'_> {
     }
 }
 
+impl Verdict {
+    /// The certificate of one address is good, and the handshake with others fails: fetches go on to that one.
+    pub fn beside(mut self, others: &[FetchError]) -> Verdict {
+        let (Some(error), Outcome::Passed) = (others.first(), self.outcome) else { return self };
+        let count = others.len();
+        let details = others.iter().map(|error| error.detail.clone());
+        let fix = Remedies::words("make the servers at these addresses like the others, or take them out of DNS");
+        self.outcome = Outcome::Doubtful;
+        self.finding = Some(Finding {
+            what: format!("{count} of the addresses would not do, and fetches move on to another: {}", error.detail),
+            fix,
+            evidence: details.collect(),
+            ..Finding::default()
+        });
+        self
+    }
+}
+
 /// Alerts that speak of the certificate of the other side, which is ours (RFC 8446 §6.2).
-fn is_about_ours(kind: Kind) -> bool {
-    matches!(kind, Kind::Alert(42..=46 | 48 | 49 | 51 | 116))
+pub fn is_about_ours(alert: u8) -> bool {
+    matches!(alert, 42..=46 | 48 | 49 | 51 | 116)
 }
 
 /// Certificates that end sooner are told of.
 pub const RADAR_DAYS: i64 = 21;
+/// Addresses that hands are shaken with.
+const MAX_ADDRESSES: usize = 16;
 /// Names of a certificate in a line.
 const MAX_NAMES: usize = 8;

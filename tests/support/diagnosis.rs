@@ -109,6 +109,17 @@ pub fn either(tls: OriginTls, page: &'static str) -> Origin {
     })
 }
 
+/// An HTTPS origin that answers every request with bytes that are no records of TLS.
+pub fn breaking_off(tls: OriginTls) -> Origin {
+    let config = tls.config(Arc::default());
+    Origin::raw(move |mut socket, _| {
+        let session = ServerConnection::new(Arc::clone(&config)).unwrap();
+        if StreamOwned::new(session, socket).read(&mut [0; 4096]).is_ok_and(|count| count > 0) {
+            _ = socket.write_all(b"none of TLS, and none of HTTP");
+        }
+    })
+}
+
 /// Answers every request over TLS with an empty 200.
 fn answer(socket: &TcpStream, config: &Arc<ServerConfig>) {
     let session = ServerConnection::new(Arc::clone(config)).unwrap();

@@ -37,6 +37,15 @@ pub struct Request {
     pub index: usize,
     /// The name in the TLS hello.
     pub sni: Option<String>,
+    /// The client has shown a certificate.
+    pub is_certified: bool,
+}
+
+/// What is known of who asks.
+#[derive(Clone, Default)]
+struct Asker {
+    sni: Option<String>,
+    is_certified: bool,
 }
 
 /// What is done with an accepted socket, given its number.
@@ -204,8 +213,8 @@ impl Shared {
         }
     }
 
-    fn handshake(&self, socket: Socket, config: Option<&Arc<ServerConfig>>) -> Option<(Wire, Option<String>)> {
-        let Some(config) = config else { return Some((Wire::new(Box::new(socket.clone()), socket), None)) };
+    fn handshake(&self, socket: Socket, config: Option<&Arc<ServerConfig>>) -> Option<(Wire, Asker)> {
+        let Some(config) = config else { return Some((Wire::new(Box::new(socket.clone()), socket), Asker::default())) };
         let mut tls = ServerConnection::new(Arc::clone(config)).unwrap();
         while tls.is_handshaking() {
             if let Err(error) = tls.complete_io(&mut socket.clone()) {
@@ -217,21 +226,23 @@ impl Shared {
             }
         }
         let sni = tls.server_name().map(|name| AsRef::<str>::as_ref(name).to_owned());
-        Some((Wire::new(Box::new(StreamOwned::new(tls, socket.clone())), socket), sni))
+        let asker = Asker { sni, is_certified: tls.peer_certificates().is_some() };
+        Some((Wire::new(Box::new(StreamOwned::new(tls, socket.clone())), socket), asker))
     }
 
     fn exchange(
         &self,
         mut wire: Wire,
         connection: usize,
-        sni: Option<String>,
+        asker: Asker,
         script: &impl Fn(&Request) -> Reply,
     ) -> io::Result<()> {
         for index in 0.. {
             let Some(mut request) = read_request(&mut wire)? else { break };
             request.connection = connection;
             request.index = index;
-            request.sni.clone_from(&sni);
+            request.sni.clone_from(&asker.sni);
+            request.is_certified = asker.is_certified;
             self.requests.lock().unwrap().push(request.clone());
             self.arrived.notify_all();
             match script(&request).play(wire)? {
@@ -251,9 +262,9 @@ fn serving(
 ) -> Serve {
     let config = tls.map(|tls| tls.config(asked));
     Arc::new(move |shared, socket, connection| {
-        let Some((wire, sni)) = shared.handshake(socket, config.as_ref()) else { return };
+        let Some((wire, asker)) = shared.handshake(socket, config.as_ref()) else { return };
         // The other side may go away at any moment; the test sees that from its own end.
-        _ = shared.exchange(wire, connection, sni, &script);
+        _ = shared.exchange(wire, connection, asker, &script);
     })
 }
 
@@ -266,5 +277,16 @@ fn read_request(wire: &mut Wire) -> io::Result<Option<Request>> {
     let (method, target, version) = (method.to_owned(), target.to_owned(), version.to_owned());
     let mut framing = wire::declared_framing(&fields)?.unwrap_or(Framing::Done);
     let body = wire.body(&mut framing)?;
-    Ok(Some(Request { head, method, target, version, fields, body, connection: 0, index: 0, sni: None }))
+    Ok(Some(Request {
+        head,
+        method,
+        target,
+        version,
+        fields,
+        body,
+        connection: 0,
+        index: 0,
+        sni: None,
+        is_certified: false,
+    }))
 }
