@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use support::pop::{cache_status, is_hit, is_stored, request};
+use support::ranges::parts;
 use support::{Gate, Origin, Pop, Reply, Request, wait_until};
 
 const FRESH: &str = "Cache-Control: max-age=600";
@@ -43,6 +44,12 @@ fn a_part_answers_later_requests_for_what_lies_in_it() {
     let pop = Pop::of(&origin);
     bring(&pop, "5-14");
     let count = origin.count();
+    let several = pop.get_with("/x", &["Range: bytes=13-14,5-6"]);
+    assert!(is_hit(&several), "{several:?}");
+    let expected = [("13-14", "de"), ("5-6", "56")].map(|(range, bytes)| {
+        (format!("Content-Type: text/plain; Content-Range: bytes {range}/20"), bytes.as_bytes().to_vec())
+    });
+    assert_eq!(parts(&several), expected);
     let rows: [(&[&str], u16, &str); 6] = [
         (&["Range: bytes=5-14"], 206, "56789abcde"),
         (&["Range: bytes=7-8"], 206, "78"),

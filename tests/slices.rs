@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use support::pop::{cache_status, is_hit, is_stored, request, site_with};
-use support::ranges::{compare, content, thousand};
+use support::ranges::{compare, content, parts, thousand};
 use support::{Client, Gate, Origin, Pop, Reply, Request, wait_until};
 
 const FRESH: &str = "Cache-Control: max-age=600";
@@ -443,7 +443,33 @@ fn an_origin_that_has_nothing_there_is_passed_on() {
 }
 
 #[test]
-fn several_ranges_are_left_to_the_origin() {
+fn several_ranges_are_put_together_from_slices() {
+    let body = content(5 * SLICE + 7, 0);
+    let origin = steady(&body, PLAIN);
+    let pop = pop_of(&origin);
+    assert_eq!(pop.get_with("/x", &["Range: bytes=0-9"]).status, 206);
+    let ranges = [2 * SLICE - 10..2 * SLICE + 10, 5..15, body.len() - 3..body.len()];
+    let list = ranges.clone().map(|range| format!("{}-{}", range.start, range.end - 1)).join(",");
+    let expected = ranges.map(|range| {
+        let lines = format!("Content-Range: bytes {}-{}/{}", range.start, range.end - 1, body.len());
+        (format!("Content-Type: video/mp4; {lines}"), body[range].to_vec())
+    });
+    let fetched = pop.get_with("/x", &[&format!("Range: bytes={list}")]);
+    assert!(parts(&fetched) == expected);
+    wait_until(|| is_hit(&pop.get_with("/x", &[&format!("Range: bytes={list}")])));
+    let count = origin.count();
+    let hit = pop.get_with("/x", &[&format!("Range: bytes={list}"), "Cache-Control: only-if-cached"]);
+    assert!(is_hit(&hit) && parts(&hit) == expected, "{hit:?}");
+    assert_eq!(origin.count(), count);
+    for asked in origin.requests() {
+        assert!(!asked.field("range").unwrap().contains(','), "{asked:?}");
+    }
+    let far = format!("Range: bytes={},{}-{}", &list, 4 * SLICE - 1, 4 * SLICE - 1);
+    assert_eq!(pop.get_with("/x", &[&far, "Cache-Control: only-if-cached"]).status, 504);
+}
+
+#[test]
+fn several_ranges_of_what_nobody_knows_are_left_to_the_origin() {
     let origin = Origin::plain(|asked| Reply::ok(asked.field("range").unwrap_or("none")));
     let pop = pop_of(&origin);
     assert_eq!(pop.get_with("/x", &["Range: bytes=0-1,4-5"]).text(), "bytes=0-1,4-5");

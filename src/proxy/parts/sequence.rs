@@ -21,6 +21,7 @@ use crate::store::{Next, Reader};
 use crate::wake::Wake;
 
 /// What it takes to fetch further slices for a request.
+#[derive(Clone)]
 pub struct Courier {
     pub core: Arc<Core>,
     pub site: Arc<Site>,
@@ -56,6 +57,14 @@ impl Slices {
     pub fn new(courier: Courier, manifest: Manifest, range: ByteRange, first: (Reader, ByteRange)) -> Slices {
         let state = State::Send(stretch(range, first.0, first.1));
         Slices { courier, manifest, left: range, state, looked_ahead: 0, failures: 0 }
+    }
+
+    /// The same, where perhaps no reader is at hand.
+    pub fn begin(courier: Courier, manifest: Manifest, range: ByteRange, first: Option<(Reader, ByteRange)>) -> Slices {
+        match first {
+            Some(first) => Slices::new(courier, manifest, range, first),
+            None => Slices { courier, manifest, left: range, state: State::Look, looked_ahead: 0, failures: 0 },
+        }
     }
 
     fn slice(&self) -> ByteRange {

@@ -84,12 +84,9 @@ pub fn look(
         return first_of_unknown(ask, site);
     };
     let outcome = Outcome::of(ask, &manifest, now);
-    let wanted = match outcome {
-        Outcome::Several => return Partial::Nothing,
-        Outcome::Bytes { range, .. } => range,
-        _ => ByteRange { start: 0, end: manifest.length },
-    };
-    let range = slice_at(wanted.start, site.slice_size);
+    let whole = [ByteRange { start: 0, end: manifest.length }];
+    let wanted = outcome.wanted().unwrap_or(&whole).to_vec();
+    let range = slice_at(wanted.first().map_or(0, |range| range.start), site.slice_size);
     let fetch = |forward, stored, why| {
         let slice = Slice { range, manifest: Some(manifest.clone()), stored, is_continued: false };
         Partial::Fetch(Goal::Slice(Box::new(slice)), forward, why)
@@ -102,11 +99,11 @@ pub fn look(
             return fetch(Forward::Stale, stored, why.word());
         }
     }
-    let needs_bytes = matches!(outcome, Outcome::Bytes { .. }) && ask.method != "HEAD";
+    let needs_bytes = outcome.wanted().is_some() && ask.method != "HEAD";
     let is_only_cached = directives.is_some_and(|directives| directives.only_if_cached);
     let content = match stored {
         _ if !needs_bytes => Content::None,
-        Some(_) if is_only_cached && !is_all_stored(core, &manifest, wanted, site.slice_size) => {
+        Some(_) if is_only_cached && !wanted.iter().all(|range| is_all_stored(core, &manifest, *range, site)) => {
             return fetch(Forward::Partial, None, Why::Slice.word());
         }
         Some(stored) => Content::Slices(Reader::new(&stored.body), range),
@@ -143,7 +140,8 @@ fn first_of_unknown(ask: &Ask<'_>, site: &Site) -> Partial {
     Partial::Fetch(Goal::Slice(Box::new(slice)), Forward::UriMiss, Why::Slice.word())
 }
 
-fn is_all_stored(core: &Core, manifest: &Manifest, wanted: ByteRange, size: u64) -> bool {
+fn is_all_stored(core: &Core, manifest: &Manifest, wanted: ByteRange, site: &Site) -> bool {
+    let size = site.slice_size;
     let mut range = slice_at(wanted.start, size);
     for _ in 0..MOST_LOOKED_FOR {
         if stored_slice(core, manifest, range).is_none() {
@@ -163,9 +161,8 @@ pub fn landed(desk: &mut Desk<'_>, mut exchange: Exchange, mut arrived: Arrived,
     let ask = Ask::of_request(&request);
     let Some(manifest) = Manifest::of(&arrived.response) else { return on_its_own(desk, exchange) };
     let outcome = Outcome::of(&ask, &manifest, desk.now);
-    let content = match outcome {
-        Outcome::Several => return on_its_own(desk, exchange),
-        Outcome::Bytes { range, .. } => {
+    let content = match outcome.wanted().and_then(<[ByteRange]>::first) {
+        Some(range) => {
             let wanted = slice_at(range.start, exchange.site.slice_size);
             let stored = match wanted == came {
                 true => arrived.reader.take(),
@@ -181,7 +178,7 @@ pub fn landed(desk: &mut Desk<'_>, mut exchange: Exchange, mut arrived: Arrived,
                 }
             }
         }
-        _ => Content::None,
+        None => Content::None,
     };
     let assembled = Assembled { manifest, outcome, content };
     answer(desk, exchange, assembled, arrived)
