@@ -8,29 +8,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use support::pop::{cache_status, is_hit, is_stored, request, site_with};
-use support::ranges::{compare, content, parts, thousand};
-use support::{Client, Gate, Origin, Pop, Reply, Request, wait_until};
+use support::ranges::{compare, content, parts, ranged, thousand};
+use support::{Client, Gate, Origin, Pop, Reply, wait_until};
 
 const FRESH: &str = "Cache-Control: max-age=600";
 const SLICE: usize = 64 << 10;
 
 fn pop_of(origin: &Origin) -> Pop {
     Pop::start(&site_with("a.test", origin, "range_fetch = \"slices\"\nslice_size = \"64KiB\"", ""))
-}
-
-/// What an origin that knows ranges answers.
-fn ranged(asked: &Request, fields: &[&str], body: &[u8]) -> Reply {
-    let Some(spec) = asked.field("range").and_then(|range| range.strip_prefix("bytes=")) else {
-        return Reply::response("200 OK", fields, body);
-    };
-    let (first, last) = spec.split_once('-').unwrap();
-    let (first, end) = (first.parse::<usize>().unwrap(), last.parse().map_or(body.len(), |last: usize| last + 1));
-    if first >= body.len() {
-        return Reply::response("416 Range Not Satisfiable", &[&format!("Content-Range: bytes */{}", body.len())], "");
-    }
-    let end = end.min(body.len());
-    let range = format!("Content-Range: bytes {first}-{}/{}", end - 1, body.len());
-    Reply::response("206 Partial Content", &[fields, &[range.as_str()]].concat(), &body[first..end])
 }
 
 /// An origin with one version of one body.
@@ -338,24 +323,6 @@ fn the_next_slice_is_fetched_while_one_is_sent_and_no_more_than_that() {
 }
 
 #[test]
-fn stale_slices_are_served_where_the_origin_fails() {
-    let body = content(2 * SLICE, 0);
-    let is_down = Arc::new(AtomicUsize::new(0));
-    let (down, whole) = (is_down.clone(), body.clone());
-    let origin = Origin::plain(move |asked| match down.load(Ordering::SeqCst) {
-        0 => ranged(asked, &["Cache-Control: max-age=1", "Age: 5", "ETag: \"v0\""], &whole),
-        _ => Reply::nothing().cut(),
-    });
-    let pop = pop_of(&origin);
-    assert!(pop.get("/x").body == body);
-    is_down.store(1, Ordering::SeqCst);
-    let stale = pop.get("/x");
-    assert!(stale.status == 200 && stale.body == body);
-    assert!(cache_status(&stale).contains("origin-failed"), "{}", cache_status(&stale));
-    assert!(stale.field("proxy-status").is_some());
-}
-
-#[test]
 fn requests_whose_answers_may_not_be_stored_leave_the_slices_of_others_alone() {
     let body = content(3 * SLICE, 0);
     for own in ["Cache-Control: no-store", "Authorization: Basic eDp5"] {
@@ -391,23 +358,6 @@ fn an_unsafe_method_on_the_resource_makes_its_slices_go() {
     let after = pop.get("/x");
     assert!(!is_hit(&after) && after.body == body);
     assert_eq!(origin.count(), 5);
-}
-
-#[test]
-fn stale_slices_are_confirmed_at_once_by_one_question() {
-    let body = content(3 * SLICE, 0);
-    let whole = body.clone();
-    let origin = Origin::plain(move |asked| match asked.field("if-none-match") {
-        Some("\"v0\"") => Reply::bytes(format!("HTTP/1.1 304 Not Modified\r\nETag: \"v0\"\r\n{FRESH}\r\n\r\n")),
-        _ => ranged(asked, &["Cache-Control: max-age=600, no-cache", "ETag: \"v0\""], &whole),
-    });
-    let pop = pop_of(&origin);
-    assert!(pop.get("/x").body == body);
-    assert_eq!(origin.count(), 3);
-    let confirmed = pop.get("/x");
-    assert!(cache_status(&confirmed).contains("fwd-status=304"), "{}", cache_status(&confirmed));
-    assert!(confirmed.status == 200 && confirmed.body == body);
-    assert_eq!(origin.count(), 4);
 }
 
 #[test]

@@ -163,18 +163,22 @@ fn serve_parts(desk: &mut Desk<'_>, exchange: Exchange, parts: Assembled, status
 }
 
 /// Has a stale response validated while it is served (RFC 5861 §3); one fetch a key. The key is in `local.key`.
-pub fn refresh(desk: &Desk<'_>, site: &Arc<Site>, request: Arc<Request>, stored: &Arc<StoredResponse>) {
+pub fn refresh(desk: &Desk<'_>, site: &Arc<Site>, request: Arc<Request>, goal: Goal) {
     let key = desk.local.key.as_slice();
     if standing(desk.core, site, key, desk.now).is_some() {
         return;
     }
-    if let Role::Lead(ticket, _) = desk.core.cache.join(key, &*request, desk.now) {
+    let role = match &goal {
+        Goal::Slice(slice) => slice.join(desk.core, key, desk.now),
+        _ => desk.core.cache.join(key, &*request, desk.now),
+    };
+    if let Role::Lead(ticket, _) = role {
         let fetch = Fetch {
             core: desk.core.clone(),
             site: site.clone(),
             request,
             key: Some(key.into()),
-            goal: Goal::Validate(stored.clone()),
+            goal,
             forward: Forward::Stale,
             ticket: Some(ticket),
             is_second: false,

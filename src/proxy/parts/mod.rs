@@ -20,6 +20,7 @@ use super::ranged::is_kept_by_part;
 use crate::cache::Manifest;
 use crate::config::{RangeFetch, Site};
 use crate::http1::Present;
+use crate::policy::Why;
 use crate::policy::directives::RequestDirectives;
 use crate::policy::range::{ByteRange, Ranges};
 use crate::policy::reuse::{Reuse, reuse};
@@ -31,8 +32,8 @@ use crate::time::Now;
 
 /// What parts can do for a request for which no whole is stored.
 pub enum Partial {
-    /// Answer it now.
-    Serve(Box<Assembled>),
+    /// Answer it now; for this reason although it is stale.
+    Serve(Box<Assembled>, Option<Why>),
     /// Nothing yet: ask the origin for this, for these reasons.
     Fetch(Goal, Forward, &'static str),
     /// Nothing at all.
@@ -99,10 +100,15 @@ fn passed(
     now: Now,
 ) -> Partial {
     let Some(manifest) = core.cache.manifest(key, ask.fields) else { return Partial::Nothing };
-    match reuse(directives, &manifest.response.freshness_at(now), &site.rules, now) {
-        Reuse::Fresh => {}
-        _ => return Partial::Fetch(Goal::Store, Forward::Stale, ""),
-    }
+    let stale = match reuse(directives, &manifest.response.freshness_at(now), &site.rules, now) {
+        Reuse::Fresh => None,
+        // Nothing refreshes it behind the answer: that would fetch the client's own range for nobody.
+        Reuse::Stale(why) if why != Why::StaleWhileRevalidate => Some(why),
+        Reuse::Validate(why) | Reuse::Stale(why) | Reuse::Unsatisfiable(why) => {
+            let forward = if why.is_forced() { Forward::Request } else { Forward::Stale };
+            return Partial::Fetch(Goal::Store, forward, why.word());
+        }
+    };
     let outcome = Outcome::of(ask, &manifest, now);
     let content = match outcome {
         _ if ask.method == "HEAD" => None,
@@ -119,7 +125,7 @@ fn passed(
         _ => Some(Content::None),
     };
     match content {
-        Some(content) => Partial::Serve(Box::new(Assembled { manifest, outcome, content })),
+        Some(content) => Partial::Serve(Box::new(Assembled { manifest, outcome, content }), stale),
         None => Partial::Fetch(Goal::Store, Forward::Partial, ""),
     }
 }
@@ -166,6 +172,15 @@ impl Assembled {
     /// The manifest's time to live, for `Cache-Status`.
     pub fn ttl(&self, now: Now) -> i64 {
         self.manifest.response.freshness_at(now).ttl(now)
+    }
+
+    /// What confirms it: its first slice, where it is served slice by slice and that one is stored.
+    pub fn to_confirm(&self, core: &Core, site: &Site) -> Option<Goal> {
+        let first = self.outcome.wanted().and_then(<[ByteRange]>::first).map_or(0, |range| range.start);
+        let range = slices::slice_at(first, site.slice_size);
+        let stored = slices::stored_slice(core, &self.manifest, range)?;
+        let manifest = Some(self.manifest.clone());
+        Some(Goal::Slice(Box::new(Slice { range, manifest, stored: Some(stored), is_continued: false })))
     }
 
     /// The manifest as stored.

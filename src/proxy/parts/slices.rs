@@ -92,13 +92,14 @@ pub fn look(
         Partial::Fetch(Goal::Slice(Box::new(slice)), forward, why)
     };
     let stored = stored_slice(core, &manifest, range);
-    match reuse(directives, &manifest.response.freshness_at(now), &site.rules, now) {
-        Reuse::Fresh => {}
+    let stale = match reuse(directives, &manifest.response.freshness_at(now), &site.rules, now) {
+        Reuse::Fresh => None,
+        Reuse::Stale(why) if stored.is_some() => Some(why),
         Reuse::Validate(why) if why.is_forced() => return fetch(Forward::Request, stored, why.word()),
         Reuse::Validate(why) | Reuse::Stale(why) | Reuse::Unsatisfiable(why) => {
             return fetch(Forward::Stale, stored, why.word());
         }
-    }
+    };
     let needs_bytes = outcome.wanted().is_some() && ask.method != "HEAD";
     let is_only_cached = directives.is_some_and(|directives| directives.only_if_cached);
     let content = match stored {
@@ -109,7 +110,7 @@ pub fn look(
         Some(stored) => Content::Slices(Reader::new(&stored.body), range),
         None => return fetch(Forward::Partial, None, Why::Slice.word()),
     };
-    Partial::Serve(Box::new(Assembled { manifest, outcome, content }))
+    Partial::Serve(Box::new(Assembled { manifest, outcome, content }), stale)
 }
 
 /// Why what this request brings could not be stored, whatever it is: then slices, which have to be, are not for it, and
