@@ -71,7 +71,7 @@ fn alone() -> Role<Landing> {
 }
 
 /// A new lead looks once more: the flight before may have landed between its own look and now (decisions 14).
-fn lead(desk: &mut Desk<'_>, exchange: Exchange, goal: Goal, ticket: Ticket<Landing>) -> Step<Proxy> {
+fn lead(desk: &mut Desk<'_>, mut exchange: Exchange, goal: Goal, ticket: Ticket<Landing>) -> Step<Proxy> {
     let goal = match (&exchange.key, goal) {
         (Some(_), goal @ (Goal::Store | Goal::Validate(_) | Goal::Slice(_))) => {
             match decide(
@@ -88,6 +88,15 @@ fn lead(desk: &mut Desk<'_>, exchange: Exchange, goal: Goal, ticket: Ticket<Land
                 Decision::ServeParts(parts, status) => {
                     ticket.land(Landing::Again, Landing::Again);
                     return serve_parts(desk, exchange, *parts, status);
+                }
+                Decision::Fetch(now, forward, reason)
+                    if goal.knows_less_than(&now) && exchange.returns < MOST_RETURNS =>
+                {
+                    // Somebody who knew it already may fetch this very slice: that flight is another.
+                    ticket.land(Landing::Again, Landing::Again);
+                    exchange.returns += 1;
+                    (exchange.forward, exchange.reason) = (forward, reason);
+                    return depart(desk, exchange, now);
                 }
                 Decision::Fetch(now, ..) => goal.or(now),
                 Decision::NotCached => goal,

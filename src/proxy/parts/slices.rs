@@ -13,7 +13,7 @@ use super::super::exchange::{Desk, Exchange};
 use super::super::fetch::Goal;
 use super::super::landing::{Arrived, Landing};
 use super::{Assembled, Content, Courier, Outcome, Partial};
-use crate::cache::{Manifest, Role, meeting_key};
+use crate::cache::{Manifest, Role, Waiting, meeting_key};
 use crate::config::Site;
 use crate::http1::Present;
 use crate::policy::Why;
@@ -41,14 +41,23 @@ pub struct Slice {
 
 impl Slice {
     /// Joins those who want it, or begins its flight. Where no version is known yet, what detaches the key's flights
-    /// detaches this one too; otherwise its version is forgotten with the key.
+    /// detaches this one too; otherwise its version is forgotten with the key. One that was begun before anything was known
+    /// serves those who know more by now as well.
     pub fn join(&self, core: &Core, key: &[u8], now: Now) -> Role<Landing> {
         let flights = &core.cache.flights;
-        match &self.manifest {
-            Some(manifest) => flights.join_selected(&manifest.key_of(self.range.start), b"", now),
-            None => flights.join_selected(key, &meeting_key(key, self.range.start), now),
+        let Some(manifest) = &self.manifest else {
+            return flights.join_selected(key, &meeting_key(key, self.range.start), now);
+        };
+        match begun_unknowing(core, key, self.range).filter(|_| !self.is_continued) {
+            Some(waiting) => Role::Follow(waiting),
+            None => flights.join_selected(&manifest.key_of(self.range.start), b"", now),
         }
     }
+}
+
+/// The flight of a slice that was begun when nothing was known of the representation.
+pub fn begun_unknowing(core: &Core, key: &[u8], slice: ByteRange) -> Option<Waiting<Landing>> {
+    core.cache.flights.follow(key, &meeting_key(key, slice.start))
 }
 
 /// The slice that a byte lies in.
