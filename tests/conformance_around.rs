@@ -177,7 +177,7 @@ fn interim_responses_pass_and_are_never_stored() {
 #[test]
 fn an_operators_rules_decide_in_order() {
     let scene = Scene::new(
-        "[[site.rule]]\nheader = [\"X-Skip\"]\nbypass = true\n[[site.rule]]\npath = [\"/*/short\"]\nttl = \"5s\"\n\
+        "[[site.rule]]\nheader = [\"X-Skip\"]\nbypass = true\n[[site.rule]]\npath = [\"/*/short\"]\nttl = \"50s\"\n\
          [[site.rule]]\nextension = [\"css\"]\nttl = \"10m\"\n[site.cache]\nkey_headers = [\"X-Key\"]\nmin_ttl = \"3s\"\n\
          max_ttl = \"1h\"\ndefault_ttl = \"30s\"\n\
          [site.cache.status]\n404 = \"10s\"\n\"5xx\" = \"0s\"\n",
@@ -185,7 +185,7 @@ fn an_operators_rules_decide_in_order() {
     scene.check(&[
         (
             "a rule gives what the origin does not",
-            &["GET short => 200 => 200 stored ttl=5 detail=ttl-rule", "GET short => => 200 #1 hit detail=ttl-rule"],
+            &["GET short => 200 => 200 stored ttl=50 detail=ttl-rule", "GET short => => 200 #1 hit detail=ttl-rule"],
         ),
         ("the origin wins", &["GET short => 200 | Cache-Control: max-age=60 => 200 ttl=60 !detail=ttl-rule"]),
         ("an extension", &["GET x.css => 200 => 200 stored ttl=600 detail=ttl-rule"]),

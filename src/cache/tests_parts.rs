@@ -173,3 +173,25 @@ fn the_keys_of_parts_and_meetings_are_nobodys_request() {
     assert_ne!(part_key(1, 2), part_key(2, 1));
     assert_ne!(meeting_key(b"a", 1), meeting_key(b"a", 2));
 }
+
+#[test]
+fn of_many_that_come_first_at_once_all_join_one_manifest() {
+    for _ in 0..50 {
+        let cache = cache();
+        let barrier = std::sync::Barrier::new(4);
+        std::thread::scope(|scope| {
+            for start in [0, 10, 20, 30] {
+                let (cache, barrier) = (&cache, &barrier);
+                scope.spawn(move || {
+                    let part = part((start, start + 10), 100, "\"a\"", &[], at(0));
+                    barrier.wait();
+                    cache.keep_part(KEY, &part, Listing::Place, at(0)).unwrap();
+                });
+            }
+        });
+        let manifest = cache.manifest(KEY, &Lines(&[])).unwrap();
+        assert!([0, 10, 20, 30].iter().all(|start| cache.part(&manifest, *start).is_some()));
+        // What was kept under another number first is gone: four parts and their manifest.
+        assert_eq!(cache.store.stats().responses, 5);
+    }
+}

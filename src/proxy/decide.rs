@@ -58,9 +58,12 @@ pub fn decide(core: &Core, ask: &Ask<'_>, key: Option<impl AsRef<[u8]>>, site: &
             Lookup::Validate(stored, forward, why) => (Goal::Validate(stored), forward, why.word()),
             Lookup::Unsatisfiable => return Decision::NotCached,
             Lookup::Miss(forward) => match parts::look(core, ask, key.as_ref(), site, directives.as_ref(), now) {
-                Partial::Serve(parts) => {
-                    let status = CacheStatus { hit: true, ttl: Some(parts.ttl(now)), ..CacheStatus::default() };
-                    return Decision::ServeParts(parts, status);
+                Partial::Serve(parts, stale) => {
+                    let (ttl, detail) = (Some(parts.ttl(now)), stale.map(Why::word));
+                    return Decision::ServeParts(
+                        parts,
+                        CacheStatus { hit: true, ttl, detail, ..CacheStatus::default() },
+                    );
                 }
                 Partial::Fetch(goal, forward, reason) => (goal, forward, reason),
                 Partial::Nothing => (Goal::Store, forward, ""),

@@ -44,6 +44,11 @@ pub enum Goal {
 }
 
 impl Goal {
+    /// Is `now` for a slice of something of which this one knows nothing?
+    pub fn knows_less_than(&self, now: &Goal) -> bool {
+        matches!((self, now), (Goal::Slice(old), Goal::Slice(new)) if old.manifest.is_none() && new.manifest.is_some())
+    }
+
     /// What a new lead is after once it has looked again: a flight for one slice stays one.
     pub fn or(self, now: Goal) -> Goal {
         match (self, now) {

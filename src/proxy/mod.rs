@@ -17,6 +17,7 @@ mod follow;
 mod interim;
 mod landing;
 mod learn;
+mod multipart;
 mod negative;
 mod note;
 mod outcome;

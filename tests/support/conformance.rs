@@ -9,7 +9,7 @@
 //! - The outcome: a status and words, then fields. `#n` is the body of the n-th response, `= text` a body as written,
 //!   `!word` and `!Field` are absent. Words stand in Cache-Status (`hit`, `stored`, `fwd=stale`, `detail=expired`).
 //!   `asked Field: value` and `asked !Field` are about the last request that the origin got. `later`: it is asked behind
-//!   the answer. `Field: *` is any value. `interim 103 Name: value` came before.
+//!   the answer. `Field: *` is any value. Of `ttl` and `Age` a few seconds may be gone. `interim 103 Name: value` came before.
 //!
 //! The line `expire` makes what is stored stale from now on. `{date-60}` is the HTTP-date a minute ago, `{rfc850-60}` and
 //! `{asctime-60}` the same in the obsolete forms.
@@ -199,7 +199,7 @@ fn reply_of(text: &str, number: usize) -> Said {
 /// The first member of an outcome: the status, the body, and words of Cache-Status.
 fn words(text: &str, response: &Response) -> Result<(), String> {
     let cache = response.field("cache-status").unwrap_or_default();
-    let has = |word: &str| cache.split("; ").any(|known| known == word);
+    let has = |word: &str| cache.split("; ").any(|known| known == word || is_near(word, known));
     let mut words = text.split(' ');
     let status = words.next().unwrap_or_default();
     if status != response.status.to_string() {
@@ -244,9 +244,17 @@ fn field(text: &str, response: &Response, asked: Option<&Request>) -> Result<(),
     let is_so = match (wanted.starts_with('!'), wanted.split_once(": ")) {
         (true, _) => found.is_empty(),
         (false, Some((_, "*"))) => !found.is_empty(),
+        (false, Some(("Age", age))) => found.first().is_some_and(|found| is_near(found, age)),
         (false, value) => found.join(", ") == value.map_or("", |(_, value)| value) && !found.is_empty(),
     };
     if is_so { Ok(()) } else { wrong(&found) }
+}
+
+/// The same number, or up to five less: time passes between two requests.
+fn is_near(most: &str, found: &str) -> bool {
+    let number = |text: &str| text.trim_start_matches("ttl=").parse::<i64>().ok();
+    let is_age_or_ttl = most.starts_with("ttl=") == found.starts_with("ttl=");
+    is_age_or_ttl && number(most).zip(number(found)).is_some_and(|(most, found)| (most - 5..=most).contains(&found))
 }
 
 fn summary(response: &Response) -> String {

@@ -4,7 +4,9 @@ use std::ops::Range;
 use std::sync::Mutex;
 
 use super::client::{Client, Response};
+use super::origin::Request;
 use super::pop::{Pop, request};
+use super::reply::Reply;
 
 /// Bytes of which no two stretches are alike, different for each version.
 pub fn content(len: usize, version: usize) -> Vec<u8> {
@@ -78,4 +80,19 @@ pub fn parts(response: &Response) -> Vec<(String, Vec<u8>)> {
         let lines = String::from_utf8(part[..blank].to_vec()).unwrap();
         found.push((lines.trim_start().replace("\r\n", "; "), part[blank + 4..].to_vec()));
     }
+}
+
+/// What an origin that knows ranges answers.
+pub fn ranged(asked: &Request, fields: &[&str], body: &[u8]) -> Reply {
+    let Some(spec) = asked.field("range").and_then(|range| range.strip_prefix("bytes=")) else {
+        return Reply::response("200 OK", fields, body);
+    };
+    let (first, last) = spec.split_once('-').unwrap();
+    let (first, end) = (first.parse::<usize>().unwrap(), last.parse().map_or(body.len(), |last: usize| last + 1));
+    if first >= body.len() {
+        return Reply::response("416 Range Not Satisfiable", &[&format!("Content-Range: bytes */{}", body.len())], "");
+    }
+    let end = end.min(body.len());
+    let range = format!("Content-Range: bytes {first}-{}/{}", end - 1, body.len());
+    Reply::response("206 Partial Content", &[fields, &[range.as_str()]].concat(), &body[first..end])
 }

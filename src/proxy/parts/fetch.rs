@@ -34,6 +34,11 @@ impl Fetch {
             Ok(fetched) => fetched,
             Err(error) => return self.failed(error, turn.waited),
         };
+        if fetched.head.status >= 500
+            && let Some(landing) = self.slice_despite_5xx(&fetched, turn.waited)
+        {
+            return self.land(landing.clone(), landing);
+        }
         match (fetched.head.status, &slice.stored) {
             (206, _) => self.slice_arrived(slice, fetched, asked, turn),
             (304, Some(stored)) => {
@@ -158,13 +163,30 @@ impl Fetch {
     /// The origin fails while a slice was only to be confirmed: it is served stale, if that is allowed; further slices too
     /// as far as they are stored.
     pub fn stale_slice(&self, error: &Arc<FetchError>, trip: &Trip, now: Now) -> Option<Landing> {
+        let may_be = |known: &StoredResponse| may_serve_stale_on_error(&known.freshness_at(now), now, STALE_LIMIT);
+        self.stored_instead(may_be, Some(error.clone()), trip.clone(), Why::OriginFailed)
+    }
+
+    /// The same where the origin answers with an error, and one side allows it (RFC 5861 §4).
+    fn slice_despite_5xx(&self, fetched: &Fetched, waited: Duration) -> Option<Landing> {
+        let now = self.core.clock.now();
+        let may_be = |known: &StoredResponse| self.may_stand_in_for_5xx(known, now);
+        let landing = self.stored_instead(may_be, None, Trip::of(&fetched.report, waited), Why::Origin5xx)?;
+        self.core.praise(&self.site, &fetched.body);
+        Some(landing)
+    }
+
+    fn stored_instead(
+        &self,
+        may_be: impl Fn(&StoredResponse) -> bool,
+        fault: Option<Arc<FetchError>>,
+        trip: Trip,
+        why: Why,
+    ) -> Option<Landing> {
         let Goal::Slice(slice) = &self.goal else { return None };
         let (known, stored) = (slice.manifest.as_ref()?, slice.stored.as_ref()?);
-        let response = known.response.clone();
-        if !may_serve_stale_on_error(&response.freshness_at(now), now, STALE_LIMIT) {
-            return None;
-        }
-        let arrived = stale_arrival(response, Some(error.clone()), trip.clone(), self.forward, Why::OriginFailed);
+        let response = Some(known.response.clone()).filter(|known| may_be(known))?;
+        let arrived = stale_arrival(response, fault, trip, self.forward, why);
         Some(Landing::Slice(Arrived { reader: Some(Reader::new(&stored.body)), ..arrived }, slice.range))
     }
 
