@@ -135,6 +135,7 @@ mod edge;
 #[doc(hidden)]
 pub mod measured;
 
+pub use edge::Limited;
 pub use edge::{Addresses, Edge, Explanation, OriginStates, Question, Reloaded, Stats, Unexplained};
 pub use edge::{Purge, PurgeError, Purged, Scope};
 pub use error::Error;
