@@ -146,6 +146,7 @@ mod edge;
 #[doc(hidden)]
 pub mod measured;
 
+pub use edge::Limited;
 #[doc(hidden)]
 pub use edge::Names;
 pub use edge::{Addresses, Edge, Explanation, OriginStates, Question, Reloaded, Stats, Unexplained};

@@ -117,12 +117,14 @@ fn limits(section: &Section, problems: &mut Problems) -> Limits {
         request_body: section.number("request_body"),
         body_in_memory: section.count("body_in_memory"),
         connections: section.count("connections"),
+        connections_per_address: section.count("connections_per_address"),
         requests_per_connection: section.number("requests_per_connection"),
         head_timeout: section.time("head_timeout"),
         handshake_timeout: section.time("handshake_timeout"),
         idle_timeout: section.time("idle_timeout"),
         upload_rate: section.number("upload_rate"),
         write_stall: section.time("write_stall"),
+        download_rate: section.number("download_rate"),
         shutdown_timeout: section.time("shutdown_timeout"),
     };
     if limits.request_line > limits.request_head {

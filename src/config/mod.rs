@@ -140,6 +140,8 @@ pub struct Limits {
     pub body_in_memory: usize,
     /// Client connections at once.
     pub connections: usize,
+    /// Connections of one client address at once; 0 = no limit.
+    pub connections_per_address: usize,
     /// Requests a connection; 0 = no limit.
     pub requests_per_connection: u64,
     /// For a whole request head.
@@ -152,6 +154,8 @@ pub struct Limits {
     pub upload_rate: u64,
     /// How long a client may take no byte of its response.
     pub write_stall: Duration,
+    /// Least bytes a second that a client must take, over 60 s in which they are there; 0 = off.
+    pub download_rate: u64,
     /// How long a stop waits for exchanges under way.
     pub shutdown_timeout: Duration,
 }

@@ -27,7 +27,7 @@ pub use radar::{CertificateDetails, CertificateRow, CertificateSide, Certificate
 use radar::{OwnCertificates, Radar};
 pub use reload::Reloaded;
 use reload::{Front, refusal};
-pub use stats::Stats;
+pub use stats::{Limited, Stats};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -172,12 +172,14 @@ impl Edge {
     /// What has happened since the start, and what is held now.
     pub fn stats(&self) -> Stats {
         let (Some(proxy), Some(server)) = (&self.proxy, &self.server) else { return Stats::default() };
+        let counts = proxy.metrics().snapshot();
         Stats {
             connections: server.connections(),
             accept_errors: server.accept_errors(),
+            limited: Limited::of(&counts, server.limited()),
             idle_origin_connections: proxy.idle_origin_connections(),
             dead_addresses: proxy.origins().dead_addresses(),
-            ..Stats::of(&proxy.metrics().snapshot(), &proxy.store().stats(), &proxy.fetchers())
+            ..Stats::of(&counts, &proxy.store().stats(), &proxy.fetchers())
         }
     }
 

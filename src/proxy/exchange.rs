@@ -235,6 +235,7 @@ pub fn refuse(core: &Arc<Core>, call: Call<'_, Local>, exchange: Option<Exchange
             let form = Form::of(exchange.request.field("accept"));
             let mut note = exchange.into_note(desk.local);
             note.cache = CacheResult::Local;
+            desk.local.metrics.block(desk.local.worker).refused(refusal.status);
             Answer { close: true, ..own(desk.out, note, form, refusal, desk.now) }
         }
         None => {

@@ -9,7 +9,7 @@ use super::session::{Connection, Next, Reply, Stage, follow, refuse, restore};
 use super::socket::Fill;
 use super::upload::Upload;
 use super::worker::Turn;
-use super::{Call, Handler, Refusal, Step};
+use super::{Call, Event, Handler, Refusal, Step};
 use crate::http1::{BodyLength, HeadLimits, HeadScan, Parsed, RequestHead, Slots};
 
 /// Waiting for a request head, or in the middle of one.
@@ -137,10 +137,14 @@ impl Head {
         };
         connection.requests += 1;
         let limit = turn.limits.requests_per_connection;
+        let is_spent = limit > 0 && connection.requests >= limit;
+        if is_spent && head.keep_alive {
+            turn.handler.count(&mut turn.local, Event::Spent);
+        }
         let reply = Reply {
             version: head.version,
             is_head: head.method == "HEAD",
-            keep_alive: head.keep_alive && (limit == 0 || connection.requests < limit),
+            keep_alive: head.keep_alive && !is_spent,
             has_unread_body: !head.body.is_empty(),
         };
         turn.out.clear();

@@ -139,8 +139,16 @@ pub(super) static LIMITS: Spec = Spec {
             "connections",
             Kind::Number(1, 10_000_000),
             Value("60000"),
-            "Most client connections at once; beyond it new ones are closed.",
+            "Most client connections at once; beyond it new ones wait to be accepted.",
             "10000",
+        ),
+        key(
+            "connections_per_address",
+            Kind::Number(0, 10_000_000),
+            Value("0"),
+            "Most connections of one client address at once, of one /64 network with IPv6; beyond it new ones are closed; \
+             0 is no limit.",
+            "100",
         ),
         key(
             "requests_per_connection",
@@ -177,6 +185,13 @@ pub(super) static LIMITS: Spec = Spec {
             Value("60s"),
             "How long a client may take no byte of its response.",
             r#""30s""#,
+        ),
+        key(
+            "download_rate",
+            Kind::Size(0, MIB),
+            Value("0"),
+            "Least bytes a second that a client must take of its response, over 60 seconds in which it is there; 0 is off.",
+            "256",
         ),
         key(
             "shutdown_timeout",
