@@ -85,3 +85,34 @@ fn promtool_has_no_complaint() {
     let said = [output.stdout, output.stderr].concat();
     assert!(output.status.success() && said.is_empty(), "{}", String::from_utf8_lossy(&said));
 }
+
+#[test]
+fn the_dashboard_asks_for_metrics_that_are_there() {
+    let output = Command::new(env!("CARGO_BIN_EXE_millpond")).arg("dashboard").output().unwrap();
+    let dashboard: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let certificates = Certificates::new();
+    let origin = Origin::plain(|_| Reply::ok("hello"));
+    let sites = format!("{OPEN}{}{}", site("a.test", &origin), https_table(&certificates.identity(&["a.test"])));
+    let pop = Pop::start_with_https(&sites);
+    let door = Door::of(&pop);
+    pop.get("/");
+    wait_until(|| door.get("/metrics").text().contains("millpond_requests_total{"));
+    let page = door.get("/metrics").text();
+    let mut asked = 0;
+    for panel in dashboard["panels"].as_array().unwrap() {
+        assert!(!panel["title"].as_str().unwrap().is_empty());
+        for target in panel["targets"].as_array().unwrap() {
+            let expression = target["expr"].as_str().unwrap();
+            for word in expression.split(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '_')) {
+                if word.starts_with("millpond_") {
+                    let is_there = page
+                        .lines()
+                        .any(|line| line.starts_with(&format!("{word}{{")) || line.starts_with(&format!("{word} ")));
+                    assert!(is_there, "{word} of {:?}", panel["title"]);
+                    asked += 1;
+                }
+            }
+        }
+    }
+    assert!(asked > 20, "{asked}");
+}

@@ -63,6 +63,15 @@ pub enum Command {
     },
     /// Show which fetches failed.
     Failures(Asked),
+    /// Print a Grafana dashboard.
+    Dashboard,
+    /// Print a systemd unit.
+    Service {
+        /// The configuration file.
+        config: PathBuf,
+        /// The unit of its sockets.
+        is_socket: bool,
+    },
     /// Explain.
     Help(Topic),
     /// Tell the version.
@@ -147,6 +156,10 @@ pub enum Topic {
     Demo,
     /// `failures`
     Failures,
+    /// `dashboard`
+    Dashboard,
+    /// `service`
+    Service,
     /// `help`
     Help,
 }
@@ -227,6 +240,14 @@ impl Given {
             Topic::Init => Ok(Command::Init { file: self.argument.map(PathBuf::from) }),
             Topic::Demo => Ok(Command::Demo { is_once: self.option_value("--once").is_some() }),
             Topic::Failures => self.failures().map(Command::Failures),
+            Topic::Dashboard => Ok(Command::Dashboard),
+            Topic::Service => match self.option_value("--config") {
+                Some(config) => {
+                    let is_socket = self.option_value("--socket").is_some();
+                    Ok(Command::Service { config: config.into(), is_socket })
+                }
+                None => Err(self.usage("service needs a file".to_owned(), "write millpond service --config FILE")),
+            },
             Topic::Help | Topic::Config | Topic::Overview => self.topic().map(Command::Help),
         }
     }
