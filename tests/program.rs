@@ -346,6 +346,72 @@ fn a_hangup_reloads_the_file_or_leaves_all_as_it_was() {
     assert_eq!(statuses(), [200, 421]);
 }
 
+#[test]
+fn with_health_demanded_a_reload_is_refused_where_a_site_would_begin_to_fail() {
+    let (origin, gate) = (Origin::plain(|_| Reply::ok("content")), Gate::new());
+    let held = gate.clone();
+    // Its first look is held until the clients below have been served.
+    let slow = Origin::plain(move |_| Reply::nothing().wait(&held).reset());
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let folder = TempDir::new();
+    let write = |sites: &[(&str, SocketAddr, &str)]| {
+        let site = |(domain, server, more): &(&str, SocketAddr, &str)| {
+            format!(
+                "[[site]]\ndomains = [\"{domain}\"]\n{more}\n[site.origin]\nservers = [\"{server}\"]\nprotocol = \"http\"\n"
+            )
+        };
+        let text: String = sites.iter().map(site).collect();
+        folder.write("millpond.toml", format!("[listen]\nhttp = \"127.0.0.1:0\"\n{text}"))
+    };
+    let healthy = ("a.test", origin.address(), "");
+    let path = write(&[healthy]);
+    let mut serving = Serving::start(&["serve", "--config", path.to_str().unwrap(), "--require-healthy"]);
+    let mut client = Client::plain(serving.address);
+    let hang_up = |words: &str| {
+        serving.signal(Signal::HUP);
+        serving.line_with(words)
+    };
+
+    write(&[("a.test", closed, ""), ("b.test", slow.address(), "")]);
+    serving.signal(Signal::HUP);
+    gate.wait_for_arrivals(1);
+    assert_eq!(client.get("a.test", "/").status, 200, "it serves while it rehearses");
+    gate.open();
+    let line = serving.line_with("a.test: broken at step 2 (reachability): ");
+    assert!(
+        line.contains("refused the connection") && line.contains("millpond.toml:7: site[1].origin.servers"),
+        "{line}"
+    );
+    serving.line_with("b.test: broken at step ");
+    serving.line_with("--require-healthy");
+    serving.line_with("the old configuration stays in force");
+    assert_eq!((client.get("a.test", "/").status, client.get("b.test", "/").status), (200, 421));
+
+    // What did not change is not looked at, even where it has come to be broken meanwhile.
+    let (asked, address) = (origin.count(), origin.address());
+    write(&[healthy, ("c.test", address, "")]);
+    hang_up("1 site added (c.test)");
+    assert!(origin.requests()[asked..].iter().all(|request| request.field("host") == Some("c.test")));
+    drop(origin);
+    // Broken before the change and after it.
+    write(&[("a.test", address, "expose_errors = true"), ("c.test", address, "")]);
+    let line = hang_up("a.test: broken at step 2");
+    assert!(line.contains("(as it was before)"), "{line}");
+    serving.line_with("1 site changed (a.test)");
+    assert_eq!(client.get("a.test", "/fresh").status, 502);
+
+    // A signal to stop does not wait for a rehearsal.
+    let held = Gate::new();
+    let stuck = held.clone();
+    let slow = Origin::plain(move |_| Reply::nothing().wait(&stuck).reset());
+    write(&[("d.test", slow.address(), "")]);
+    serving.signal(Signal::HUP);
+    held.wait_for_arrivals(1);
+    serving.signal(Signal::TERM);
+    assert_eq!(serving.end(), Some(0));
+    held.open();
+}
+
 /// There is none to read anew: the access log alone is meant then.
 #[test]
 fn a_hangup_without_a_file_leaves_the_origin_as_it_is() {

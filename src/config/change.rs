@@ -55,6 +55,15 @@ impl Config {
         change
     }
 
+    /// The sites that `old` does not have as they are here: new ones, and those that say something else.
+    pub(crate) fn sites_unlike(&self, old: &Config) -> Vec<Arc<Site>> {
+        let is_old = |site: &Site| {
+            let known = old.sites.iter().find(|known| known.name == site.name);
+            known.is_some_and(|known| Site { number: known.number, ..site.clone() } == **known)
+        };
+        self.sites.iter().filter(|site| !is_old(site)).cloned().collect()
+    }
+
     /// What of this configuration a POP that runs under `old` cannot take up.
     pub(crate) fn beyond_reload(&self, old: &Config) -> Vec<Problem> {
         let is_fixed = [
@@ -141,6 +150,15 @@ mod tests {
         let mut newer = config("", &[("b.test", "192.0.2.2"), ("a.test", "192.0.2.1")]);
         newer.succeed(&new, &mut next);
         assert_eq!((numbers(&newer), next), (vec![("b.test", 4), ("a.test", 0)], 5));
+    }
+
+    #[test]
+    fn sites_that_are_as_they_were_are_not_among_the_changed_ones_whatever_their_number() {
+        let old = config("", &[("a.test", "192.0.2.1"), ("b.test", "192.0.2.2"), ("c.test", "192.0.2.3")]);
+        let new = config("", &[("c.test", "192.0.2.3"), ("d.test", "192.0.2.4"), ("a.test", "192.0.2.9")]);
+        let names = |sites: Vec<Arc<Site>>| sites.iter().map(|site| site.name.clone()).collect::<Vec<_>>();
+        assert_eq!(names(new.sites_unlike(&old)), ["d.test", "a.test"]);
+        assert!(names(old.sites_unlike(&old)).is_empty());
     }
 
     #[test]

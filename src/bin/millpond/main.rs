@@ -12,6 +12,7 @@ mod failure;
 mod failures;
 mod messages;
 mod operate;
+mod reloading;
 mod signals;
 
 use std::process::ExitCode;

@@ -29,72 +29,14 @@ fn service_unit(config: &Config, path: &Path) -> String {
     writable.dedup();
     let list: Vec<String> = writable.iter().map(|folder| format!("-{}", folder.display())).collect();
     let seconds = config.limits.shutdown_timeout.as_secs().saturating_add(10);
-    format!(
-        "\
-# /etc/systemd/system/millpond.service
-#
-#   useradd --system --shell /usr/sbin/nologin millpond
-#   chown -R millpond: {folder}
-#   millpond service --config {config} > /etc/systemd/system/millpond.service
-#   millpond service --config {config} --socket > /etc/systemd/system/millpond.socket
-#   systemctl daemon-reload && systemctl enable --now millpond.socket millpond.service
-#
-# The sockets outlive the program: while it restarts, connections wait instead of being refused.
-
-[Unit]
-Description=Millpond, a CDN point of presence
-Wants=network-online.target
-After=network-online.target millpond.socket
-Requires=millpond.socket
-
-[Service]
-Type=exec
-User=millpond
-ExecStartPre={program} check --config {config}
-ExecStart={program} serve --config {config}
-ExecReload=/bin/kill -HUP $MAINPID
-Restart=on-failure
-RestartSec=1s
-TimeoutStopSec={seconds}s
-LimitNOFILE=1048576
-StateDirectory=millpond
-StateDirectoryMode=0700
-UMask=0077
-
-# It needs the network, its own folders, and nothing else of this machine.
-ReadWritePaths={writable}
-AmbientCapabilities=CAP_NET_BIND_SERVICE
-CapabilityBoundingSet=CAP_NET_BIND_SERVICE
-NoNewPrivileges=yes
-ProtectSystem=strict
-ProtectHome=yes
-PrivateDevices=yes
-ProtectClock=yes
-ProtectControlGroups=yes
-ProtectHostname=yes
-ProtectKernelLogs=yes
-ProtectKernelModules=yes
-ProtectKernelTunables=yes
-ProtectProc=invisible
-RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX
-RestrictNamespaces=yes
-RestrictRealtime=yes
-RestrictSUIDSGID=yes
-LockPersonality=yes
-MemoryDenyWriteExecute=yes
-SystemCallArchitectures=native
-SystemCallFilter=@system-service
-# How it takes over its sockets.
-SystemCallFilter=pidfd_open pidfd_getfd
-
-[Install]
-WantedBy=multi-user.target
-",
-        folder = folder.display(),
-        config = path.display(),
-        program = program.display(),
-        writable = list.join(" "),
-    )
+    let fill = [
+        ("{folder}", folder.display().to_string()),
+        ("{config}", path.display().to_string()),
+        ("{program}", program.display().to_string()),
+        ("{seconds}", seconds.to_string()),
+        ("{writable}", list.join(" ")),
+    ];
+    fill.iter().fold(include_str!("operate/millpond.service").to_owned(), |unit, (name, text)| unit.replace(name, text))
 }
 
 fn socket_unit(config: &Config) -> String {

@@ -57,7 +57,8 @@ Serves until SIGTERM or Ctrl-C; then it takes no new connections and finishes wh
   --listen ADDRESS:PORT   with --origin: where clients reach Millpond; 127.0.0.1:8080 unless given
   --keep-host             with --origin: send the client's Host to the origin, instead of the origin's own name
   --require-healthy       look at every origin first (as millpond check --live does), and do not start where a site's
-                          fetches would all fail
+                          fetches would all fail; a reload (SIGHUP) looks at the sites that it changes in the same
+                          way, and is refused where one would fail from then on
 
 Try it:
 
@@ -160,13 +161,14 @@ millpond failures [DOMAIN] --state DIR [--json]
 Shows the failure ledger of a Millpond that runs or has run: a line for each site, cause and origin address, with how
 often, the first and the last time, and the last fetch from there that went well. \"all 3 addresses\" means that every
 address of the server fails; \"1 of 3\" that others do well. Below each is one example. What has gone well since its
-last failure is marked \"well again\". A running Millpond writes its ledger every few seconds.
+last failure is marked \"well again\"; \"no client saw it\" means that another address or server made it good at once.
+A running Millpond writes its ledger every few seconds.
 
   DOMAIN          only the site that answers for this name
   --config FILE   the ledger in the state directory of this configuration file: dir under [state]
   --state DIR     the ledger in this directory; DOMAIN is then a site's first domain
-  --json          an object a line: site, server, address, cause, phase, count, first, last, last_good (RFC 3339 or
-                  null), is_open, failing_addresses, known_addresses, seconds (of the last one's phases), example
+  --json          an object a line: site, server, address, cause, phase, count, made_good, first, last, last_good (RFC
+                  3339 or null), is_open, failing_addresses, known_addresses, seconds (of the last one's phases), example
                   (time, request, detail, sni, alert, rcode, certificate_names, head_start)
 
 Exit status: 0 the ledger could be read, whatever is in it; 1 it could not; 2 the command line or the file is wrong.
