@@ -102,6 +102,17 @@
 //! [`doctor`] asks what a fetch would ask, in order and with the site's own settings (`origin::probe`), and turns the first
 //! broken check into a finding: evidence, the line to write, what it would trust, a command that shows the fault.
 //!
+//! # The operator's door
+//!
+//! [`Edge::start`] opens it where the configuration has `[admin]`: a second `server` with one worker, whose handler is
+//! `admin`. Its worker only answers; what blocks (diagnoses, surveys of the store, files) runs on a few threads of its own
+//! and wakes the session that waits, or goes on writing to the body that it reads. Endpoints stand in tables, one file a
+//! subject (`admin::api`), beside the part of the OpenAPI document that describes them. What the door does to the whole goes
+//! through one trait, `admin::Control`, which `edge::door` implements without keeping anything alive.
+//!
+//! Counts by site and durations cost a request no atomic operation: each worker keeps them for itself
+//! (`observe::tally`) and hands them over once a second.
+//!
 //! # Invariants
 //!
 //! 1. Below floor 2 nothing does I/O; below floor 3 nothing reads a clock.

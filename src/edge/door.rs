@@ -7,9 +7,12 @@ use std::time::Duration;
 
 use rustix::fs::{Access as Allowed, access};
 
+use super::Question;
 use super::material::Material;
+use super::radar;
 use super::reload::{Front, refusal, stopping};
-use crate::admin::{Access, Admin, Changes, Control, MOST_BODY, Refused, random_text};
+use crate::admin::random_text;
+use crate::admin::{Access, Admin, Asked, CertificateRow, Changes, Control, MOST_BODY, Refused, Told, Unexplained};
 use crate::config::{AdminConfig, Config, HttpsConfig, Limits, Problem};
 use crate::error::Error;
 use crate::proxy::Proxy;
@@ -165,11 +168,59 @@ impl Control for House {
         let (Some(proxy), Some(server)) = (self.proxy.upgrade(), self.server.upgrade()) else {
             return Err(stopping().into());
         };
-        self.front.reload(config, &proxy, &server).map(|reloaded| Changes { changed: reloaded.sentences() })
+        self.front
+            .reload(config, &proxy, &server)
+            .map(|reloaded| Changes { changed: reloaded.sentences(), restart_needed: Vec::new() })
+    }
+
+    fn explain(&self, asked: &Asked) -> Result<Told, Unexplained> {
+        let Some(proxy) = self.proxy() else { return Err(Unexplained::Malformed("Millpond is stopping".to_owned())) };
+        let question = Question {
+            url: asked.url.clone(),
+            fields: asked.fields.clone(),
+            response: asked.response.clone(),
+            status: asked.status,
+        };
+        let explained = super::Edge::explain(&proxy.live().config, &question);
+        let told = explained.map_err(|error| match error {
+            super::Unexplained::Malformed(text) => Unexplained::Malformed(text),
+            super::Unexplained::NoSite(text) => Unexplained::NoSite(text),
+        })?;
+        Ok(Told { text: told.to_string(), key: told.key, lines: told.lines })
+    }
+
+    fn certificates(&self) -> Vec<CertificateRow> {
+        let Some(proxy) = self.proxy() else { return Vec::new() };
+        let unix = Clock::start().now().unix();
+        let rows = radar::rows(&proxy.live().config, &self.front.own, proxy.certificates(), unix);
+        rows.into_iter().map(certificate).collect()
     }
 
     fn check(&self, config: &Config) -> Vec<Problem> {
         super::Edge::check(config)
+    }
+}
+
+/// A certificate in the words of the door.
+fn certificate(row: radar::CertificateRow) -> CertificateRow {
+    let known = row.certificate;
+    let issuer = known.as_ref().map(|known| match known.issuer.as_str() {
+        "" => known.issuer_organisation.clone(),
+        name => name.to_owned(),
+    });
+    CertificateRow {
+        side: row.side.token(),
+        site: row.site,
+        server: (!row.server.is_empty()).then_some(row.server),
+        sni: row.sni,
+        state: row.state.token(),
+        issuer,
+        not_before: known.as_ref().map(|known| known.not_before.0),
+        not_after: known.as_ref().map(|known| known.not_after.0),
+        days_left: known.as_ref().map(|known| known.days_left),
+        fingerprint: known.as_ref().map(|known| known.fingerprint.clone()),
+        names: known.map(|known| known.names).unwrap_or_default(),
+        refusal: row.refusal,
     }
 }
 

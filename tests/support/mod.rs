@@ -16,6 +16,7 @@ pub mod pop;
 pub mod ranges;
 pub mod recorder;
 pub mod reply;
+pub mod schema;
 pub mod strict;
 pub mod temp_dir;
 pub mod wire;
