@@ -176,7 +176,7 @@ fn turned_away(denied: Denied, is_https: bool) -> Reply {
             challenge(reply).with("Set-Cookie", access::set_cookie(None, is_https))
         }
         Denied::TooManyAttempts => {
-            let detail = "ten wrong tokens in a minute; wait a minute and try again";
+            let detail = "ten different wrong tokens in a minute; wait a minute and try again";
             Reply::problem(429, "Too many attempts", detail).with("Retry-After", "60")
         }
         Denied::CrossSite => {
