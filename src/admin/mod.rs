@@ -30,6 +30,7 @@ use reply::Reply;
 use request::Request;
 
 use crate::http1::RequestHead;
+use crate::observe::Counter;
 use crate::proxy::Proxy;
 use crate::server::{Answer, Call, Clock, Delivery, Event, Handler, Peer, Refusal, Step, Uploaded};
 use crate::time::Now;
@@ -78,6 +79,11 @@ impl Admin {
     /// Begins no more work, and waits at most `limit` for what is under way.
     pub fn close(&self, limit: Duration) {
         self.jobs.shutdown(limit);
+    }
+
+    /// Jobs that panicked; that was contained.
+    pub fn panics(&self) -> u64 {
+        self.jobs.panics()
     }
 
     /// The endpoint and what it is asked, once the request may come in.
@@ -252,7 +258,11 @@ impl Handler for Admin {
 
     fn abandoned(&self, _: &mut (), _: Now, _: Exchange) {}
 
-    fn count(&self, _: &mut (), _: Event) {}
+    fn count(&self, _: &mut (), event: Event) {
+        if let (Event::Panicked, Some(proxy)) = (event, self.desk.control.proxy()) {
+            proxy.metrics().add(Counter::Panics, 1);
+        }
+    }
 
     fn tick(&self, _: &mut (), _: Now) {}
 }
