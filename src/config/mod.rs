@@ -43,6 +43,7 @@ mod tests_rules;
 #[cfg(test)]
 mod tests_values;
 mod units;
+pub(crate) mod written;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
