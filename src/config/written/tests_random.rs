@@ -108,7 +108,7 @@ fn lost<'t>(old: &'t str, new: &str) -> Vec<&'t str> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(200) })]
 
     /// There is no way out: what is asked for is always written.
     #[test]
