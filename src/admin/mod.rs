@@ -9,8 +9,10 @@ mod api;
 mod control;
 mod jobs;
 mod metrics;
+mod rehearsal;
 mod reply;
 mod request;
+mod tree;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,12 +24,14 @@ pub use control::{Changes, Control, Refused};
 use access::{Credentials, Denied};
 use api::{Endpoint, Work};
 use jobs::{Jobs, Pending};
+use rehearsal::Rehearsals;
 use reply::Reply;
 use request::Request;
 
 use crate::http1::RequestHead;
 use crate::proxy::Proxy;
 use crate::server::{Answer, Call, Clock, Delivery, Event, Handler, Peer, Refusal, Step, Uploaded};
+use crate::settings::Settings;
 use crate::time::Now;
 use crate::wake::Wake;
 
@@ -43,6 +47,9 @@ pub struct Desk {
     access: Access,
     clock: Clock,
     started: Now,
+    /// The configuration file, if there is one.
+    settings: Option<Settings>,
+    rehearsals: Rehearsals,
 }
 
 /// A request that waits: for its body, or for a job.
@@ -54,9 +61,10 @@ pub enum Exchange {
 }
 
 impl Admin {
-    /// A door to what `control` offers, with that lock.
-    pub fn new(control: Arc<dyn Control>, access: Access, clock: Clock) -> Admin {
-        let desk = Desk { control, access, clock, started: clock.now() };
+    /// A door to what `control` offers, with that lock and, where there is one, that configuration file.
+    pub fn new(control: Arc<dyn Control>, access: Access, settings: Option<Settings>, clock: Clock) -> Admin {
+        let rehearsals = Rehearsals::default();
+        let desk = Desk { control, access, clock, started: clock.now(), settings, rehearsals };
         Admin { desk: Arc::new(desk), jobs: Jobs::new(clock) }
     }
 

@@ -4,8 +4,11 @@
 //! two against each other. An endpoint gets a [`Request`] whose query holds known names alone, and answers with a
 //! [`Reply`]; a refusal is one too, so that `?` may end the work anywhere.
 
+mod change;
+mod config;
 mod process;
 mod session;
+mod sites;
 
 use super::jobs::Responder;
 use super::reply::Reply;
@@ -55,6 +58,8 @@ pub static SUBJECTS: &[Subject] = &[
     Subject { rows: session::ROWS, description: "" },
     Subject { rows: process::ROWS, description: "" },
     Subject { rows: metrics::ROWS, description: "" },
+    Subject { rows: sites::ROWS, description: include_str!("../openapi/sites.json") },
+    Subject { rows: config::ROWS, description: include_str!("../openapi/config.json") },
 ];
 
 /// A row that was found.
