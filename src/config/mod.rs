@@ -301,6 +301,12 @@ impl Config {
         Problem { file: self.file.clone(), line, key, message, hint, is_warning: false }
     }
 
+    /// The place of a site in the file, from 1, as keys have it: `site[2].origin.sni`. Its number says nothing of that once
+    /// the file was changed while it is in force.
+    pub(crate) fn place_of(&self, site: &Site) -> usize {
+        self.sites.iter().position(|other| other.name == site.name).unwrap_or(site.number) + 1
+    }
+
     /// Finds the site of a host name.
     pub fn router(&self) -> Router {
         Router::new(&self.sites)
