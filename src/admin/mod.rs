@@ -12,14 +12,17 @@ mod metrics;
 mod rehearsal;
 mod reply;
 mod request;
+mod stream;
 mod tree;
 
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 pub use access::{Access, random_text};
 pub use api::MOST_BODY;
-pub use control::{Changes, Control, Refused};
+pub use control::{Asked, CertificateRow, Changes, Control, Refused, Told, Unexplained};
 
 use access::{Credentials, Denied};
 use api::{Endpoint, Work};
@@ -47,6 +50,10 @@ pub struct Desk {
     access: Access,
     clock: Clock,
     started: Now,
+    /// Diagnoses under way.
+    diagnoses: AtomicUsize,
+    /// What the last look at all that is stored has found, and when that was (monotonic).
+    survey: Mutex<Option<(Duration, serde_json::Value)>>,
     /// The configuration file, if there is one.
     settings: Option<Settings>,
     rehearsals: Rehearsals,
@@ -63,8 +70,16 @@ pub enum Exchange {
 impl Admin {
     /// A door to what `control` offers, with that lock and, where there is one, that configuration file.
     pub fn new(control: Arc<dyn Control>, access: Access, settings: Option<Settings>, clock: Clock) -> Admin {
-        let rehearsals = Rehearsals::default();
-        let desk = Desk { control, access, clock, started: clock.now(), settings, rehearsals };
+        let desk = Desk {
+            control,
+            access,
+            clock,
+            started: clock.now(),
+            diagnoses: AtomicUsize::new(0),
+            survey: Mutex::default(),
+            settings,
+            rehearsals: Rehearsals::default(),
+        };
         Admin { desk: Arc::new(desk), jobs: Jobs::new(clock) }
     }
 
@@ -134,6 +149,11 @@ impl Desk {
     /// 503 once it stops.
     fn proxy(&self) -> Result<Arc<Proxy>, Reply> {
         self.control.proxy().ok_or_else(|| Reply::problem(503, "Stopping", "Millpond is stopping"))
+    }
+
+    /// Where unlinked temporary files are made.
+    fn spill_dir(&self) -> PathBuf {
+        self.control.proxy().map_or_else(std::env::temp_dir, |proxy| proxy.live().config.cache.temp_dir.clone())
     }
 
     /// May the door be asked under this name? Any other could be a stranger's page whose name has been pointed here.

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::super::Desk;
 use super::super::control::Refused;
 use super::super::rehearsal::Rehearsal;
+use super::super::reply::problem_json;
 use super::{Answered, Reply, Request};
 use crate::config::Problem;
 use crate::config::written::{LineKind, Unwritable};
@@ -131,6 +132,8 @@ pub fn make(
     if let Some(rehearsal) = &rehearsal {
         desk.rehearsals.note(rehearsal);
     }
+    let changed = applied.in_force.changed.join(", ");
+    log::info!("{} is changed, as asked for at the operator's door: {changed}", settings.path().display());
     told["applied"] = true.into();
     told["version"] = applied.version.into();
     told["changed"] = applied.in_force.changed.into();
@@ -173,17 +176,6 @@ pub fn problems_reply(detail: &str, problems: &[Problem], diff: Option<Value>) -
     let mut more = vec![("problems", problems.iter().map(problem_json).collect())];
     more.extend(diff.map(|diff| ("diff", diff)));
     Reply::problem_with(422, "Configuration refused", detail, &more)
-}
-
-/// One problem of a configuration.
-pub fn problem_json(problem: &Problem) -> Value {
-    json!({
-        "file": problem.file.display().to_string(),
-        "line": problem.line,
-        "key": problem.key,
-        "what": problem.message,
-        "hint": problem.hint,
-    })
 }
 
 fn diff(proposal: &Proposal) -> Value {
