@@ -90,6 +90,10 @@
 //! workers look at with every request), limits and listeners (`server`), certificates (`tls`), trust in origins
 //! (`origin`). An exchange keeps its site, and a site its number, by which fetchers know it.
 //!
+//! The operator's file may change while it is in force: `config::written` writes a site's settings into its text, with all
+//! else left as it stands, and `settings` puts the text in the file's place, keeps the one before, and takes it back where
+//! the reload fails.
+//!
 //! Fetches that fail, and the last ones that went well, are entered in the failure ledger (`observe::ledger`, by
 //! `proxy::blame`). The keeper (`edge::kept`) writes it to the state directory; no worker or fetcher waits for that.
 //!

@@ -324,6 +324,27 @@ fn what_needs_a_restart_is_written_and_said() {
 }
 
 #[test]
+fn what_is_nested_too_deep_or_too_large_for_a_setting_is_refused() {
+    let origin = hello();
+    let scene = Scene::new(&site("a.test", &origin.address().to_string()));
+    let deep = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+    for depth in [70, 100, 10_000] {
+        let (status, _) = scene.change("PUT", "/api/v1/config", &format!("a = {}", deep(depth)));
+        assert_eq!(status, 422, "{depth}");
+        let (status, _) = scene.change("PATCH", "/api/v1/sites/a.test", &format!("{{\"domains\": {}}}", deep(depth)));
+        assert!([400, 422].contains(&status), "{depth} {status}");
+    }
+    for number in ["18446744073709551615", "1e400", "1.5", "-1", "9223372036854775807"] {
+        let (status, _) = scene.change("PATCH", "/api/v1/sites/a.test", &format!("{{\"max_fetches\": {number}}}"));
+        assert!([400, 422].contains(&status), "{number} {status}");
+    }
+    assert_eq!(scene.patch("a.test", &json!([])).0, 422);
+    assert_eq!(scene.patch("a.test", &json!({ "settings": 1 })).0, 422);
+    assert_eq!(scene.get("a.test").status, 200);
+    scene.edge.shutdown();
+}
+
+#[test]
 fn without_a_file_sites_are_told_and_nothing_can_be_changed() {
     let origin = hello();
     let config = Config::for_origin(&format!("http://{}", origin.address()), "127.0.0.1:0".parse().unwrap(), false);
