@@ -4,13 +4,13 @@
 use serde_json::{Value, json};
 
 use super::super::Desk;
-use super::super::control::Refused;
+use super::super::control::{Changes, Refused};
 use super::super::rehearsal::Rehearsal;
 use super::super::reply::problem_json;
 use super::{Answered, Reply, Request};
 use crate::config::Problem;
 use crate::config::written::{LineKind, Unwritable};
-use crate::settings::{Change, NotApplied, Proposal, Settings, Snapshot};
+use crate::settings::{Applied, Change, NotApplied, Proposal, Settings, Snapshot};
 
 /// How it is to be made.
 #[derive(Clone, Copy)]
@@ -93,35 +93,36 @@ pub fn make(
 ) -> Answered {
     let settings = settings(desk)?;
     let proposal = settings.propose(before, change).map_err(|why| unwritable(&why))?;
-    let diff = diff(&proposal);
+    let (etag, diff) = (proposal.after.etag.clone(), diff(&proposal));
     let found = look(desk, settings, &proposal)?;
     if !found.problems.is_empty() {
         return Err(problems_reply("the configuration would not be accepted", &found.problems, Some(diff)));
     }
     let rehearsal = manner.is_rehearsed.then(|| desk.rehearsals.rehearse(&proposal)).transpose()?;
-    let mut told = json!({
-        "applied": false,
-        "etag": proposal.after.etag,
-        "version": null,
-        "diff": diff,
-        "problems": [],
-        "warnings": found.warnings,
-        "restart_needed": found.restart_needed,
-        "changed": [],
-        "rehearsal": rehearsal.as_ref().map(Rehearsal::json),
-    });
+    let told = |applied: Option<&Applied<Changes>>| {
+        json!({
+            "applied": applied.is_some(),
+            "etag": applied.map(|_| etag.as_str()),
+            "version": applied.and_then(|applied| applied.version.clone()),
+            "diff": diff,
+            "problems": [],
+            "warnings": found.warnings,
+            "restart_needed": found.restart_needed,
+            "changed": applied.map(|applied| applied.in_force.changed.clone()).unwrap_or_default(),
+            "rehearsal": rehearsal.as_ref().map(Rehearsal::json),
+        })
+    };
     if manner.is_dry {
-        return Ok(Reply::json(&told));
+        return Ok(Reply::json(&told(None)));
     }
     if let Some(rehearsal) = rehearsal.as_ref().filter(|it| !it.broken.is_empty() && !manner.is_forced) {
         let detail = format!(
             "{} would answer every fetch with a failure, and does not now; mend that, or ask with force=true",
             rehearsal.broken.join(", ")
         );
-        let more = [("rehearsal", rehearsal.json()), ("diff", told["diff"].take())];
+        let more = [("rehearsal", rehearsal.json()), ("diff", diff)];
         return Err(Reply::problem_with(409, "A site would break", &detail, &more));
     }
-    let etag = proposal.after.etag.clone();
     let applied = settings.apply(proposal, request.now.wall, |mut config| {
         if let Some(proxy) = desk.control.proxy() {
             config.keep_fixed(&proxy.live().config);
@@ -134,10 +135,7 @@ pub fn make(
     }
     let changed = applied.in_force.changed.join(", ");
     log::info!("{} is changed, as asked for at the operator's door: {changed}", settings.path().display());
-    told["applied"] = true.into();
-    told["version"] = applied.version.into();
-    told["changed"] = applied.in_force.changed.into();
-    Ok(Reply::json_of(status, &told).tagged(&etag))
+    Ok(Reply::json_of(status, &told(Some(&applied))).tagged(&etag))
 }
 
 /// What checking finds: the text alone, the files that it names, and what is in force.

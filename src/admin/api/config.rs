@@ -70,24 +70,24 @@ fn apply_fix(desk: &Desk, request: &Request) -> Answered {
         return Err(Reply::unfit("\"changes\" is missing: there is nothing to change"));
     }
     let own = settings.path().display().to_string();
-    let is_elsewhere = |change: &&Value| !matches!(change["file"].as_str(), None | Some("")) && change["file"] != own;
-    if let Some(change) = changes.iter().find(is_elsewhere) {
-        return Err(Reply::unfit(&format!("{} is not the file that Millpond runs with, {own:?}", change["file"])));
+    let mut files = changes.iter().filter_map(|change| change.get("file")?.as_str());
+    if let Some(file) = files.find(|file| !file.is_empty() && *file != own) {
+        return Err(Reply::unfit(&format!("{file:?} is not the file that Millpond runs with, {own:?}")));
     }
     make(desk, request, before, Change::Remedies(remedies), manner, 200)
 }
 
 /// One of the doctor's changes (see its JSON).
 fn remedy(change: &Value) -> Option<Remedy<'_>> {
-    let line = |name: &str| match &change[name] {
-        Value::Null => Some(0),
-        line => usize::try_from(line.as_u64()?).ok(),
+    let line = |name: &str| match change.get(name) {
+        None | Some(Value::Null) => Some(0),
+        Some(line) => usize::try_from(line.as_u64()?).ok(),
     };
     Some(Remedy {
         line: line("line")?,
         section_line: line("section_line")?,
-        key: change["key"].as_str()?,
-        text: change["text"].as_str()?,
+        key: change.get("key")?.as_str()?,
+        text: change.get("text")?.as_str()?,
     })
 }
 
