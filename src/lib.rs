@@ -95,7 +95,9 @@
 //! the reload fails.
 //!
 //! Fetches that fail, and the last ones that went well, are entered in the failure ledger (`observe::ledger`, by
-//! `proxy::blame`). The keeper (`edge::kept`) writes it to the state directory; no worker or fetcher waits for that.
+//! `proxy::blame`), and the certificates that origins show in new handshakes in a book of their own
+//! (`observe::certificates`). The keeper (`edge::kept`) writes both to the state directory, and logs what ends soon
+//! (`edge::radar`); no worker or fetcher waits for that.
 //!
 //! # Invariants
 //!
@@ -143,9 +145,10 @@ mod edge;
 pub mod measured;
 
 pub use edge::{Addresses, Edge, Explanation, OriginStates, Question, Reloaded, Stats, Unexplained};
+pub use edge::{CertificateDetails, CertificateRow, CertificateSide, CertificateState};
 pub use edge::{Purge, PurgeError, Purged, Scope};
 pub use error::Error;
-pub use observe::{FailureExample, FailureRow, FetchTimes};
+pub use observe::{FailureExample, FailureRow, FetchTimes, IssuerChange};
 pub use origin::{AddressState, CheckState, NameState};
 pub use time::{HttpDate, Now};
 

@@ -49,6 +49,7 @@ impl Hit {
             clock,
             metrics: Arc::new(Metrics::new(1)),
             ledger: Arc::new(Ledger::default()),
+            certificates: Arc::default(),
             access_log: None,
         };
         let proxy = Proxy::new(config, parts);

@@ -320,6 +320,11 @@ fn what_needs_a_restart_is_written_and_said() {
     assert!(told["restart_needed"][0].as_str().unwrap().starts_with("workers.fetchers"), "{told}");
     assert!(told["changed"][0].as_str().unwrap().contains("limits"), "{told}");
     assert_eq!(scene.text(), text);
+    // Neither does it stand against what comes after it.
+    let (status, told) = scene.door.post("/api/v1/reload", &Value::Null);
+    assert_eq!((status, told["restart_needed"].as_array().unwrap().len()), (200, 1), "{told}");
+    assert_eq!(scene.patch("a.test", &json!({ "origin": { "host": "h.test" } })).0, 200);
+    assert_eq!(scene.get("a.test").text(), "h.test");
     scene.edge.shutdown();
 }
 

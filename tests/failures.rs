@@ -172,6 +172,56 @@ fn a_cure_shows_as_the_last_good_fetch_and_the_row_stays() {
     assert!(row.last_good.is_some_and(|good| good >= row.last));
 }
 
+/// The primary and a backup.
+fn two_servers(first: &str, second: &str) -> String {
+    let servers = format!("{{ address = \"{first}\" }}, {{ address = \"{second}\", role = \"backup\" }}");
+    format!("[[site]]\ndomains = [\"a.test\"]\n[site.origin]\nservers = [{servers}]\n")
+}
+
+#[test]
+fn an_attempt_that_another_server_makes_good_is_a_row_that_no_client_saw() {
+    let origin = Origin::plain(|_| Reply::response("200 OK", &["Cache-Control: no-store"], "content"));
+    let rude = Origin::plain(|_| Reply::nothing().reset());
+    let closed = closed_port();
+    let rows = [
+        (closed.clone(), "connection_refused", "connect"),
+        (rude.address().to_string(), "connection_terminated", "response-head"),
+    ];
+    for (broken, cause, phase) in rows {
+        let pop = Pop::start(&two_servers(&broken, &origin.address().to_string()));
+        assert_eq!(pop.get("/").text(), "content");
+        let row = only_row(&pop);
+        check(&row, &broken, cause, phase, 1);
+        assert!(row.made_good == 1 && row.is_made_good(), "{row:#?}");
+        assert_eq!((pop.stats().failures, pop.stats().made_good), (0, 1));
+    }
+}
+
+#[test]
+fn of_a_fetch_that_fails_every_attempt_is_a_row_and_clients_saw_it() {
+    let (first, second) = (closed_port(), closed_port());
+    let pop = Pop::start(&two_servers(&first, &second));
+    assert_eq!(pop.get("/").status, 502);
+    wait_until(|| pop.failures().len() == 2);
+    let mut rows = pop.failures();
+    rows.sort_by_key(|row| row.server == second);
+    for (row, server) in rows.iter().zip([first, second]) {
+        check(row, &server, "connection_refused", "connect", 1);
+        assert!(!row.is_made_good());
+    }
+    assert_eq!((pop.stats().failures, pop.stats().made_good), (1, 0));
+}
+
+#[test]
+fn an_upload_that_may_not_be_repeated_leaves_no_row_that_says_otherwise() {
+    let origin = Origin::plain(|_| Reply::ok("content"));
+    let rude = Origin::plain(|_| Reply::nothing().reset());
+    let pop = Pop::start(&two_servers(&rude.address().to_string(), &origin.address().to_string()));
+    assert_eq!(pop.ask("POST", "/", &["Content-Length: 0"]).status, 502);
+    let row = only_row(&pop);
+    assert_eq!((row.made_good, row.count, origin.count()), (0, 1, 0), "{row:#?}");
+}
+
 #[test]
 fn an_error_that_the_origin_answers_with_leaves_no_row() {
     let origin = Origin::plain(|_| Reply::response("503 Service Unavailable", &[], "busy"));

@@ -9,6 +9,7 @@ mod api;
 mod control;
 mod jobs;
 mod metrics;
+mod prometheus;
 mod rehearsal;
 mod reply;
 mod request;

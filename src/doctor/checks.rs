@@ -108,6 +108,9 @@ impl Server<'_> {
                 let what = "name the server that has the content, not this Millpond";
                 Remedies::fix(what, vec![self.remedies.server("ORIGIN:PORT")])
             }
+            (ProxyError::DestinationIpProhibited, _) => {
+                Remedies::words("name a server of the internet, or list this one in the servers of a site first")
+            }
             (ProxyError::DnsTimeout, _) => {
                 Remedies::words("the resolver did not answer: look at /etc/resolv.conf and at the way to its servers")
             }

@@ -24,6 +24,10 @@ pub struct Stats {
     pub failures: u64,
     /// Failed fetches and cut bodies by their type of RFC 9209; only those that happened.
     pub failures_by_cause: Vec<(&'static str, u64)>,
+    /// Failed attempts that another address or server made good within the same fetch: no client saw them.
+    pub made_good: u64,
+    /// Addresses of origins that are dead now.
+    pub dead_addresses: usize,
     /// Fetches under way, and waiting for a fetcher.
     pub fetching: (usize, usize),
     /// Idle connections to origins.
@@ -57,6 +61,7 @@ impl Stats {
             fetches: counts.value(Counter::FetchesStarted),
             failures: counts.value(Counter::FetchesFailed),
             failures_by_cause: causes.filter(|(_, count)| *count > 0).collect(),
+            made_good: counts.value(Counter::AttemptsMadeGood),
             fetching: (pool.running, pool.queued),
             stored: store.responses,
             stored_bytes: store.bytes,

@@ -163,6 +163,8 @@ pub enum Counter {
     FetchesStarted,
     /// Fetches that brought no response.
     FetchesFailed,
+    /// Attempts that failed while their fetch came good at another address or server.
+    AttemptsMadeGood,
     /// Fetches refused because a queue was full.
     QueueFull,
     /// Body bytes that origins sent.

@@ -19,6 +19,8 @@ use crate::tls::reject_of;
 pub struct FetchError {
     /// The type of RFC 9209 §2.3; its status is that of the answer.
     pub error: ProxyError,
+    /// What happened, in one sentence for visitors; names no address.
+    pub sentence: &'static str,
     /// What was being done.
     pub phase: Phase,
     /// The server as `name:port`; empty if none was chosen.
@@ -51,6 +53,10 @@ pub struct Facts {
     pub head_start: Vec<u8>,
     /// Where no address took the connection: each one's own cause.
     pub refusals: Vec<(SocketAddr, ProxyError)>,
+    /// How many addresses the server's name has; 0 where that is not known.
+    pub addresses: usize,
+    /// Attempts of the same fetch that failed before this one, at other addresses and servers.
+    pub earlier: Vec<FetchError>,
 }
 
 impl fmt::Display for FetchError {
@@ -135,6 +141,7 @@ impl Failure {
         };
         FetchError {
             error: self.error(),
+            sentence: self.visitors_sentence(),
             phase: self.phase,
             origin: origin.to_owned(),
             address: self.address,
@@ -224,6 +231,17 @@ impl Failure {
         }
     }
 
+    /// What happened, for a visitor: the sentence of its type, but where that would mislead.
+    fn visitors_sentence(&self) -> &'static str {
+        match &self.cause {
+            Cause::RedirectsToItself { .. } => "The origin redirects this address to itself, in a circle.",
+            Cause::TlsOnPlainPort => "The origin was asked in plain HTTP where it speaks HTTPS.",
+            Cause::Wire(WireFailure::PlainHttp) => "The origin was asked over HTTPS where it speaks plain HTTP.",
+            Cause::TooManyInterims => "The origin sent too many interim responses.",
+            _ => self.error().sentence(),
+        }
+    }
+
     /// What happened, for an operator.
     fn sentence(&self) -> String {
         match &self.cause {
@@ -247,7 +265,7 @@ impl Failure {
             Cause::Upgraded => "the origin switched protocols without being asked".into(),
             Cause::TlsOnPlainPort => "the port speaks TLS and was asked in plain HTTP; set protocol = \"https\"".into(),
             Cause::Prohibited(address, what) => format!(
-                "{address} is {what}, where redirects are not followed; list it in the servers of a site if it is meant"
+                "{address} is {what}, which nobody but the operator may choose; list it in the servers of a site if it is meant"
             ),
             Cause::RedirectsToItself { wants_https } => redirect_sentence(*wants_https),
             Cause::Body(error) => format!("the response body is broken: {}", error.reason()),

@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 
 use rustls::pki_types::ServerName;
 
-use super::choice::{is_own_listener, route};
+use super::choice::route;
 use super::connection::{Connection, WireFailure};
-use super::connector::{Refusal, dial, is_local};
+use super::connector::{Refusal, dial};
 use super::error::{Cause, Failure, FetchError};
 use super::policies::{self, TlsPolicy};
 use super::{OriginRequest, Origins, Report};
@@ -127,15 +127,10 @@ impl<'a> Probe<'a> {
         self.tls().map(drop).map_err(|cause| self.early(cause, Phase::Connect))
     }
 
-    /// The server's addresses with its port; never our own listeners alone.
+    /// The server's addresses with its port, as a fetch would dial them.
     pub fn resolve(&self) -> Result<Vec<SocketAddr>, FetchError> {
         let deadline = Instant::now() + self.site.origin.timeouts.resolve;
-        let found = self.origins.resolver.resolve(&self.route.name, deadline);
-        let found = found.map_err(|failure| self.early(Cause::Lookup(failure), Phase::Resolve))?;
-        let all = found.iter().map(|address| SocketAddr::new(*address, self.route.port));
-        let own = self.origins.listeners();
-        let foreign: Vec<_> = all.filter(|address| !is_own_listener(*address, &own, is_local)).collect();
-        if foreign.is_empty() { Err(self.early(Cause::OwnAddress, Phase::Resolve)) } else { Ok(foreign) }
+        self.origins.addresses(&self.route, deadline).map_err(|cause| self.early(cause, Phase::Resolve))
     }
 
     /// Connects to each of the addresses, a few at a time, and closes again.

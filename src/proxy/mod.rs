@@ -44,7 +44,7 @@ pub use site_rules::{asked_target, full_key, shown_key};
 
 use crate::cache::Cache;
 use crate::config::{Config, Router};
-use crate::observe::{AccessLog, Counter, Ledger, LogBuffer, Metrics, RequestId, Tally};
+use crate::observe::{AccessLog, CertificateBook, Counter, Ledger, LogBuffer, Metrics, RequestId, Tally};
 use crate::origin::Origins;
 use crate::pool::Pool;
 use crate::server::{Answer, Call, Clock, Delivery, Event, Handler, Refusal, Step, Uploaded};
@@ -65,6 +65,7 @@ pub struct Core {
     clock: Clock,
     metrics: Arc<Metrics>,
     ledger: Arc<Ledger>,
+    certificates: Arc<CertificateBook>,
     live: RwLock<Arc<Live>>,
     generation: AtomicU64,
     identity: fields::Identity,
@@ -109,6 +110,8 @@ pub struct Parts {
     pub metrics: Arc<Metrics>,
     /// Where failed fetches are entered.
     pub ledger: Arc<Ledger>,
+    /// Where the certificates of origins are noted.
+    pub certificates: Arc<CertificateBook>,
     /// The access log, if any.
     pub access_log: Option<AccessLog>,
 }
@@ -130,6 +133,7 @@ impl Proxy {
             clock: parts.clock,
             metrics: parts.metrics,
             ledger: parts.ledger,
+            certificates: parts.certificates,
             live: RwLock::new(Arc::new(Live::new(config, parts.access_log.map(Arc::new)))),
             generation: AtomicU64::new(0),
             identity: fields::Identity::new(number),
@@ -153,6 +157,11 @@ impl Proxy {
     /// Which fetches failed, and when others went well.
     pub fn ledger(&self) -> &Arc<Ledger> {
         &self.core.ledger
+    }
+
+    /// What origins have shown in handshakes.
+    pub fn certificates(&self) -> &Arc<CertificateBook> {
+        &self.core.certificates
     }
 
     /// The fetchers.

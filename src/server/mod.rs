@@ -8,6 +8,7 @@ mod clock;
 mod deadline;
 mod deliver;
 mod head;
+mod inherited;
 mod listener;
 mod renew;
 mod session;

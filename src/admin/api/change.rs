@@ -123,12 +123,7 @@ pub fn make(
         let more = [("rehearsal", rehearsal.json()), ("diff", diff)];
         return Err(Reply::problem_with(409, "A site would break", &detail, &more));
     }
-    let applied = settings.apply(proposal, request.now.wall, |mut config| {
-        if let Some(proxy) = desk.control.proxy() {
-            config.keep_fixed(&proxy.live().config);
-        }
-        desk.control.put_in_force(config)
-    });
+    let applied = settings.apply(proposal, request.now.wall, |config| desk.control.put_in_force(config));
     let applied = applied.map_err(not_applied)?;
     if let Some(rehearsal) = &rehearsal {
         desk.rehearsals.note(rehearsal);
@@ -153,12 +148,8 @@ fn look(desk: &Desk, settings: &Settings, proposal: &Proposal) -> Result<Found, 
         Ok(config) => {
             config.warnings().iter().cloned().for_each(&mut sort);
             desk.control.check(config).into_iter().for_each(&mut sort);
-            let live = desk.proxy()?.live();
-            let mut config = config.clone();
-            config.keep_door(&live.config);
-            let fixed = config.beyond_reload(&live.config);
-            found.restart_needed =
-                fixed.iter().map(|problem| format!("{}: in force after a restart", problem.key)).collect();
+            let fixed = config.clone().keep_fixed(&desk.proxy()?.live().config);
+            found.restart_needed = fixed.iter().map(|left| format!("{}: in force after a restart", left.key)).collect();
         }
     }
     if !settings.keeps_versions() {
