@@ -90,6 +90,10 @@
 //! workers look at with every request), limits and listeners (`server`), certificates (`tls`), trust in origins
 //! (`origin`). An exchange keeps its site, and a site its number, by which fetchers know it.
 //!
+//! The operator's file may change while it is in force: `config::written` writes a site's settings into its text, with all
+//! else left as it stands, and `settings` puts the text in the file's place, keeps the one before, and takes it back where
+//! the reload fails.
+//!
 //! Fetches that fail, and the last ones that went well, are entered in the failure ledger (`observe::ledger`, by
 //! `proxy::blame`), and the certificates that origins show in new handshakes in a book of their own
 //! (`observe::certificates`). The keeper (`edge::kept`) writes both to the state directory, and logs what ends soon
@@ -143,6 +147,7 @@ mod server;
 mod proxy;
 // Floor 5, services around it.
 pub mod doctor;
+mod settings;
 // Floor 6, the operator's door.
 mod admin;
 // Roof: the whole, assembled.
