@@ -130,6 +130,8 @@ mod server;
 mod proxy;
 // Floor 5, services around it.
 pub mod doctor;
+// Floor 6, the operator's door.
+mod admin;
 // Roof: the whole, assembled.
 mod edge;
 #[doc(hidden)]

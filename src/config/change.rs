@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::{CacheConfig, Config, Problem, Site, Workers};
+use super::{AdminConfig, CacheConfig, Config, Problem, Site, Workers};
 
 /// What a new configuration changes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -63,6 +63,7 @@ impl Config {
             ("cache.temp_dir", self.cache.temp_dir != old.cache.temp_dir),
             ("cache.spill_max", self.cache.spill_max != old.cache.spill_max),
             ("state.dir", self.state.dir != old.state.dir),
+            ("admin.listen", self.moves_door(old)),
         ];
         let fixed = is_fixed.into_iter().filter(|(_, is_changed)| *is_changed);
         let what = "this cannot change while Millpond runs";
@@ -70,18 +71,33 @@ impl Config {
         fixed.map(|(key, _)| self.problem_at(key.to_owned(), what.to_owned(), hint.to_owned())).collect()
     }
 
+    /// A door that nobody speaks of is the usual one, where there was one at the start.
+    pub(crate) fn keep_door(&mut self, old: &Config) {
+        if old.admin.is_some() && self.admin.is_none() {
+            self.admin = Some(AdminConfig::default());
+        }
+    }
+
+    /// The door cannot move while somebody may stand in it.
+    fn moves_door(&self, old: &Config) -> bool {
+        let way = |admin: &AdminConfig| (admin.listen, admin.https.clone());
+        self.admin.as_ref().map(way) != old.admin.as_ref().map(way)
+    }
+
     /// Every field is named, so that a new table must say here how it can change.
     fn changed_tables(&self, old: &Config) -> Vec<&'static str> {
-        let Config { listen, cache, workers, limits, log, state: _, path: _, sites: _, file: _, lines: _, warnings: _ } =
-            self;
+        let Config { listen, cache, workers, limits, log, admin, .. } = self;
+        let Config { state: _, path: _, sites: _, file: _, lines: _, warnings: _, .. } = self;
         let CacheConfig { memory, max_response, temp_dir: _, spill_max: _ } = cache;
         let Workers { max_fetches, fetch_queue, count: _, fetchers: _ } = workers;
+        let door = |admin: &Option<AdminConfig>| admin.as_ref().map(|door| (door.hosts.clone(), door.any_target));
         let tables = [
             ("listen", *listen != old.listen),
             ("cache", (*memory, *max_response) != (old.cache.memory, old.cache.max_response)),
             ("workers", (*max_fetches, *fetch_queue) != (old.workers.max_fetches, old.workers.fetch_queue)),
             ("limits", *limits != old.limits),
             ("log", *log != old.log),
+            ("admin", door(admin) != door(&old.admin)),
         ];
         tables.into_iter().filter(|(_, is_changed)| *is_changed).map(|(name, _)| name).collect()
     }

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::thread::available_parallelism;
 
+use super::check_admin;
 use super::check_site;
 use super::names;
 use super::problem::{Fault, Place, Problems};
@@ -35,6 +36,7 @@ pub(super) fn config(root: &Section, path: &Path, problems: &mut Problems) -> Co
         limits: limits(root.table("limits"), problems),
         log: log(root.table("log"), folder),
         state: StateConfig { dir: root.table("state").text("dir").map(|dir| folder.join(dir)) },
+        admin: check_admin::admin(root.table("admin"), folder, problems),
         listen,
         sites,
         warnings: Vec::new(),

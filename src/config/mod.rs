@@ -20,6 +20,7 @@
 
 mod change;
 mod check;
+mod check_admin;
 mod check_origin;
 mod check_request;
 mod check_rules;
@@ -78,6 +79,8 @@ pub struct Config {
     pub log: LogConfig,
     /// What outlives the process.
     pub state: StateConfig,
+    /// The operator's door; `None` where the file does not speak of it.
+    pub admin: Option<AdminConfig>,
     /// At least one, in the order of the file.
     pub sites: Vec<Arc<Site>>,
     /// What problems call the file.
@@ -151,6 +154,29 @@ pub struct Limits {
     pub write_stall: Duration,
     /// How long a stop waits for exchanges under way.
     pub shutdown_timeout: Duration,
+}
+
+/// The operator's door (`[admin]`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdminConfig {
+    /// Where it listens; `None` = off.
+    pub listen: Option<SocketAddr>,
+    /// Names, besides `localhost` and IP addresses, that it may be asked under; lower-case.
+    pub hosts: Vec<String>,
+    /// Its certificate; plain HTTP without one.
+    pub https: Option<HttpsConfig>,
+    /// Doctor and prefetch may reach servers that no site names.
+    pub any_target: bool,
+    /// The file speaks of it: that it cannot be opened is an error then, else a warning.
+    pub is_written: bool,
+}
+
+impl Default for AdminConfig {
+    /// On this machine alone, port 9180, as nobody asked for.
+    fn default() -> AdminConfig {
+        let listen = Some(SocketAddr::from(([127, 0, 0, 1], 9180)));
+        AdminConfig { listen, hosts: Vec::new(), https: None, any_target: false, is_written: false }
+    }
 }
 
 /// The access log (`[log]`).
@@ -237,6 +263,13 @@ impl Config {
             origin.host = host.clone().or_else(|| origin.host.take());
         }
         Ok(config)
+    }
+
+    /// With the operator's door open on this machine alone, where the file does not speak of it: for a program. A library
+    /// leaves it closed.
+    #[must_use]
+    pub fn with_door(self) -> Config {
+        Config { admin: Some(self.admin.unwrap_or_default()), ..self }
     }
 
     /// Doubtful settings that are accepted all the same, by line; for example a port that means plain HTTP only

@@ -2,9 +2,8 @@
 
 use std::net::SocketAddr;
 
-use super::reload::refusal;
+use crate::admin::Refused;
 use crate::config::Config;
-use crate::error::Error;
 use crate::server::Bound;
 
 /// One listener.
@@ -40,8 +39,8 @@ impl Plan {
     /// Binds what is new; it does not accept yet. `left` are the listeners there are.
     ///
     /// # Errors
-    /// `Error::Configuration` where an address cannot be bound.
-    pub fn new(mut left: Vec<Listening>, config: &Config) -> Result<Plan, Error> {
+    /// A problem where an address cannot be bound.
+    pub fn new(mut left: Vec<Listening>, config: &Config) -> Result<Plan, Refused> {
         let mut plan = Plan { listening: Vec::new(), bound: Vec::new(), gone: Vec::new() };
         for (asked, is_https) in wanted(config) {
             if let Some(place) = left.iter().position(|known| (known.asked, known.is_https) == (asked, is_https)) {
@@ -51,7 +50,7 @@ impl Plan {
             let bound = Bound::bind(asked, is_https).map_err(|error| {
                 let key = if is_https { "listen.https" } else { "listen.http" };
                 let hint = "an address that overlaps one of ours, or turns from http to https, needs a restart";
-                refusal(&[config.problem_at(key.to_owned(), error.to_string(), hint.to_owned())])
+                Refused::Problems(vec![config.problem_at(key.to_owned(), error.to_string(), hint.to_owned())])
             })?;
             plan.listening.push(Listening { asked, is_https, address: bound.address() });
             plan.bound.push(bound);

@@ -40,6 +40,12 @@ impl Material {
         Material { certificates: builder, problems }
     }
 
+    /// A problem with the key rather than with the certificate.
+    pub fn is_about_key(kind: ProblemKind) -> bool {
+        use ProblemKind::{EncryptedKey, MismatchedKey, NoKey, UnusableKey};
+        matches!(kind, NoKey | EncryptedKey | UnusableKey | MismatchedKey)
+    }
+
     /// What was read, unless something stands against it; warnings are logged.
     ///
     /// # Errors
@@ -69,7 +75,7 @@ fn add_certificate(builder: &mut CertificatesBuilder, site: &Site, unix: i64) ->
     match builder.add(&site.domains, &chain, &private) {
         Ok(info) => Ok(info.warnings(unix)),
         Err(problem) => {
-            let name = if is_about_key(problem.kind) { "https.key" } else { "https.certificate" };
+            let name = if Material::is_about_key(problem.kind) { "https.key" } else { "https.certificate" };
             Err(Trouble { key: path_of(site, name), what: problem.what, hint: problem.hint.to_owned() })
         }
     }
@@ -92,7 +98,7 @@ fn check_client_certificate(site: &Site) -> Result<(), Trouble> {
     let chain = read_file(&paths.certificate, site, names[0])?;
     let private = read_file(&paths.key, site, names[1])?;
     client_certificate(&chain, &private).map(|_| ()).map_err(|problem| Trouble {
-        key: path_of(site, if is_about_key(problem.kind) { names[1] } else { names[0] }),
+        key: path_of(site, if Material::is_about_key(problem.kind) { names[1] } else { names[0] }),
         what: problem.what,
         hint: problem.hint.to_owned(),
     })
@@ -108,9 +114,4 @@ fn read_file(path: &Path, site: &Site, name: &str) -> Result<Vec<u8>, Trouble> {
 
 fn path_of(site: &Site, name: &str) -> String {
     format!("site[{}].{name}", site.number + 1)
-}
-
-fn is_about_key(kind: ProblemKind) -> bool {
-    use ProblemKind::{EncryptedKey, MismatchedKey, NoKey, UnusableKey};
-    matches!(kind, NoKey | EncryptedKey | UnusableKey | MismatchedKey)
 }

@@ -1,5 +1,6 @@
 //! The whole, assembled: listeners, workers, fetchers, store and log, started and stopped together.
 
+mod door;
 mod explain;
 mod keeper;
 mod kept;
@@ -13,6 +14,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use door::Door;
 pub use explain::{Explanation, Question, Unexplained};
 use keeper::Keeper;
 use kept::Kept;
@@ -38,10 +40,11 @@ use crate::tls::server_config;
 ///
 /// Dropping it stops at once; [`Edge::shutdown`] lets what runs finish.
 pub struct Edge {
-    server: Option<Server>,
+    server: Option<Arc<Server>>,
     keeper: Option<Keeper>,
     proxy: Option<Arc<Proxy>>,
-    front: Front,
+    front: Arc<Front>,
+    door: Option<Door>,
 }
 
 /// Where clients reach it, with the real ports.
@@ -51,6 +54,8 @@ pub struct Addresses {
     pub http: Vec<SocketAddr>,
     /// HTTPS.
     pub https: Vec<SocketAddr>,
+    /// The operator's door; `None` where it is closed.
+    pub admin: Option<SocketAddr>,
 }
 
 /// The state of the way to the origins.
@@ -65,7 +70,8 @@ pub struct OriginStates {
 }
 
 impl Edge {
-    /// Binds all listeners and begins to serve. Raises the process's limit on open files to what is allowed.
+    /// Binds all listeners and begins to serve. The operator's door opens where the configuration has `[admin]` (or
+    /// [`Config::with_door`] says so). Raises the process's limit on open files to what is allowed.
     ///
     /// # Errors
     /// `Error::Configuration` where certificates or CA files cannot be used, `Error::Io` where an address cannot be
@@ -98,11 +104,13 @@ impl Edge {
             // There even where no listener is HTTPS: a reload may bring one.
             tls: Some(server_config(certificates.clone())),
         };
-        let front = Front::new(&config, &listeners, certificates);
+        let front = Arc::new(Front::new(&config, &listeners, certificates));
+        let door = door::Plan::new(&config)?;
         let proxy = Arc::new(Proxy::new(config, parts));
-        let server = Server::start(&proxy, clock, &settings, listeners)?;
+        let server = Arc::new(Server::start(&proxy, clock, &settings, listeners)?);
         let keeper = Keeper::start(proxy.clone(), kept)?;
-        Ok(Edge { server: Some(server), keeper: Some(keeper), proxy: Some(proxy), front })
+        let door = door.map(|plan| plan.open(door::House::new(&proxy, &server, &front), clock)).transpose()?;
+        Ok(Edge { server: Some(server), keeper: Some(keeper), proxy: Some(proxy), front, door })
     }
 
     /// Everything that a configuration names on disk, checked without opening a connection: certificates, keys, CA files.
@@ -122,7 +130,13 @@ impl Edge {
 
     /// Where it listens now.
     pub fn addresses(&self) -> Addresses {
-        self.front.addresses()
+        Addresses { admin: self.door.as_ref().map(Door::address), ..self.front.addresses() }
+    }
+
+    /// Where the operator signs in, with the token behind it; known only where the token was made at this start. Whoever
+    /// has it may do everything: show it once, and write it into no log.
+    pub fn sign_in(&self) -> Option<String> {
+        self.door.as_ref().and_then(Door::sign_in)
     }
 
     /// What has happened since the start, and what is held now.
@@ -181,16 +195,21 @@ impl Edge {
 
     /// Stops accepting, lets what runs finish within `limits.shutdown_timeout`, and writes the log to its end.
     pub fn shutdown(mut self) {
-        if let Some(server) = self.server.take() {
+        if let Some(door) = &self.door {
+            // What changes things has ended before they end; that it stops can still be asked.
+            door.close(DOOR_CLOSES);
+        }
+        if let Some(server) = self.server.take().and_then(Arc::into_inner) {
             server.shutdown();
         }
         self.end(Duration::from_secs(5));
     }
 
     fn end(&mut self, limit: Duration) {
+        self.door = None;
         self.server = None;
         self.keeper = None;
-        if let Some(proxy) = self.proxy.take().and_then(Arc::into_inner) {
+        if let Some(proxy) = self.proxy.take() {
             proxy.shutdown(limit);
         }
     }
@@ -210,6 +229,9 @@ fn open_log(config: &Config, metrics: &Arc<Metrics>) -> Result<Option<AccessLog>
     };
     AccessLog::open(format, path, metrics.clone()).map(Some)
 }
+
+/// How long a stop waits for the door's jobs.
+const DOOR_CLOSES: Duration = Duration::from_secs(2);
 
 /// A proxy needs many descriptors; the soft limit is only a default for programs that do not (decisions 7).
 fn raise_file_limit() {

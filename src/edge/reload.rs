@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::listening::{Listening, Plan};
 use super::material::Material;
 use super::{Addresses, Edge, open_log};
+use crate::admin::Refused;
 use crate::config::{Change, Config, Problem};
 use crate::error::Error;
 use crate::observe::AccessLog;
@@ -72,14 +73,14 @@ impl Edge {
     /// something changed that needs a restart; [`Error::Io`] where the access log cannot be opened or the edge has ended.
     /// The old configuration stays in force then.
     pub fn reload(&self, config: Config) -> Result<Reloaded, Error> {
-        let mut reloading = self.front.reloading.lock().unwrap_or_else(PoisonError::into_inner);
-        let (Some(proxy), Some(server)) = (&self.proxy, &self.server) else {
-            let source = std::io::Error::other("it is stopping");
-            return Err(Error::Io { what: "reload Millpond".into(), source });
-        };
-        let ready = self.front.prepare(config, proxy, server, &mut reloading)?;
-        Ok(self.front.swap(ready, proxy, server))
+        let (Some(proxy), Some(server)) = (&self.proxy, &self.server) else { return Err(stopping()) };
+        Ok(self.front.reload(config, proxy, server)?)
     }
+}
+
+/// It is too late to change anything.
+pub(super) fn stopping() -> Error {
+    Error::Io { what: "reload Millpond".into(), source: std::io::Error::other("it is stopping") }
 }
 
 impl Front {
@@ -100,6 +101,13 @@ impl Front {
         addresses
     }
 
+    /// See [`Edge::reload`].
+    pub fn reload(&self, config: Config, proxy: &Proxy, server: &Server) -> Result<Reloaded, Refused> {
+        let mut reloading = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
+        let ready = self.prepare(config, proxy, server, &mut reloading)?;
+        Ok(self.swap(ready, proxy, server))
+    }
+
     /// Does all that can fail. What it binds accepts already when it returns, still under the old configuration.
     fn prepare(
         &self,
@@ -107,16 +115,17 @@ impl Front {
         proxy: &Proxy,
         server: &Server,
         reloading: &mut Reloading,
-    ) -> Result<Ready, Error> {
+    ) -> Result<Ready, Refused> {
         let old = proxy.live();
+        config.keep_door(&old.config);
         let mut problems = config.beyond_reload(&old.config);
         let material = Material::read(&config, Clock::start().now().unix()).accepted();
         let certificates = material.map_err(|mut more| {
             problems.append(&mut more);
-            refusal(&problems)
+            Refused::Problems(std::mem::take(&mut problems))
         })?;
         if !problems.is_empty() {
-            return Err(refusal(&problems));
+            return Err(Refused::Problems(problems));
         }
         let Plan { listening, bound, gone } = Plan::new(self.listening(), &config)?;
         let access_log = renewed_log(&config, &old, proxy)?;
@@ -161,9 +170,9 @@ pub(super) fn refusal(problems: &[Problem]) -> Error {
     Error::Configuration(problems.iter().map(ToString::to_string).collect())
 }
 
-/// `2 sites changed, 1 added; limits changed; 1 certificate is new`.
-impl fmt::Display for Reloaded {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Reloaded {
+    /// What has changed, each in a few words; none where nothing has.
+    pub(super) fn sentences(&self) -> Vec<String> {
         let mut parts = Vec::new();
         let sites = [(&self.added, "added"), (&self.removed, "removed"), (&self.changed, "changed")];
         for (names, what) in sites.into_iter().filter(|(names, _)| !names.is_empty()) {
@@ -178,6 +187,14 @@ impl fmt::Display for Reloaded {
         if self.trusts > 0 {
             parts.push(format!("{} of origins changed", counted(self.trusts, "trust file")));
         }
+        parts
+    }
+}
+
+/// `2 sites changed, 1 added; limits changed; 1 certificate is new`.
+impl fmt::Display for Reloaded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts = self.sentences();
         if parts.is_empty() { f.write_str("nothing changed") } else { f.write_str(&parts.join(", ")) }
     }
 }

@@ -6,6 +6,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::record::{CacheResult, Record};
+use super::tally::Totals;
 use crate::status::ProxyError;
 
 /// All counters of one running edge.
@@ -13,12 +14,14 @@ pub struct Metrics {
     /// Counts of those who own no block: acceptors, fetchers, the log writer.
     shared: Block,
     workers: Box<[Block]>,
+    totals: Totals,
 }
 
 impl Metrics {
     /// Counters at zero, with a block for each of `workers` (at least one).
     pub fn new(workers: usize) -> Metrics {
-        Metrics { shared: Block::new(), workers: (0..workers.max(1)).map(|_| Block::new()).collect() }
+        let workers = (0..workers.max(1)).map(|_| Block::new()).collect();
+        Metrics { shared: Block::new(), workers, totals: Totals::default() }
     }
 
     /// The block of one worker, to be counted in by that worker's thread alone if it is to be fast. Any number is safe.
@@ -30,6 +33,11 @@ impl Metrics {
     /// The block of everyone who is no worker.
     pub fn shared(&self) -> &Block {
         &self.shared
+    }
+
+    /// Counts by site and durations, as the workers have handed them over.
+    pub fn totals(&self) -> &Totals {
+        &self.totals
     }
 
     /// Adds `n` in the shared block.

@@ -11,6 +11,7 @@ mod ledger_file;
 mod line;
 mod metrics;
 mod record;
+mod tally;
 #[cfg(test)]
 mod tests_line;
 #[cfg(test)]
@@ -22,3 +23,4 @@ pub use ledger::{Failed, Ledger, MAX_TEXT};
 pub use line::Format;
 pub use metrics::{Counter, Metrics, Snapshot};
 pub use record::{CacheResult, FetchTimes, Record, RequestId};
+pub use tally::{BOUNDS, Counts, Histogram, PHASES, SiteCounts, Tally};

@@ -35,6 +35,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
+pub use answer::{write_field, write_status};
 pub use exchange::Exchange;
 pub use fetch::Fetch;
 pub use note::Note;
@@ -43,7 +44,7 @@ pub use site_rules::{asked_target, key_text};
 
 use crate::cache::Cache;
 use crate::config::{Config, Router};
-use crate::observe::{AccessLog, Counter, Ledger, LogBuffer, Metrics, RequestId};
+use crate::observe::{AccessLog, Counter, Ledger, LogBuffer, Metrics, RequestId, Tally};
 use crate::origin::Origins;
 use crate::pool::Pool;
 use crate::server::{Answer, Call, Clock, Delivery, Event, Handler, Refusal, Step, Uploaded};
@@ -87,6 +88,7 @@ pub struct Local {
     worker: usize,
     metrics: Arc<Metrics>,
     log: Option<LogBuffer>,
+    tally: Tally,
     spare: Vec<note::Line>,
     live: Arc<Live>,
     generation: u64,
@@ -207,7 +209,7 @@ impl Proxy {
     }
 
     /// Ends the log within `limit`; fetchers, whom nobody awaits any more, are only given a moment.
-    pub fn shutdown(self, limit: std::time::Duration) {
+    pub fn shutdown(&self, limit: std::time::Duration) {
         self.core.pool.shutdown(limit.min(FETCHERS_END));
         if let Some(log) = &self.core.live().access_log {
             log.shutdown(limit);
@@ -270,6 +272,7 @@ impl Handler for Proxy {
             worker,
             metrics: self.core.metrics.clone(),
             log: live.access_log.as_ref().map(|log| log.buffer()),
+            tally: Tally::default(),
             spare: Vec::new(),
             live,
             generation,
@@ -326,6 +329,7 @@ impl Handler for Proxy {
         if let Some(log) = local.log.as_mut() {
             log.flush_if_due(now);
         }
+        local.tally.hand_over_if_due(now, local.metrics.totals());
     }
 }
 

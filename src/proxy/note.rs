@@ -147,6 +147,7 @@ impl Note {
             cause: fetch.cause.or(delivery.fault.map(|fault| (fault, Phase::Body))),
         };
         local.metrics.block(local.worker).count(&record);
+        local.tally.count(self.site.as_ref().map(|site| site.number), &record);
         if let Some(log) = local.log.as_mut() {
             log.write(now, &record);
             if local.spare.len() < SPARE_LINES {

@@ -217,6 +217,27 @@ struct Shared {
     renewals: AtomicU64,
 }
 
+/// What a server counts.
+#[derive(Clone)]
+pub struct Counts(Arc<Shared>);
+
+impl Counts {
+    /// Connections open now.
+    pub fn connections(&self) -> usize {
+        self.0.connections.load(Ordering::Relaxed)
+    }
+
+    /// Errors of accept so far.
+    pub fn accept_errors(&self) -> u64 {
+        self.0.accept_errors.load(Ordering::Relaxed)
+    }
+
+    /// It ends what runs, and begins nothing.
+    pub fn is_stopping(&self) -> bool {
+        self.0.is_stopping.load(Ordering::Relaxed)
+    }
+}
+
 /// Listeners and workers at work. Dropping it without `shutdown` ends them at once.
 pub struct Server {
     shared: Arc<Shared>,
@@ -262,6 +283,11 @@ impl Server {
     /// Errors of accept so far.
     pub fn accept_errors(&self) -> u64 {
         self.shared.accept_errors.load(Ordering::Relaxed)
+    }
+
+    /// The same for those who must not keep the server alive.
+    pub fn counts(&self) -> Counts {
+        Counts(self.shared.clone())
     }
 
     /// Stops accepting, lets what runs finish within `shutdown_timeout`, then ends.

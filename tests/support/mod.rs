@@ -5,6 +5,7 @@
 pub mod certificates;
 pub mod client;
 pub mod diagnosis;
+pub mod door;
 pub mod gate;
 pub mod origin;
 pub mod origin_tls;
@@ -17,6 +18,7 @@ use std::time::{Duration, Instant};
 
 pub use certificates::{Certificates, Identity, Leaf};
 pub use client::{Client, Response};
+pub use door::Door;
 pub use gate::Gate;
 pub use origin::{Origin, Request};
 pub use origin_tls::OriginTls;

@@ -46,10 +46,11 @@ fn serve(source: &Source, must_be_healthy: bool) -> Result<(), Failure> {
         require_healthy(&config)?;
     }
     let sites = config.sites.clone();
-    let edge = Edge::start(config)?;
+    let edge = Edge::start(config.with_door())?;
     for line in listening(&edge.addresses().http, &edge.addresses().https) {
         log::info!("listening on {line}");
     }
+    open_door(&edge);
     for site in sites.iter().take(MOST_SITES) {
         log::info!("serving {}", site_line(site));
     }
@@ -68,6 +69,15 @@ fn serve(source: &Source, must_be_healthy: bool) -> Result<(), Failure> {
     edge.shutdown();
     log::info!("stopped after {} requests, {} hits, {} fetches", stats.requests, stats.hits, stats.fetches);
     Ok(())
+}
+
+/// Says where the operator's door is. The address to sign in with holds the token: it is shown once, and not in the log.
+fn open_door(edge: &Edge) {
+    let Some(address) = edge.addresses().admin else { return };
+    log::info!("API and console on {address}");
+    if let Some(sign_in) = edge.sign_in() {
+        complain(&format!("\n  sign in:  {sign_in}\n"));
+    }
 }
 
 /// Puts the file as it is now in force, and says what came of it; where anything is wrong with it, nothing changes.

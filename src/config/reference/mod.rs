@@ -3,6 +3,7 @@
 //! The reader (`file`), the defaults (`section`), the starter file and the reference text (`starter`) are all made
 //! from this one table, so they cannot disagree. It knows nothing of TOML and nothing of what a value is used for.
 
+mod admin;
 mod origin;
 mod process;
 mod request;
@@ -99,6 +100,7 @@ pub(super) static ROOT: Spec = Spec {
         table("workers", Kind::Table(&process::WORKERS)),
         table("limits", Kind::Table(&process::LIMITS)),
         table("state", Kind::Table(&process::STATE)),
+        table("admin", Kind::Table(&admin::ADMIN)),
     ],
 };
 

@@ -1,0 +1,248 @@
+//! The operator's door as a part of the whole: its listener, its token, and what it may do.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use rustix::fs::{Access as Allowed, access};
+
+use super::material::Material;
+use super::reload::{Front, refusal, stopping};
+use crate::admin::{Access, Admin, Changes, Control, MOST_BODY, Refused, random_text};
+use crate::config::{AdminConfig, Config, HttpsConfig, Limits, Problem};
+use crate::error::Error;
+use crate::proxy::Proxy;
+use crate::server::{Bound, Clock, Counts, Server, Settings};
+use crate::state::{StateDir, StateKind, Unread};
+use crate::tls::{Certificates, CertificatesBuilder, server_config};
+
+/// The open door.
+pub struct Door {
+    admin: Arc<Admin>,
+    server: Option<Server>,
+    address: SocketAddr,
+    is_https: bool,
+    /// Known only where it was made at this start.
+    new_token: Option<String>,
+}
+
+/// All that can fail of opening it, done.
+pub struct Plan {
+    bound: Bound,
+    certificates: Option<Arc<Certificates>>,
+    limits: Limits,
+    temp_dir: PathBuf,
+    state: Option<StateDir>,
+}
+
+/// The house, as far as the door reaches. It keeps nothing alive.
+pub struct House {
+    proxy: Weak<Proxy>,
+    server: Weak<Server>,
+    counts: Counts,
+    front: Arc<Front>,
+}
+
+impl Plan {
+    /// Binds the listener of a configuration that wants a door; `None` where it wants none, or where nobody asked for it
+    /// and its usual place is taken.
+    ///
+    /// # Errors
+    /// `Error::Io` where the address cannot be bound, `Error::Configuration` where the certificate cannot be used.
+    pub fn new(config: &Config) -> Result<Option<Plan>, Error> {
+        let Some((door, address)) = config.admin.as_ref().and_then(|door| Some((door, door.listen?))) else {
+            return Ok(None);
+        };
+        let certificates = door.https.as_ref().map(|https| certificates(config, door, https)).transpose()?;
+        let bound = match Bound::bind(address, certificates.is_some()) {
+            Ok(bound) => bound,
+            Err(error) if !door.is_written => {
+                log::warn!("{error}: no API and no console; give listen under [admin] another port, or \"off\"");
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
+        };
+        let limits = Limits {
+            connections: CONNECTIONS,
+            requests_per_connection: 0,
+            request_body: MOST_BODY,
+            body_in_memory: usize::try_from(MOST_BODY).unwrap_or(usize::MAX),
+            shutdown_timeout: Duration::from_secs(1),
+            ..config.limits.clone()
+        };
+        let (temp_dir, state) = (config.cache.temp_dir.clone(), config.state.dir.as_deref().map(StateDir::new));
+        Ok(Some(Plan { bound, certificates, limits, temp_dir, state }))
+    }
+
+    /// Opens it.
+    ///
+    /// # Errors
+    /// `Error::Io` where the system gives no thread or no random numbers.
+    pub fn open(self, house: House, clock: Clock) -> Result<Door, Error> {
+        let address = self.bound.address();
+        let (token, is_new) = token(self.state.as_ref(), clock.now().unix())?;
+        let access = Access::new(&token).ok_or_else(no_random_numbers)?;
+        let admin = Arc::new(Admin::new(Arc::new(house), access, clock));
+        let is_https = self.certificates.is_some();
+        let tls = self.certificates.map(server_config);
+        let settings = Settings { workers: 1, limits: self.limits, temp_dir: self.temp_dir, tls };
+        let server = Server::start(&admin, clock, &settings, vec![self.bound])?;
+        Ok(Door { admin, server: Some(server), address, is_https, new_token: is_new.then_some(token) })
+    }
+}
+
+impl Door {
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The address to sign in with.
+    pub fn sign_in(&self) -> Option<String> {
+        let scheme = if self.is_https { "https" } else { "http" };
+        let token = self.new_token.as_ref()?;
+        let mut address = self.address;
+        if address.ip().is_unspecified() {
+            // Not one that a browser can open; this machine's own always is.
+            address.set_ip(match address {
+                SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+                SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+            });
+        }
+        Some(format!("{scheme}://{address}/#token={token}"))
+    }
+
+    /// Begins no more work, and waits at most `limit` for what is under way.
+    pub fn close(&self, limit: Duration) {
+        self.admin.close(limit);
+    }
+}
+
+impl Drop for Door {
+    fn drop(&mut self) {
+        self.admin.close(Duration::ZERO);
+        if let Some(server) = self.server.take() {
+            drop(server);
+        }
+    }
+}
+
+impl House {
+    /// What the door reaches.
+    pub fn new(proxy: &Arc<Proxy>, server: &Arc<Server>, front: &Arc<Front>) -> House {
+        House {
+            proxy: Arc::downgrade(proxy),
+            server: Arc::downgrade(server),
+            counts: server.counts(),
+            front: front.clone(),
+        }
+    }
+}
+
+impl Control for House {
+    fn proxy(&self) -> Option<Arc<Proxy>> {
+        self.proxy.upgrade()
+    }
+
+    fn is_ready(&self) -> bool {
+        !self.counts.is_stopping()
+    }
+
+    fn config_file(&self) -> Option<(PathBuf, bool)> {
+        let path = self.proxy()?.live().config.path.clone()?;
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        // A new file takes the place of the old one, so it is the folder that must be writable.
+        let is_writable = access(folder, Allowed::WRITE_OK).is_ok() && access(&path, Allowed::WRITE_OK).is_ok();
+        Some((path, is_writable))
+    }
+
+    fn connections(&self) -> (usize, u64) {
+        (self.counts.connections(), self.counts.accept_errors())
+    }
+
+    fn put_in_force(&self, config: Config) -> Result<Changes, Refused> {
+        let (Some(proxy), Some(server)) = (self.proxy.upgrade(), self.server.upgrade()) else {
+            return Err(stopping().into());
+        };
+        self.front.reload(config, &proxy, &server).map(|reloaded| Changes { changed: reloaded.sentences() })
+    }
+
+    fn check(&self, config: &Config) -> Vec<Problem> {
+        super::Edge::check(config)
+    }
+}
+
+/// The token, and whether it was made now. One that cannot be kept serves this start alone.
+fn token(state: Option<&StateDir>, unix: i64) -> Result<(String, bool), Error> {
+    if let Some(token) = state.and_then(|dir| kept_token(dir, unix)) {
+        return Ok((token, false));
+    }
+    let token = random_text().ok_or_else(no_random_numbers)?;
+    if let Some(dir) = state
+        && let Err(error) = dir.write(&TOKEN, format!("{token}\n").as_bytes())
+    {
+        let path = dir.path_of(&TOKEN);
+        log::warn!(
+            "cannot write {}: {error}; the token of API and console is another one at every start",
+            path.display()
+        );
+    }
+    Ok((token, true))
+}
+
+/// The token of an earlier start; what is no such file is set aside.
+fn kept_token(dir: &StateDir, unix: i64) -> Option<String> {
+    let damage = match dir.read(&TOKEN) {
+        Ok(None) => return None,
+        Ok(Some(text)) => match String::from_utf8(text).ok().filter(|text| text.trim().len() >= SHORTEST_TOKEN) {
+            Some(text) => return Some(text.trim().to_owned()),
+            None => "it holds no token".to_owned(),
+        },
+        Err(Unread::Damaged(damage)) => damage.to_owned(),
+        Err(Unread::Io(error)) => error.to_string(),
+    };
+    let path = dir.path_of(&TOKEN);
+    match dir.set_aside(&TOKEN, unix) {
+        Ok(place) => log::warn!(
+            "{} cannot be used ({damage}): it is set aside as {}, and there is a new token",
+            path.display(),
+            place.display()
+        ),
+        Err(error) => log::warn!("{} cannot be used ({damage}), nor set aside ({error})", path.display()),
+    }
+    None
+}
+
+/// What the door shows in its handshakes.
+fn certificates(config: &Config, door: &AdminConfig, https: &HttpsConfig) -> Result<Arc<Certificates>, Error> {
+    let refuse = |key: &str, what: String, hint: String| refusal(&[config.problem_at(key.to_owned(), what, hint)]);
+    let read = |path: &Path, key: &str| {
+        std::fs::read(path).map_err(|error| {
+            let what = format!("cannot read {}: {error}", path.display());
+            refuse(key, what, "give the path of a PEM file that this user may read".to_owned())
+        })
+    };
+    let chain = read(&https.certificate, "admin.certificate")?;
+    let private = read(&https.key, "admin.key")?;
+    let names: Vec<String> = door.hosts.iter().cloned().chain(["localhost".to_owned()]).collect();
+    let mut builder = CertificatesBuilder::default();
+    match builder.add(&names, &chain, &private) {
+        Ok(_) => Ok(builder.build()),
+        Err(problem) => {
+            let key = if Material::is_about_key(problem.kind) { "admin.key" } else { "admin.certificate" };
+            Err(refuse(key, problem.what, problem.hint.to_owned()))
+        }
+    }
+}
+
+fn no_random_numbers() -> Error {
+    let source = std::io::Error::other("the system gives no random numbers");
+    Error::Io { what: "open the operator's door".into(), source }
+}
+
+/// Client connections at the door.
+const CONNECTIONS: usize = 256;
+const TOKEN: StateKind = StateKind { name: "token", version: 1, max: 1024 };
+/// A file that holds less is no file of ours.
+const SHORTEST_TOKEN: usize = 32;
