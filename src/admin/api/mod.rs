@@ -10,7 +10,7 @@ mod session;
 use super::jobs::Responder;
 use super::reply::Reply;
 use super::request::{Request, decoded};
-use super::{Desk, metrics};
+use super::{Desk, console, metrics};
 
 /// An answer, or the refusal that stands for it.
 pub type Answered = Result<Reply, Reply>;
@@ -55,6 +55,7 @@ pub static SUBJECTS: &[Subject] = &[
     Subject { rows: session::ROWS, description: "" },
     Subject { rows: process::ROWS, description: "" },
     Subject { rows: metrics::ROWS, description: "" },
+    Subject { rows: console::ROWS, description: "" },
 ];
 
 /// A row that was found.
