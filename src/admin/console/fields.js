@@ -4,7 +4,7 @@ import { icon } from "./icons.js";
 import { button } from "./parts.js";
 
 /** The frame of a field: label, control, help, and a place for a problem. */
-export function frame(draft, path, { label, help, key }, control, { group = false, focus } = {}) {
+export function frame(draft, path, { label, help, key, isHidden }, control, { group = false, focus } = {}) {
   const id = control.id || uid("field");
   if (!group) control.id = id;
   const [helpId, problemId] = [uid("help"), uid("problem")];
@@ -13,7 +13,7 @@ export function frame(draft, path, { label, help, key }, control, { group = fals
   const element = h(
     group ? "fieldset" : "div",
     { class: "field", "aria-describedby": group ? `${helpId} ${problemId}` : null },
-    h(group ? "legend" : "label", group ? { class: "field-label" } : { class: "field-label", for: id }, label, key && h("code", { class: "key" }, key)),
+    h(group ? "legend" : "label", group ? { class: isHidden ? "visually-hidden" : "field-label" } : { class: "field-label", for: id }, label, key && h("code", { class: "key" }, key)),
     control,
     help && h("p", { class: "help", id: helpId }, help),
     problem,

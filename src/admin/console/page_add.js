@@ -17,7 +17,7 @@ export function show(context) {
   const rest = h("div");
   const goes = h("div", { class: "outcome", "aria-live": "polite" });
   draft.listeners.add(() => tellTarget(draft, goes));
-  const crumbs = h("nav", { class: "crumbs", "aria-label": "Where you are" }, h("a", { href: "#/domains" }, "Domain Names"));
+  const crumbs = h("nav", { class: "crumbs", "aria-label": "Where you are" }, h("a", { href: "#/domains" }, "Domain Names"), h("span", { "aria-hidden": "true" }, " /"));
   replace(
     context.main,
     pageHead("Add a domain name", "Nothing is applied before you have seen what is written to the file and how its rehearsal went.", null, crumbs),

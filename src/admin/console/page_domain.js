@@ -25,7 +25,7 @@ export function show(context) {
   const state = h("span", {});
   const actions = [state, link("Diagnose", `#/diagnose?target=${encodeURIComponent(name)}`, { kind: "plain", iconName: "diagnose" }), link("Explain a URL", `#/explain?url=${encodeURIComponent(`https://${name}/`)}`, { kind: "plain", iconName: "explain" })];
   const items = Object.entries(SECTIONS).map(([key, [title]]) => [key, title, `#/domains/${encodeURIComponent(name)}/${key}`]);
-  const crumbs = h("nav", { class: "crumbs", "aria-label": "Where you are" }, h("a", { href: "#/domains" }, "Domain Names"));
+  const crumbs = h("nav", { class: "crumbs", "aria-label": "Where you are" }, h("a", { href: "#/domains" }, "Domain Names"), h("span", { "aria-hidden": "true" }, " /"));
   replace(context.main, pageHead(name, null, actions, crumbs), tabs("Sections", items, section), box);
   context.guard(() => kept?.draft.changes() > 0 && !location.hash.startsWith(`#/domains/${encodeURIComponent(name)}/`));
   open(context, name, section, box);

@@ -96,7 +96,7 @@ function cacheOf(stats) {
     "div",
     { class: "stack small" },
     h("p", { class: "meter-words" }, h("b", {}, bytes(stats.stored_bytes)), ` of ${bytesText(stats.budget)}, ${percentText(share)}`),
-    progress(share, "Share of the store's memory in use", share > 0.97 ? "warn" : ""),
+    progress(share, "Share of the store's memory in use", { kind: share > 0.97 ? "warn" : "" }),
     h("dl", { class: "facts two" }, h("div", {}, h("dt", {}, "Stored responses"), h("dd", {}, count(stats.stored))), h("div", {}, h("dt", {}, "Evicted for room"), h("dd", {}, count(stats.evictions))), h("div", {}, h("dt", {}, "Fetch threads"), h("dd", {}, `${countText(stats.fetch_pool.running)} of ${countText(stats.fetch_pool.limit)}`)), h("div", {}, h("dt", {}, "Fetches waiting"), h("dd", {}, count(stats.fetch_pool.queued)))),
   );
 }

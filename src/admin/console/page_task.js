@@ -13,7 +13,7 @@ export function show(context) {
   const state = { filter: "", after: [null], task: null };
   const [head, rows] = [h("div", { class: "stack small" }, skeleton(3)), h("div", {}, skeleton(6))];
   const title = h("div");
-  const crumbs = () => h("nav", { class: "crumbs", "aria-label": "Where you are" }, h("a", { href: "#/tasks" }, "Prefetch & Purge"));
+  const crumbs = () => h("nav", { class: "crumbs", "aria-label": "Where you are" }, h("a", { href: "#/tasks" }, "Prefetch & Purge"), h("span", { "aria-hidden": "true" }, " /"));
   replace(title, pageHead("Task", null, null, crumbs()));
   const filter = h("select", { class: "input small", "aria-label": "State of URLs", onchange: () => {
     state.filter = filter.value;

@@ -132,12 +132,17 @@ export function table(label, columns, rows, { rowKey } = {}) {
   );
 }
 
-/** A bar from 0 to 1 with words beside it. */
-export function progress(share, label, kind = "") {
-  const bar = h("span", { class: "bar-fill" });
-  bar.style.width = `${Math.round(Math.max(0, Math.min(1, share || 0)) * 1000) / 10}%`;
+/** A bar from 0 to 1; `bad` is the part of it that failed. */
+export function progress(share, label, { kind = "", bad = 0 } = {}) {
+  const [good, failed] = [h("span", { class: "bar-fill" }), bad > 0 && h("span", { class: "bar-failed" })];
+  good.style.width = percent(share - bad);
+  if (failed) failed.style.width = `max(3px, ${percent(bad)})`;
   const now = Math.round((share || 0) * 100);
-  return h("div", { class: `bar ${kind}`, role: "progressbar", "aria-label": label, "aria-valuemin": 0, "aria-valuemax": 100, "aria-valuenow": now }, bar);
+  return h("div", { class: `bar ${kind}`, role: "progressbar", "aria-label": label, "aria-valuemin": 0, "aria-valuemax": 100, "aria-valuenow": now }, good, failed);
+}
+
+function percent(share) {
+  return `${Math.round(Math.max(0, Math.min(1, share || 0)) * 1000) / 10}%`;
 }
 
 /** Terms and their values. */

@@ -2,7 +2,7 @@
 import { h, replace, uid } from "./dom.js";
 import { choice, list, pairs, text, toggle } from "./fields.js";
 import { frame } from "./fields.js";
-import { more } from "./section_origin.js";
+import { mores } from "./section_origin.js";
 import { button, card, empty } from "./parts.js";
 
 export function cacheSection({ draft }) {
@@ -10,13 +10,12 @@ export function cacheSection({ draft }) {
     card("Lifetimes", { note: "The origin's Cache-Control decides, unless you say more. Durations are written 30s, 5m, 1h, 30d." }, lifetimes(draft)),
     card("Rules", { note: "In order: the first rule that matches and says something decides." }, rulesField(draft)),
     card("Cache key", { note: "What makes two requests the same." }, key(draft)),
-    more("Ranges and visitors' wishes", ranges(draft)),
-    more("Response headers", responses(draft)),
+    mores([["Ranges and visitors' wishes", ranges(draft)], ["Response headers", responses(draft)]]),
   ];
 }
 
 function lifetimes(draft) {
-  return h(
+  return [h(
     "div",
     { class: "fields" },
     choice(draft, "cache.precedence", { label: "Who decides", key: "precedence", help: "Whose lifetime counts where both give one." }, [["", "The origin (default)"], ["rule", "Your rules"]]),
@@ -25,25 +24,34 @@ function lifetimes(draft) {
     text(draft, "cache.max_ttl", { label: "Longest lifetime", key: "max_ttl", placeholder: "no limit" }),
     text(draft, "cache.negative_ttl", { label: "Failed fetches", key: "negative_ttl", placeholder: "0s, off", help: "A failed fetch is not repeated for so long; 10s at most." }),
     h("div", { class: "span" }, pairs(draft, "cache.status", { label: "By status", key: "cache.status", add: "Add a status", help: "A status such as 404, or a class such as 5xx." }, ["Status", "Lifetime", "404", "10s"])),
+  ), h(
+    "div",
+    { class: "fields" },
     toggle(draft, "cache.override_no_store", { label: "Set no-store aside", key: "override_no_store", help: "Only beside “Your rules decide”." }),
     toggle(draft, "cache.show_lifetime", { label: "Show lifetimes", key: "show_lifetime", help: "Adds X-Cache-Lifetime to answers." }),
-  );
+  )];
 }
 
 function key(draft) {
-  return h(
-    "div",
-    { class: "fields" },
-    choice(draft, "cache.query", { label: "Query", key: "query" }, [["", "Counts (default)"], ["ignore", "Ignored"]]),
-    toggle(draft, "cache.sort_query", { label: "Sort the query", key: "sort_query", help: "?a=1&b=2 and ?b=2&a=1 are the same." }),
-    list(draft, "cache.query_drop", { label: "Parameters that do not count", key: "query_drop", placeholder: "utm_*" }),
-    list(draft, "cache.query_keep", { label: "Only these count", key: "query_keep", placeholder: "page" }),
-    list(draft, "cache.key_headers", { label: "Headers that count", key: "key_headers", placeholder: "X-Device" }),
-    list(draft, "cache.key_cookies", { label: "Cookies that count", key: "key_cookies", placeholder: "currency" }),
-    toggle(draft, "share_schemes", { label: "http and https share", key: "share_schemes" }),
-    toggle(draft, "share_domains", { label: "All names of the site share", key: "share_domains", help: "Needs a Host of the origin." }),
-    toggle(draft, "cache.show_key", { label: "Show the key", key: "show_key", help: "In Cache-Status, to see what a URL became." }),
-  );
+  return [
+    h(
+      "div",
+      { class: "fields" },
+      choice(draft, "cache.query", { label: "Query", key: "query" }, [["", "Counts (default)"], ["ignore", "Ignored"]]),
+      list(draft, "cache.query_drop", { label: "Parameters that do not count", key: "query_drop", placeholder: "utm_*" }),
+      list(draft, "cache.query_keep", { label: "Only these count", key: "query_keep", placeholder: "page" }),
+      list(draft, "cache.key_headers", { label: "Headers that count", key: "key_headers", placeholder: "X-Device" }),
+      list(draft, "cache.key_cookies", { label: "Cookies that count", key: "key_cookies", placeholder: "currency" }),
+    ),
+    h(
+      "div",
+      { class: "fields" },
+      toggle(draft, "cache.sort_query", { label: "Sort the query", key: "sort_query", help: "?a=1&b=2 and ?b=2&a=1 are the same." }),
+      toggle(draft, "share_schemes", { label: "http and https share", key: "share_schemes" }),
+      toggle(draft, "share_domains", { label: "All names of the site share", key: "share_domains", help: "Needs a Host of the origin." }),
+      toggle(draft, "cache.show_key", { label: "Show the key", key: "show_key", help: "In Cache-Status, to see what a URL became." }),
+    ),
+  ];
 }
 
 function ranges(draft) {
@@ -87,7 +95,7 @@ function rulesField(draft) {
       button("Add a rule", () => change(() => rules.push({ path: "/", ttl: "1h" }), () => box.querySelector(".rule:last-of-type input")?.focus()), { iconName: "plus" }),
     );
   draw();
-  return frame(draft, "rule", { label: "Rules", key: "rule" }, box, { group: true });
+  return frame(draft, "rule", { label: "Rules", key: "rule", isHidden: true }, box, { group: true });
 }
 
 function ruleRow(rule, index, rules, { save, change, box }) {

@@ -8,22 +8,24 @@ import { target } from "./names.js";
 
 export function originSection(site) {
   const { draft } = site;
-  return [
+  const settings = [
     card("Origin servers", { note: "Where the content is. Backups are asked where no primary answers." }, serversField(draft)),
     card("Origin Protocol Policy", { note: "How Millpond speaks to the origin. It is independent of how visitors speak to Millpond." }, policy(draft)),
-    card("Host and TLS name", { note: "The three names of a fetch can differ: the address that is dialled, the Host that the origin reads, the server name (SNI) in the TLS handshake." }, names(draft)),
-    namesPanel(site),
-    more("Certificate check", trust(draft)),
-    more("Retries and limits", limits(draft)),
-    more("Timeouts", timeouts(draft)),
-    more("What the origin is asked", request(draft)),
-    more("Health check", health(draft)),
+    card("Host and TLS name", { note: "The names of a fetch can differ: the address that is dialled, the Host that the origin reads, the server name (SNI) in the TLS handshake." }, names(draft)),
   ];
+  const rest = mores([
+    ["Certificate check", trust(draft)],
+    ["Retries and limits", limits(draft)],
+    ["Timeouts", timeouts(draft)],
+    ["What the origin is asked", request(draft)],
+    ["Health check", health(draft)],
+  ]);
+  return h("div", { class: "beside" }, h("div", { class: "stack" }, settings), h("div", { class: "beside-panel" }, namesPanel(site)), h("div", { class: "beside-rest" }, rest));
 }
 
-/** A section that most sites leave closed. */
-export function more(title, ...children) {
-  return h("details", { class: "card more" }, h("summary", {}, h("h2", {}, title)), h("div", { class: "card-body" }, children));
+/** Sections that most sites leave closed, on one surface. */
+export function mores(sections) {
+  return h("div", { class: "card mores" }, sections.map(([title, content]) => h("details", { class: "more" }, h("summary", {}, h("h2", {}, title)), h("div", { class: "card-body" }, content))));
 }
 
 function policy(draft) {
@@ -55,7 +57,7 @@ function chosen(draft, protocol, draw) {
     draw();
     document.querySelector(`input[name="origin.protocol"][value="${value}"]`)?.focus();
   });
-  const field = frame(draft, "origin.protocol", { label: "" }, h("div", {}, pick), { group: true });
+  const field = frame(draft, "origin.protocol", { label: "Protocol", isHidden: true }, h("div", {}, pick), { group: true });
   const port = (scheme, standard) => number(draft, `origin.ports.${scheme}`, { label: `${scheme.toUpperCase()} port`, key: `ports.${scheme}`, placeholder: `the server's own, else ${standard}`, min: 1, max: 65535 });
   return [field, h("div", { class: "fields" }, protocol !== "https" && port("http", 80), protocol !== "http" && port("https", 443))];
 }

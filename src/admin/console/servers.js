@@ -22,7 +22,7 @@ export function serversField(draft) {
   };
   const draw = () => replace(box, rows.map((row, index) => serverRow(row, index, { save, remove, only: rows.length === 1 })), button("Add a server", add, { kind: "quiet", iconName: "plus" }));
   draw();
-  return frame(draft, "origin.servers", { label: "Servers", key: "servers" }, box, { group: true });
+  return frame(draft, "origin.servers", { label: "Servers", key: "servers", isHidden: true }, box, { group: true });
 }
 
 /** As it stands in the file: without what is the default. */

@@ -107,6 +107,7 @@ function form(onDone) {
       event.preventDefault();
       busy(submit, send);
     } },
+    h("input", { type: "text", name: "username", autocomplete: "username", value: "millpond", hidden: true }),
     h("label", { for: "token", class: "field-label" }, "Token"),
     input,
     h("p", { class: "help", id: "token-help" }, "The whole address will do too."),

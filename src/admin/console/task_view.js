@@ -25,7 +25,7 @@ export function taskProgress(task) {
   return h(
     "div",
     { class: "task-progress" },
-    progress(share, "URLs done", task.failed > 0 ? "bad" : task.state === "running" ? "live" : ""),
+    progress(share, "URLs done", { bad: task.total > 0 ? task.failed / task.total : 0 }),
     h(
       "p",
       { class: "note task-numbers" },
