@@ -130,6 +130,7 @@ mod server;
 mod proxy;
 // Floor 5, services around it.
 pub mod doctor;
+mod settings;
 // Floor 6, the operator's door.
 mod admin;
 // Roof: the whole, assembled.

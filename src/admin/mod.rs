@@ -10,9 +10,11 @@ mod console;
 mod control;
 mod jobs;
 mod metrics;
+mod rehearsal;
 mod reply;
 mod request;
 mod stream;
+mod tree;
 
 use std::path::PathBuf;
 use std::sync::atomic::AtomicUsize;
@@ -26,12 +28,14 @@ pub use control::{Asked, CertificateRow, Changes, Control, Refused, Told, Unexpl
 use access::{Credentials, Denied};
 use api::{Endpoint, Work};
 use jobs::{Jobs, Pending};
+use rehearsal::Rehearsals;
 use reply::Reply;
 use request::Request;
 
 use crate::http1::RequestHead;
 use crate::proxy::Proxy;
 use crate::server::{Answer, Call, Clock, Delivery, Event, Handler, Peer, Refusal, Step, Uploaded};
+use crate::settings::Settings;
 use crate::time::Now;
 use crate::wake::Wake;
 
@@ -51,6 +55,9 @@ pub struct Desk {
     diagnoses: AtomicUsize,
     /// What the last look at all that is stored has found, and when that was (monotonic).
     survey: Mutex<Option<(Duration, serde_json::Value)>>,
+    /// The configuration file, if there is one.
+    settings: Option<Settings>,
+    rehearsals: Rehearsals,
 }
 
 /// A request that waits: for its body, or for a job.
@@ -62,8 +69,8 @@ pub enum Exchange {
 }
 
 impl Admin {
-    /// A door to what `control` offers, with that lock.
-    pub fn new(control: Arc<dyn Control>, access: Access, clock: Clock) -> Admin {
+    /// A door to what `control` offers, with that lock and, where there is one, that configuration file.
+    pub fn new(control: Arc<dyn Control>, access: Access, settings: Option<Settings>, clock: Clock) -> Admin {
         let desk = Desk {
             control,
             access,
@@ -71,6 +78,8 @@ impl Admin {
             started: clock.now(),
             diagnoses: AtomicUsize::new(0),
             survey: Mutex::default(),
+            settings,
+            rehearsals: Rehearsals::default(),
         };
         Admin { desk: Arc::new(desk), jobs: Jobs::new(clock) }
     }

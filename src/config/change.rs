@@ -71,6 +71,28 @@ impl Config {
         fixed.map(|(key, _)| self.problem_at(key.to_owned(), what.to_owned(), hint.to_owned())).collect()
     }
 
+    /// Leaves what only a restart can change as it is in `old`.
+    pub(crate) fn keep_fixed(&mut self, old: &Config) {
+        self.keep_door(old);
+        (self.workers.count, self.workers.fetchers) = (old.workers.count, old.workers.fetchers);
+        self.cache.temp_dir.clone_from(&old.cache.temp_dir);
+        self.cache.spill_max = old.cache.spill_max;
+        self.state = old.state.clone();
+        if self.moves_door(old) {
+            self.admin.clone_from(&old.admin);
+        }
+    }
+
+    /// The sites of this configuration that `old` does not have, or not as they are here.
+    pub(crate) fn sites_unlike(&self, old: &Config) -> Vec<Arc<Site>> {
+        let is_same = |site: &Site, other: &Site| Site { number: site.number, ..other.clone() } == *site;
+        let sites = self.sites.iter().filter(|site| {
+            let known = old.sites.iter().find(|other| other.name == site.name);
+            !known.is_some_and(|known| is_same(site, known))
+        });
+        sites.cloned().collect()
+    }
+
     /// A door that nobody speaks of is the usual one, where there was one at the start.
     pub(crate) fn keep_door(&mut self, old: &Config) {
         if old.admin.is_some() && self.admin.is_none() {
@@ -164,6 +186,26 @@ mod tests {
             assert_eq!(new.succeed(&old, &mut 1), Change { tables: vec![table], ..Change::default() }, "{head}");
             assert!(new.beyond_reload(&old).is_empty(), "{head}");
         }
+    }
+
+    #[test]
+    fn what_needs_a_restart_can_be_left_as_it_is() {
+        let old = config("[admin]\nlisten = \"127.0.0.1:1\"", &[("a.test", "192.0.2.1")]);
+        let fixed = "[workers]\ncount = 57\nfetchers = 7\n[cache]\ntemp_dir = \"/elsewhere\"\nspill_max = \"1 MiB\"\n\
+                     [state]\ndir = \"s\"\n[admin]\nlisten = \"off\"\n[limits]\nrequest_fields = 50";
+        let mut new = config(fixed, &[("a.test", "192.0.2.1")]);
+        assert_eq!(new.beyond_reload(&old).len(), 6);
+        new.keep_fixed(&old);
+        assert_eq!(new.beyond_reload(&old), []);
+        assert_eq!(new.succeed(&old, &mut 1).tables, ["limits"]);
+    }
+
+    #[test]
+    fn sites_that_say_something_else_are_told() {
+        let old = config("", &[("a.test", "192.0.2.1"), ("b.test", "192.0.2.2")]);
+        let new = config("", &[("c.test", "192.0.2.1"), ("b.test", "192.0.2.9"), ("a.test", "192.0.2.1")]);
+        let names: Vec<String> = new.sites_unlike(&old).iter().map(|site| site.name.clone()).collect();
+        assert_eq!(names, ["c.test", "b.test"]);
     }
 
     #[test]

@@ -16,6 +16,7 @@ use crate::config::{AdminConfig, Config, HttpsConfig, Limits, Problem, Site};
 use crate::error::Error;
 use crate::proxy::Proxy;
 use crate::server::{Bound, Clock, Counts, Server, Settings};
+use crate::settings as files;
 use crate::state::{StateDir, StateKind, Unread};
 use crate::tls::{Certificates, CertificatesBuilder, server_config};
 
@@ -36,6 +37,7 @@ pub struct Plan {
     limits: Limits,
     temp_dir: PathBuf,
     state: Option<StateDir>,
+    files: Option<files::Settings>,
 }
 
 /// The house, as far as the door reaches. It keeps nothing alive.
@@ -74,7 +76,8 @@ impl Plan {
             ..config.limits.clone()
         };
         let (temp_dir, state) = (config.cache.temp_dir.clone(), config.state.dir.as_deref().map(StateDir::new));
-        Ok(Some(Plan { bound, certificates, limits, temp_dir, state }))
+        let files = config.path.as_ref().map(|path| files::Settings::new(path, config.state.dir.as_deref()));
+        Ok(Some(Plan { bound, certificates, limits, temp_dir, state, files }))
     }
 
     /// Opens it.
@@ -85,7 +88,7 @@ impl Plan {
         let address = self.bound.address();
         let (token, is_new) = token(self.state.as_ref(), clock.now().unix())?;
         let access = Access::new(&token).ok_or_else(no_random_numbers)?;
-        let admin = Arc::new(Admin::new(Arc::new(house), access, clock));
+        let admin = Arc::new(Admin::new(Arc::new(house), access, self.files, clock));
         let is_https = self.certificates.is_some();
         let tls = self.certificates.map(server_config);
         let settings = Settings { workers: 1, limits: self.limits, temp_dir: self.temp_dir, tls };

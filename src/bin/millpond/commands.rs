@@ -34,7 +34,7 @@ pub fn run(command: Command) -> Result<(), Failure> {
 fn serve(source: &Source, must_be_healthy: bool) -> Result<(), Failure> {
     let signals = Caught::catch()?;
     let config = match source {
-        Source::File(path) => Config::load(path)?,
+        Source::File(path) => Config::load_with_door(path)?,
         Source::Origin { url, listen, keep_host } => {
             Config::for_origin(url, *listen, *keep_host).map_err(|problem| vec![problem])?
         }
@@ -83,7 +83,7 @@ fn open_door(edge: &Edge) {
 /// Puts the file as it is now in force, and says what came of it; where anything is wrong with it, nothing changes.
 fn reload(edge: &Edge, path: &Path) {
     let before = edge.addresses();
-    let reloaded = Config::load(path).map_err(Failure::from).and_then(|config| {
+    let reloaded = Config::load_with_door(path).map_err(Failure::from).and_then(|config| {
         for warning in config.warnings() {
             log::warn!("{}", warning.to_string().replacen("warning: ", "", 1));
         }
@@ -106,7 +106,7 @@ fn reload(edge: &Edge, path: &Path) {
 
 /// Says all that is wrong with a file, or that nothing is.
 fn check(path: &Path, is_live: bool) -> Result<(), Failure> {
-    let config = Config::load(path)?;
+    let config = Config::load_with_door(path)?;
     for warning in config.warnings() {
         complain(warning);
     }
