@@ -98,8 +98,7 @@ function proposal(plan, { send, verb, close }) {
     }
   };
   const verdict = (rehearsal, words) => {
-    const refusedSites = rehearsal?.sites?.filter((site) => !site.ok) ?? [];
-    state.good = refusedSites.length === 0;
+    state.good = !rehearsal || rehearsal.sites.every((site) => site.ok !== false);
     forced.hidden = state.good;
     replace(result, rehearsalResult(rehearsal, words));
     settle();
@@ -133,18 +132,24 @@ function rehearsing() {
 
 function rehearsalResult(rehearsal, words) {
   if (!rehearsal) return notice("info", "No rehearsal was needed", h("p", {}, "The change does not touch how origins are asked."));
-  const isGood = rehearsal.sites.every((site) => site.ok);
+  if (rehearsal.sites.length === 0) return notice("info", "No rehearsal was needed", h("p", {}, "No site is added or changed."));
+  const isGood = rehearsal.sites.every((site) => site.ok !== false);
   return h(
     "div",
     { class: "rehearsal" },
     isGood
-      ? notice("good", "The rehearsal went well", h("p", {}, "With the new settings every site is answered by its origin."))
+      ? notice("good", "The rehearsal went well", h("p", {}, "With the new settings the origins answer."))
       : notice("bad", "With the new settings fetches would fail", h("p", {}, words ?? "Visitors would get an error page where nothing is stored.")),
-    h("ul", { class: "rehearsal-sites" }, rehearsal.sites.map((site) => h("li", {}, mark(site.ok ? "good" : "bad", site.ok ? "Answers" : "Fails"), h("div", {}, h("b", {}, site.site), h("p", { class: "note pre" }, site.ending))))),
+    h("ul", { class: "rehearsal-sites" }, rehearsal.sites.map((site) => h("li", {}, siteMark(site.ok), h("div", {}, h("b", {}, site.site), h("p", { class: "note pre" }, site.ending))))),
   );
 }
 
 const KINDS = { "+": ["added", "add"], "-": ["removed", "del"], " ": ["", ""] };
+
+/** `null` is: not known in time. */
+function siteMark(ok) {
+  return ok ? mark("good", "Answers") : ok === false ? mark("bad", "Fails") : mark("warn", "Not known");
+}
 
 /** A unified diff, with signs besides colours. */
 export function diffView(lines) {
@@ -157,10 +162,20 @@ export function diffView(lines) {
       h(
         "tbody",
         {},
-        lines.map((line) =>
-          h("tr", { class: KINDS[line.kind]?.[1] }, h("td", { class: "diff-line" }, line.line), h("td", { class: "diff-sign" }, h("span", { "aria-hidden": "true" }, line.kind), h("span", { class: "visually-hidden" }, KINDS[line.kind]?.[0])), h("td", { class: "diff-text" }, line.text)),
+        withGaps(lines).map((line) =>
+          line === null ? h("tr", { class: "gap" }, h("td", { class: "diff-line" }, "⋯"), h("td", {}), h("td", {})) : h("tr", { class: KINDS[line.kind]?.[1] }, h("td", { class: "diff-line" }, line.line), h("td", { class: "diff-sign" }, h("span", { "aria-hidden": "true" }, line.kind), h("span", { class: "visually-hidden" }, KINDS[line.kind]?.[0])), h("td", { class: "diff-text" }, line.text)),
         ),
       ),
     ),
   );
+}
+
+/** The lines, with null where some that are the same are left out. */
+function withGaps(lines) {
+  let next = null;
+  return lines.flatMap((line) => {
+    const gap = line.kind !== "-" && next !== null && line.line > next ? [null] : [];
+    if (line.kind !== "-") next = line.line + 1;
+    return [...gap, line];
+  });
 }

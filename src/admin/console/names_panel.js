@@ -5,11 +5,14 @@ import { plural } from "./format.js";
 import { covering, sentNames, target, whitelisted } from "./names.js";
 import { badge, busy, button, card, failed, mark, notice, skeleton } from "./parts.js";
 
+/** What origins have shown, by site, for as long as the console is open. */
+const asked = new Map();
+
 /** The panel for a site under edit: it judges the draft, also before anything is applied. */
 export function namesPanel(site) {
   const { draft, context, name } = site;
   const box = h("div", { class: "stack" }, skeleton(3));
-  const state = { seen: [], rows: new Map(), note: "" };
+  const state = asked.get(name) ?? { seen: [], rows: new Map(), note: "" };
   const draw = () => replace(box, panels(draft, name, state));
   const look = button("Look now", () => busy(look, () => ask(site, state, draw)), { iconName: "refresh", key: "look-now" });
   draft.listeners.add(draw);
@@ -17,6 +20,8 @@ export function namesPanel(site) {
     ({ items }) => {
       state.seen = items.filter((item) => item.side === "origin" && item.site === name);
       draw();
+      // Where no fetch has told, the origin is asked once; the doctor changes nothing.
+      if (state.seen.length === 0 && !asked.has(name) && draft.changes() === 0) look.click();
     },
     (error) => error.name !== "AbortError" && replace(box, failed(error)),
   );
@@ -24,24 +29,31 @@ export function namesPanel(site) {
 }
 
 async function ask({ name, context }, state, draw) {
+  asked.set(name, state);
   try {
     await stream("/doctor", { target: name }, (line) => {
       if (line.event !== "report") return;
       for (const server of line.report.servers) state.rows.set(server.server, server.sni);
+      state.note = line.report.servers.some((server) => server.sni.length > 0) ? "" : broken(line.report);
     }, context.signal);
-    state.note = "";
   } catch (error) {
+    if (error.name === "AbortError") asked.delete(name);
     state.note = error.message;
   }
   draw();
 }
 
+function broken(report) {
+  const checks = [...report.checks, ...report.servers.flatMap((server) => server.checks)];
+  return checks.find((check) => check.outcome === "BROKEN")?.finding?.what ?? "";
+}
+
 function panels(draft, name, state) {
   const origin = draft.now.origin ?? {};
-  const asked = (draft.now.domains ?? [name])[0]?.replace(/^\*\./, "any.") ?? name;
+  const wanted = (draft.now.domains ?? [name])[0]?.replace(/^\*\./, "any.") ?? name;
   const targets = (origin.servers ?? []).map((server) => target(server, origin)).filter(Boolean);
   if (targets.length === 0) return notice("info", "No server yet", h("p", {}, "Enter an origin server above."));
-  return [state.note && notice("warn", "The origin could not be asked", h("p", {}, state.note)), targets.map((one) => panel(one, sentNames(one.table, origin, asked), state))];
+  return [state.note && notice("warn", "No certificate could be seen", h("p", {}, state.note)), targets.map((one) => panel(one, sentNames(one.table, origin, wanted), state))];
 }
 
 function panel(one, sent, state) {

@@ -86,7 +86,7 @@ async function ask(context, draft, box) {
   const origin = goes.scheme === "follow" ? `https://${goes.name}:${draft.read("origin.ports.https") ?? 443}` : goes.text;
   try {
     await stream("/doctor", { origin, sni: draft.read("origin.sni") ?? host, host }, (line) => {
-      if (line.event === "check") checks.append(checkItem(line.check, {}));
+      if (line.event === "check") checks.append(checkItem(line.check, { server: line.server }));
       if (line.event === "report") replace(head, line.report.healthy ? badge("good", "The origin answers") : badge("bad", "A fetch would fail"));
     }, context.signal);
   } catch (error) {

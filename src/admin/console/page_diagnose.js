@@ -1,5 +1,5 @@
 // Diagnose: the doctor live, step by step, and its remedy applied.
-import { call, query, read, stream } from "./api.js";
+import { call, read, stream } from "./api.js";
 import { review } from "./change.js";
 import { checkItem, sniTable } from "./checks.js";
 import { h, replace, uid } from "./dom.js";
@@ -49,7 +49,7 @@ async function diagnose(target, result, signal, again) {
   try {
     await stream("/doctor", { target }, (line) => {
       if (line.event === "checking") replace(now, badge("run", line.text));
-      if (line.event === "check") list.append(checkItem(line.check, {}));
+      if (line.event === "check") list.append(checkItem(line.check, { server: line.server }));
       if (line.event === "report") report = line.report;
     }, signal);
   } catch (error) {
@@ -87,7 +87,7 @@ async function applyFix(fix, again) {
   const done = await review({
     title: "Apply this fix",
     verb: "Apply the fix",
-    send: async ({ dryRun, rehearse, force }) => (await call("POST", "/config/apply_fix" + query({ force: force || null }), { body: { changes: fix.changes, dry_run: dryRun, rehearse }, ifMatch: etag })).body,
+    send: async ({ dryRun, rehearse, force }) => (await call("POST", "/config/apply_fix", { body: { changes: fix.changes, dry_run: dryRun, rehearse, force }, ifMatch: etag })).body,
     renew: async () => {
       ({ etag } = await call("GET", "/config"));
       return true;

@@ -21,7 +21,8 @@ export function show(context) {
   const listing = h("div");
   context.every(10_000, async () => {
     try {
-      rows = (await read("/sites", context.signal)).items;
+      const [sites, ends] = await Promise.all([read("/sites", context.signal), certificateEnds(context.signal)]);
+      rows = sites.items.map((row) => ({ ...row, certificate_days_left: row.certificate_days_left ?? ends.get(row.name) ?? null }));
     } catch (error) {
       if (error.name !== "AbortError" && !rows) replace(box, failed(error));
       throw error;
@@ -33,6 +34,17 @@ export function show(context) {
     if (!listing.isConnected) replace(box, h("div", { class: "stack" }, rows.length > 5 && filter, card(null, { flush: true }, listing)));
     draw();
   });
+}
+
+/** Days that are left of the certificate that visitors see, by site. */
+async function certificateEnds(signal) {
+  try {
+    const { items } = await read("/certificates", signal);
+    return new Map(items.filter((item) => item.side === "client").map((item) => [item.site, item.days_left]));
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    return new Map();
+  }
 }
 
 function first() {

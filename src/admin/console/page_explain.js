@@ -9,9 +9,10 @@ export function show(context) {
   context.title("Explain a URL");
   const result = h("div", { class: "stack", "aria-live": "polite" }, card(null, {}, empty("explain", "Nothing asked yet", "Enter a URL of yours: you see the site and rules that hold, the cache key, the lifetime, the origin with Host and SNI, and what is stored.")));
   const url = h("input", { class: "input mono", id: "explain-url", name: "url", type: "text", required: true, placeholder: "https://www.example.com/img/logo.png", value: context.query.get("url") ?? "", autocomplete: "off", spellcheck: "false", autocapitalize: "off" });
-  const method = h("select", { class: "input", id: "explain-method" }, ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"].map((value) => h("option", { value }, value)));
-  const status = h("input", { class: "input short", id: "explain-status", type: "number", min: 100, max: 599, placeholder: "200" });
+  const method = h("select", { class: "input", id: "explain-method" }, ["GET", "HEAD"].map((value) => h("option", { value }, value)));
+  const status = h("input", { class: "input short", id: "explain-status", type: "number", min: 200, max: 599, placeholder: "200" });
   const headers = h("textarea", { class: "input mono", id: "explain-headers", rows: 2, spellcheck: "false", placeholder: "Cookie: session=1" });
+  const answer = h("textarea", { class: "input mono", id: "explain-answer", rows: 2, spellcheck: "false", placeholder: "Cache-Control: max-age=60" });
   const submit = button("Explain", null, { kind: "primary", type: "submit", iconName: "explain", key: "explain" });
   const run = async () => {
     if (!url.value.trim()) {
@@ -20,7 +21,7 @@ export function show(context) {
     }
     history.replaceState(null, "", `#/explain?url=${encodeURIComponent(url.value.trim())}`);
     try {
-      const { body } = await call("POST", "/explain", { body: { url: url.value.trim(), method: method.value, headers: fieldsOf(headers), status: status.value === "" ? null : Number(status.value) }, signal: context.signal });
+      const { body } = await call("POST", "/explain", { body: { url: url.value.trim(), method: method.value, headers: fieldsOf(headers), response_headers: fieldsOf(answer), status: status.value === "" ? null : Number(status.value) }, signal: context.signal });
       replace(result, explanation(body));
     } catch (error) {
       if (error.name !== "AbortError") replace(result, notice(error.status === 404 || error.status === 422 ? "warn" : "bad", error.title || "This cannot be explained", h("p", {}, error.message)));
@@ -33,7 +34,7 @@ export function show(context) {
     h("form", { class: "card ask-row", onsubmit: (event) => {
       event.preventDefault();
       busy(submit, run);
-    } }, h("label", { for: "explain-url", class: "field-label" }, "URL"), h("div", { class: "list-row" }, url, submit), h("details", { class: "inner" }, h("summary", {}, "Method, headers, status"), h("div", { class: "fields" }, field("Method", method), field("Status of the origin", status), h("div", { class: "span" }, field("Request headers", headers, "One a line: “Name: value”."))))),
+    } }, h("label", { for: "explain-url", class: "field-label" }, "URL"), h("div", { class: "list-row" }, url, submit), h("details", { class: "inner" }, h("summary", {}, "Method, headers, the origin's answer"), h("div", { class: "fields" }, field("Method", method), field("Status of the origin", status), field("Request headers", headers, "One a line: “Name: value”."), field("Headers of the origin's answer", answer, "What the origin would send.")))),
     result,
   );
   if (url.value) busy(submit, run);

@@ -75,8 +75,8 @@ function body(item) {
       ["Last seen", when(item.last)],
       ["Last good fetch", item.last_good ? when(item.last_good) : item.ever_good ? "before the ledger" : "none is known"],
       ["Concerns", item.scope],
-      ["Address", item.address && h("code", {}, item.address)],
-      ["Phase", item.phase],
+      item.address && ["Address", h("code", {}, item.address)],
+      ["Phase", item.phase?.replaceAll("_", " ")],
       ["Status for visitors", item.status && String(item.status)],
       ["Times of the last one", times(item.times)],
     ]),
@@ -98,5 +98,5 @@ function body(item) {
 
 function times(phases) {
   const known = Object.entries(phases ?? {}).filter(([, value]) => value !== null);
-  return known.length ? known.map(([phase, value]) => `${phase.replaceAll("_", " ")} ${millisText(value)}`).join(", ") : "–";
+  return known.length ? known.map(([phase, value]) => `${phase.replace(/_ms$/, "").replaceAll("_", " ")} ${millisText(value)}`).join(", ") : "–";
 }

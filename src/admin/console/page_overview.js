@@ -69,7 +69,7 @@ function tilesOf(stats) {
     tile("Bytes saved", bytes(saved), `of ${bytesText(stats.bytes_sent)} delivered`),
     tile("Origin fetches", count(stats.fetches), `${countText(stats.fetch_pool.running)} running, ${countText(stats.fetch_pool.queued)} waiting`),
     tile("Failed fetches", count(stats.fetch_failures), stats.fetches > 0 ? `${percentText(stats.fetch_failures / stats.fetches)} of all fetches` : "no fetch yet", null, stats.fetch_failures > 0 ? "bad" : ""),
-    tile("Connections", count(stats.connections.open), `${countText(stats.connections.idle)} idle`),
+    tile("Connections", count(stats.connections.open), `and ${countText(stats.connections.idle)} idle to origins`),
   ];
 }
 

@@ -143,7 +143,7 @@ function levelChoice(present) {
 
 async function reloadFile(box) {
   try {
-    const { body } = await call("POST", "/reload", { body: {} });
+    const { body } = await call("POST", "/reload");
     replace(box, notice("good", "Reloaded", h("ul", { class: "bullets" }, (body.changed.length ? body.changed : ["Nothing has changed."]).map((text) => h("li", {}, text)))), body.restart_needed.length > 0 && notice("warn", "Takes effect after a restart", h("ul", { class: "bullets" }, body.restart_needed.map((text) => h("li", {}, text)))));
   } catch (error) {
     replace(box, notice("bad", error.title || "Not reloaded", h("p", {}, error.message), error.problems.length > 0 && problemList(error.problems)));

@@ -65,7 +65,7 @@ export function signInPage() {
           h("h1", {}, "Sign in to Millpond"),
           h("p", { class: "note" }, "Open the sign-in address that Millpond printed when it started, or paste its token here."),
           form(resolve),
-          h("details", { class: "hint" }, h("summary", {}, "Where is the token?"), h("p", {}, "It is printed once, at the first start, and kept in the state directory in the file "), h("p", {}, h("code", {}, "admin.token")), h("p", {}, "which only the user who runs Millpond can read.")),
+          h("details", { class: "hint" }, h("summary", {}, "Where is the token?"), h("p", {}, "It is printed once, at the first start, and kept in the state directory in the file "), h("p", {}, h("code", {}, "token")), h("p", {}, "which only the user who runs Millpond can read.")),
         ),
       ),
     );
