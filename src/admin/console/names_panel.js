@@ -12,7 +12,7 @@ const asked = new Map();
 export function namesPanel(site) {
   const { draft, context, name } = site;
   const box = h("div", { class: "stack" }, skeleton(3));
-  const state = asked.get(name) ?? { seen: [], rows: new Map(), note: "" };
+  const state = asked.get(name) ?? { seen: [], rows: new Map(), tried: "", note: "" };
   const draw = () => replace(box, panels(draft, name, state));
   const look = button("Look now", () => busy(look, () => ask(site, state, draw)), { iconName: "refresh", key: "look-now" });
   draft.listeners.add(draw);
@@ -20,8 +20,11 @@ export function namesPanel(site) {
     ({ items }) => {
       state.seen = items.filter((item) => item.side === "origin" && item.site === name);
       draw();
-      // Where no fetch has told, the origin is asked once; the doctor changes nothing.
-      if (state.seen.length === 0 && !asked.has(name) && draft.changes() === 0) look.click();
+      // Where no fetch has told, the origin is asked once under these settings; the doctor changes nothing.
+      const settings = JSON.stringify(draft.before.origin ?? {});
+      if (state.seen.length > 0 || state.tried === settings || draft.changes() > 0) return;
+      state.tried = settings;
+      look.click();
     },
     (error) => error.name !== "AbortError" && replace(box, failed(error)),
   );
@@ -37,7 +40,7 @@ async function ask({ name, context }, state, draw) {
       state.note = line.report.servers.some((server) => server.sni.length > 0) ? "" : broken(line.report);
     }, context.signal);
   } catch (error) {
-    if (error.name === "AbortError") asked.delete(name);
+    if (error.name === "AbortError") state.tried = "";
     state.note = error.message;
   }
   draw();
