@@ -52,7 +52,7 @@ function fixView(fix, index, onFix) {
       {},
       fix.what && h("p", {}, fix.what),
       fix.changes.map((change) => h("p", { class: "fix-change" }, h("code", {}, change.text), h("span", { class: "note" }, change.line > 0 ? `in the place of line ${change.line}` : `under ${change.section}`))),
-      fix.trusts && h("p", { class: "note" }, fix.trusts),
+      fix.trusts && h("p", { class: "note" }, fix.trusts.startsWith("this ") ? fix.trusts : `This trusts ${fix.trusts}`),
     ),
     isReady && onFix && button(index === 0 ? "Apply this fix…" : "Apply…", (event) => onFix(fix, event.currentTarget), { kind: index === 0 ? "primary" : "plain", key: `fix-${index}` }),
   );

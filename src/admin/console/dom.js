@@ -37,7 +37,7 @@ export function append(element, children) {
 
 /** Puts children in the place of what is there; the focus stays with the control of the same `data-key`. */
 export function replace(element, ...children) {
-  const focused = element.contains(document.activeElement) ? document.activeElement.dataset?.key : null;
+  const focused = element !== document.activeElement && element.contains(document.activeElement) ? document.activeElement.dataset?.key : null;
   element.replaceChildren();
   append(element, children);
   if (focused) element.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });

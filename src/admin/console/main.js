@@ -14,7 +14,11 @@ async function begin() {
       if (!isReachable && !outage.hasChildNodes()) outage.append("Millpond does not answer. What is shown may be old; the page goes on trying.");
     },
   });
-  if (!(await isSignedIn())) await signInPage();
+  try {
+    if (!(await isSignedIn())) await signInPage();
+  } catch (refused) {
+    await signInPage(refused);
+  }
   open();
 }
 

@@ -56,7 +56,7 @@ function panels(draft, name, state) {
   const wanted = (draft.now.domains ?? [name])[0]?.replace(/^\*\./, "any.") ?? name;
   const targets = (origin.servers ?? []).map((server) => target(server, origin)).filter(Boolean);
   if (targets.length === 0) return notice("info", "No server yet", h("p", {}, "Enter an origin server above."));
-  return [state.note && notice("warn", "No certificate could be seen", h("p", {}, state.note)), targets.map((one) => panel(one, sentNames(one.table, origin, wanted), state))];
+  return [state.note && notice("warn", "The origin could not be asked", h("p", {}, state.note)), targets.map((one) => panel(one, sentNames(one.table, origin, wanted), state))];
 }
 
 function panel(one, sent, state) {

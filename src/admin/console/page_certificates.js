@@ -2,7 +2,7 @@
 import { read } from "./api.js";
 import { certificateTable } from "./certificates.js";
 import { h, replace } from "./dom.js";
-import { card, empty, loaded, notice, pageHead } from "./parts.js";
+import { card, empty, link, loaded, notice, pageHead } from "./parts.js";
 import { plural } from "./format.js";
 
 export function show(context) {
@@ -15,7 +15,7 @@ export function show(context) {
     return [
       urgent.length > 0 && notice(urgent.some((item) => item.state === "expired") ? "bad" : "warn", `${plural(urgent.length, "certificate")} to renew`, h("p", {}, urgent.map((item) => item.names[0]).join(", "))),
       card("Shown to visitors", { flush: true }, clients.length ? certificateTable("Certificates shown to visitors", clients) : empty("certificates", "None yet", "No site has a certificate for visitors; they are served plain HTTP alone.")),
-      card("Shown by origins", { flush: true }, origins.length ? certificateTable("Certificates shown by origins", origins) : empty("certificates", "None seen yet", "Certificates of origins appear here once a fetch has seen them.")),
+      card("Shown by origins", { flush: true }, origins.length ? certificateTable("Certificates shown by origins", origins) : empty("certificates", "None seen yet", "What an origin shows is asked for under Domain Names, Manage, “The names of a fetch”.", link("Domain Names", "#/domains", { kind: "plain" }))),
     ];
   });
 }

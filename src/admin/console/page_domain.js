@@ -113,7 +113,6 @@ async function apply(context, name, draft, redraw) {
 async function tellState(context, name, box) {
   context.every(15_000, async () => {
     const row = (await read("/sites", context.signal)).items.find((row) => row.name === name);
-    if (!row) return;
-    replace(box, row.healthy === false ? badge("bad", "Fetches fail", row.last_failure?.cause) : row.healthy ? badge("good", "Healthy") : badge("idle", "Not asked yet"));
+    return () => row && replace(box, row.healthy === false ? badge("bad", "Fetches fail", row.last_failure?.cause) : row.healthy ? badge("good", "Healthy") : badge("idle", "Not asked yet"));
   });
 }

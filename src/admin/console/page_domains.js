@@ -27,12 +27,14 @@ export function show(context) {
       if (error.name !== "AbortError" && !rows) replace(box, failed(error));
       throw error;
     }
-    if (rows.length === 0) {
-      replace(box, card(null, {}, first()));
-      return;
-    }
-    if (!listing.isConnected) replace(box, h("div", { class: "stack" }, rows.length > 5 && filter, card(null, { flush: true }, listing)));
-    draw();
+    return () => {
+      if (rows.length === 0) {
+        replace(box, card(null, {}, first()));
+        return;
+      }
+      if (!listing.isConnected) replace(box, h("div", { class: "stack" }, rows.length > 5 && filter, card(null, { flush: true }, listing)));
+      draw();
+    };
   });
 }
 

@@ -50,10 +50,10 @@ function explanation(body) {
       ["SNI sent", body.sni ? h("code", {}, body.sni) : "none: plain HTTP"],
       body.accepted_names?.length > 0 && ["Names accepted", h("ul", { class: "name-list" }, body.accepted_names.map((name) => h("li", {}, h("code", {}, name))))],
     ], "wide")),
-    body.rules?.length > 0 && card("Rules that hold", {}, h("ol", { class: "numbered" }, body.rules.map((rule) => h("li", {}, rule)))),
+    body.rules?.length > 0 && card("Rules that hold", {}, h("ul", { class: "bullets" }, body.rules.map((rule) => h("li", {}, rule)))),
     card("In the store", {}, stored(body.stored)),
     body.lines?.length > 0 && card("In detail", {}, facts(body.lines.map((line) => [line.label, [line.value, line.detail && h("span", { class: "note block" }, line.detail)]]), "wide")),
-    body.text && card("As the program says it", {}, h("pre", { class: "paper", tabindex: 0, "aria-label": "Text of millpond explain" }, body.text)),
+    body.text && h("details", { class: "card more" }, h("summary", {}, h("h2", {}, "As millpond explain says it")), h("div", { class: "card-body" }, h("pre", { class: "paper", tabindex: 0, "aria-label": "Text of millpond explain" }, body.text))),
   ];
 }
 

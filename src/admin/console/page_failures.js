@@ -10,8 +10,11 @@ export function show(context) {
   const box = h("div", { class: "stack" }, skeleton(6));
   const filters = h("div", { class: "filters" });
   replace(context.main, pageHead("Failures", "Failed fetches by site, cause and origin address: how often, since when, and when a fetch from there last went well."), filters, box);
+  let known = "";
   const draw = () => {
-    replace(filters, select("Site", "site", state, draw), select("Cause", "cause", state, draw));
+    const values = JSON.stringify(state.items.map((item) => [item.site, item.cause]));
+    if (values !== known) replace(filters, select("Site", "site", state, draw), select("Cause", "cause", state, draw));
+    known = values;
     const shown = state.items.filter((item) => (!state.site || item.site === state.site) && (!state.cause || item.cause === state.cause));
     filters.hidden = state.items.length === 0;
     replace(box, listing(shown, state));
@@ -19,7 +22,7 @@ export function show(context) {
   context.every(15_000, async () => {
     try {
       state.items = (await read("/failures", context.signal)).items;
-      draw();
+      return draw;
     } catch (error) {
       if (error.name !== "AbortError" && !state.items) replace(box, failed(error));
       throw error;
@@ -61,12 +64,12 @@ function entry(item, state) {
       h("span", { class: "failure-count" }, h("b", {}, count(item.count)), " times"),
       h("span", { class: "failure-when" }, "last ", ago(item.last)),
     ),
-    h("div", { class: "failure-body" }, body(item)),
+    h("div", { class: "failure-body" }, body(item, key)),
   );
   return h("li", { class: "card flush" }, details);
 }
 
-function body(item) {
+function body(item, key) {
   const example = item.example ?? {};
   return [
     item.fix_hint && h("p", { class: "fix-hint" }, item.fix_hint),
@@ -92,7 +95,7 @@ function body(item) {
       ],
       "wide",
     ),
-    h("div", { class: "actions" }, link("Diagnose", `#/diagnose?target=${encodeURIComponent(item.site)}`, { kind: "primary", iconName: "diagnose" }), link("Origin Fetch", `#/domains/${encodeURIComponent(item.site)}/origin`, { kind: "plain" })),
+    h("div", { class: "actions" }, link("Diagnose", `#/diagnose?target=${encodeURIComponent(item.site)}`, { kind: "primary", iconName: "diagnose", key: `diagnose-${key}` }), link("Origin Fetch", `#/domains/${encodeURIComponent(item.site)}/origin`, { kind: "plain", key: `origin-${key}` })),
   ];
 }
 

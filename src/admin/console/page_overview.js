@@ -16,12 +16,14 @@ export function show(context) {
   context.every(PERIOD, async () => {
     try {
       const stats = await read("/stats", context.signal);
-      if (!view) {
-        view = build();
-        replace(box, view.elements);
-      }
-      view.update(stats);
-      replace(live, badge("good", `Live, up ${durationText(stats.uptime_seconds)}`));
+      return () => {
+        if (!view) {
+          view = build();
+          replace(box, view.elements);
+        }
+        view.update(stats);
+        replace(live, badge("good", `Live, up ${durationText(stats.uptime_seconds)}`));
+      };
     } catch (error) {
       if (error.name === "AbortError") throw error;
       replace(live, badge("warn", "Not up to date"));
@@ -80,7 +82,7 @@ function tile(title, value, note, figure, tone = "") {
 function causesOf(stats) {
   if (stats.failures_by_cause.length === 0) return empty("certificates", "No failed fetch", "Every origin fetch since the start went well.");
   const sorted = [...stats.failures_by_cause].sort((a, b) => b.count - a.count);
-  return bars("Failed fetches by cause", sorted.map(({ cause, count }) => ({ name: h("a", { href: `#/failures?cause=${encodeURIComponent(cause)}` }, h("code", {}, cause)), value: count, words: countText(count), tone: "bad" })));
+  return bars("Failed fetches by cause", sorted.map(({ cause, count }) => ({ name: h("a", { href: `#/failures?cause=${encodeURIComponent(cause)}`, "data-key": `cause-${cause}` }, h("code", {}, cause)), value: count, words: countText(count), tone: "bad" })));
 }
 
 function answersOf(stats) {

@@ -18,20 +18,24 @@ export function show(context) {
   const filter = h("select", { class: "input small", "aria-label": "State of URLs", onchange: () => {
     state.filter = filter.value;
     state.after = [null];
-    list().catch(() => undefined);
+    relist();
   } }, [["", "All states"], ["failed", "Failed"], ["running", "Running"], ["pending", "Pending"], ["complete", "Complete"], ["cancelled", "Cancelled"]].map(([value, text]) => h("option", { value }, text)));
   const list = async () => {
     const page = await read(path`/tasks/${id}/urls` + query({ limit: PAGE, after: state.after.at(-1), state: state.filter }), context.signal);
-    replace(rows, urls(page, state, () => list().catch(() => undefined)));
+    return () => replace(rows, urls(page, state, relist));
   };
-  const draw = async () => {
+  const relist = () => list().then((show) => show(), () => undefined);
+  const load = async () => {
     try {
       const task = await read(path`/tasks/${id}`, context.signal);
       const isOver = state.task && state.task.state === task.state && !["running", "pending"].includes(task.state);
-      if (state.task?.source !== task.source) replace(title, pageHead(task.source || "Task", null, null, crumbs()));
-      state.task = task;
-      replace(head, summary(task, () => draw().catch(() => undefined)));
-      if (!isOver) await list();
+      const showRows = isOver ? () => undefined : await list();
+      return () => {
+        if (state.task?.source !== task.source) replace(title, pageHead(task.source || "Task", null, null, crumbs()));
+        state.task = task;
+        replace(head, summary(task, draw));
+        showRows();
+      };
     } catch (error) {
       if (error.name !== "AbortError" && !state.task) {
         replace(head, failed(error));
@@ -40,8 +44,9 @@ export function show(context) {
       throw error;
     }
   };
+  const draw = () => load().then((show) => show(), () => undefined);
   replace(context.main, title, h("div", { class: "stack" }, card(null, {}, head), card("URLs", { actions: filter, flush: true }, rows)));
-  context.every(2_000, draw);
+  context.every(2_000, load);
 }
 
 function summary(task, draw) {

@@ -107,9 +107,9 @@ export function skeleton(lines = 4) {
 
 /** A table that becomes a list of cards where it is narrow. `columns`: [{ title, cell(row), kind }]. */
 export function table(label, columns, rows, { rowKey } = {}) {
-  return h(
+  const wrap = h(
     "div",
-    { class: "table-wrap", role: "region", "aria-label": label, tabindex: 0 },
+    { class: "table-wrap", role: "region", "aria-label": label },
     h(
       "table",
       { class: "table" },
@@ -130,6 +130,9 @@ export function table(label, columns, rows, { rowKey } = {}) {
       ),
     ),
   );
+  // Only what can be scrolled is a stop of the Tab key.
+  requestAnimationFrame(() => wrap.scrollWidth > wrap.clientWidth && wrap.setAttribute("tabindex", "0"));
+  return wrap;
 }
 
 /** A bar from 0 to 1; `bad` is the part of it that failed. */

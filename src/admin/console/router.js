@@ -91,9 +91,27 @@ function contextOf(main, params, search) {
     guard: (guard) => {
       mine.guard = guard;
     },
-    /** Calls at once and then every so often, slower while nothing answers; not while the page is hidden. */
+    /**
+     * Calls at once and then every so often, slower while nothing answers; not while the page is hidden. The function
+     * that `action` brings draws; it waits while a button is being pressed and is left out while text is selected.
+     */
     every: (milliseconds, action) => every(controller.signal, milliseconds, action),
   };
+}
+
+let pressed = false;
+for (const [type, isDown] of [["pointerdown", true], ["pointerup", false], ["pointercancel", false], ["dragend", false]]) {
+  window.addEventListener(type, () => (pressed = isDown), true);
+}
+
+/** What is drawn anew between press and release would swallow the click. */
+async function released() {
+  for (let turn = 0; pressed && turn < 40; turn += 1) await new Promise((resolve) => setTimeout(resolve, 50));
+}
+
+function isReading() {
+  const selection = getSelection();
+  return !selection.isCollapsed && document.getElementById("main").contains(selection.anchorNode);
 }
 
 async function every(signal, milliseconds, action) {
@@ -101,7 +119,9 @@ async function every(signal, milliseconds, action) {
   while (!signal.aborted) {
     if (!document.hidden) {
       try {
-        await action();
+        const draw = await action();
+        await released();
+        if (draw && !signal.aborted && !isReading()) draw();
         pause = milliseconds;
       } catch (error) {
         if (error.name === "AbortError") return;

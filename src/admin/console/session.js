@@ -27,17 +27,13 @@ async function signIn(token) {
   remember(true);
 }
 
-/** Uses the token of a sign-in address once, and takes it out of the address before anything else. */
+/** Uses the token of a sign-in address once, and takes it out of the address before anything else. False: there is none. */
 export async function exchangeToken() {
   const match = /^#token=([^&]+)/.exec(location.hash);
   if (!match) return false;
   history.replaceState(null, "", `${location.pathname}#/overview`);
-  try {
-    await signIn(decodeURIComponent(match[1]));
-    return true;
-  } catch {
-    return false;
-  }
+  await signIn(decodeURIComponent(match[1]));
+  return true;
 }
 
 export async function signOut() {
@@ -47,8 +43,8 @@ export async function signOut() {
   location.reload();
 }
 
-/** The whole page asks for the token; resolves once it was right. */
-export function signInPage() {
+/** The whole page asks for the token, and says why if one was refused; resolves once it was right. */
+export function signInPage(refused) {
   return new Promise((resolve) => {
     const app = document.getElementById("app");
     app.classList.remove("has-nav");
@@ -64,8 +60,8 @@ export function signInPage() {
           h("img", { src: "/icon.svg", alt: "", width: 48, height: 48 }),
           h("h1", {}, "Sign in to Millpond"),
           h("p", { class: "note" }, "Open the sign-in address that Millpond printed when it started, or paste its token here."),
-          form(resolve),
-          h("details", { class: "hint" }, h("summary", {}, "Where is the token?"), h("p", {}, "It is printed once, at the first start, and kept in the state directory in the file "), h("p", {}, h("code", {}, "token")), h("p", {}, "which only the user who runs Millpond can read.")),
+          form(resolve, refused),
+          h("details", { class: "hint" }, h("summary", {}, "Where is the token?"), h("p", {}, "It is printed once, at the first start. With a state directory it is also the second line of the file ", h("code", {}, "token"), " there, which only the user who runs Millpond can read; without one it is a new one at every start.")),
         ),
       ),
     );
@@ -87,8 +83,8 @@ export function askAgain() {
   return asking;
 }
 
-function form(onDone) {
-  const problem = h("div", { class: "sign-in-problem", role: "alert" });
+function form(onDone, refused) {
+  const problem = h("div", { class: "sign-in-problem", role: "alert" }, refused && notice("bad", wordsFor(refused)));
   const input = h("input", { class: "input mono", type: "password", id: "token", name: "token", autocomplete: "current-password", required: true, "aria-describedby": "token-help" });
   const submit = button("Sign in", null, { kind: "primary", type: "submit", key: "sign-in" });
   const send = async () => {
