@@ -8,7 +8,7 @@ const STATES = { ok: ["good", "In order"], "ends-soon": ["warn", "Ends soon"], e
 export function certificateTable(label, items, { withSite = true } = {}) {
   const columns = [
     { title: "Names", cell: (item) => h("div", { class: "cell-two" }, h("span", { class: "mono wrap-anywhere" }, item.names[0] ?? "–"), item.names.length > 1 && h("span", { class: "note", title: item.names.slice(1).join(", ") }, `and ${plural(item.names.length - 1, "more name")}`)) },
-    withSite && { title: "Site", cell: (item) => h("div", { class: "cell-two" }, item.site ? link(item.site, `#/domains/${encodeURIComponent(item.site)}/${item.side === "client" ? "https" : "origin"}`) : "–", item.server && h("span", { class: "note mono wrap-anywhere" }, item.server)) },
+    withSite && { title: "Site", cell: (item) => h("div", { class: "cell-two" }, item.site ? h("span", { class: "wrap-anywhere" }, link(item.site, `#/domains/${encodeURIComponent(item.site)}/${item.side === "client" ? "https" : "origin"}`)) : "–", item.server && h("span", { class: "note mono wrap-anywhere" }, item.server)) },
     { title: "State", cell: (item) => badge(...(STATES[item.state] ?? STATES.unknown)) },
     { title: "Days left", kind: "right", cell: daysLeft },
     { title: "Ends", cell: (item) => day(item.not_after) },

@@ -62,7 +62,7 @@ function sites(rows) {
   return table(
     "Domain names",
     [
-      { title: "Domain names", cell: (row) => h("div", { class: "cell-two" }, link(row.name, `#/domains/${encodeURIComponent(row.name)}`, { key: `name-${row.name}` }), row.domains.length > 1 && h("span", { class: "note", title: row.domains.slice(1).join(", ") }, `and ${plural(row.domains.length - 1, "more name")}`)) },
+      { title: "Domain names", cell: (row) => h("div", { class: "cell-two" }, h("span", { class: "wrap-anywhere" }, link(row.name, `#/domains/${encodeURIComponent(row.name)}`, { key: `name-${row.name}` })), row.domains.length > 1 && h("span", { class: "note", title: row.domains.slice(1).join(", ") }, `and ${plural(row.domains.length - 1, "more name")}`)) },
       { title: "State", cell: state },
       { title: "Origin Fetch", cell: (row) => h("div", { class: "cell-two" }, h("span", { class: "mono wrap-anywhere" }, row.servers[0]?.address ?? "–"), h("span", { class: "note" }, `${PROTOCOLS[row.protocol] ?? row.protocol}${row.servers.length > 1 ? `, ${plural(row.servers.length, "server")}` : ""}${row.sni ? `, SNI ${row.sni}` : ""}`)) },
       { title: "HTTPS", cell: https },

@@ -110,7 +110,7 @@ function sitesOf(stats) {
   return table(
     "Requests by domain name",
     [
-      { title: "Site", cell: (row) => link(row.site, `#/domains/${encodeURIComponent(row.site)}`, { key: `site-${row.site}` }) },
+      { title: "Site", cell: (row) => h("span", { class: "wrap-anywhere" }, link(row.site, `#/domains/${encodeURIComponent(row.site)}`, { key: `site-${row.site}` })) },
       { title: "Requests", kind: "right", cell: (row) => count(row.requests) },
       { title: "Hit ratio", kind: "right", cell: (row) => (row.requests ? percentText(row.hits / row.requests) : "–") },
       { title: "Delivered", kind: "right", cell: (row) => bytes(row.bytes_sent) },

@@ -130,10 +130,23 @@ export function table(label, columns, rows, { rowKey } = {}) {
       ),
     ),
   );
-  // Only what can be scrolled is a stop of the Tab key.
-  requestAnimationFrame(() => wrap.scrollWidth > wrap.clientWidth && wrap.setAttribute("tabindex", "0"));
+  sizes.observe(wrap);
   return wrap;
 }
+
+const NARROW = matchMedia("(max-width: 47.99rem)");
+
+/** Rows become cards where the table would not fit beside its own columns. */
+const sizes = new ResizeObserver((entries) => {
+  for (const { target } of entries) {
+    if (!target.isConnected) {
+      sizes.unobserve(target);
+      continue;
+    }
+    target.classList.remove("stacked");
+    target.classList.toggle("stacked", NARROW.matches || target.scrollWidth > target.clientWidth + 1);
+  }
+});
 
 /** A bar from 0 to 1; `bad` is the part of it that failed. */
 export function progress(share, label, { kind = "", bad = 0 } = {}) {
