@@ -10,7 +10,7 @@ const SCOPES = {
   prefix: ["Directory", "https://www.example.com/img/", "Everything below this address."],
   glob: ["Pattern", "https://www.example.com/**.css", "* within a segment, ** across."],
   site: ["Site", "", "Everything of one site."],
-  group: ["Cache group", "product-42", "Responses that name this group (RFC 9875)."],
+  group: ["Cache group", "product-42", "Responses of that scheme and host that name this group (RFC 9875)."],
   everything: ["Everything", "", "All that is stored, of all sites."],
 };
 
@@ -20,6 +20,7 @@ export function purgeForm(context) {
   const what = h("div", { class: "stack small" });
   const value = h("input", { class: "input mono", type: "text", id: "purge-value", name: "value", autocomplete: "off", spellcheck: "false", autocapitalize: "off", "aria-describedby": "purge-help", required: true });
   const site = h("select", { class: "input", id: "purge-site", name: "site" });
+  const origin = h("input", { class: "input mono", type: "text", id: "purge-origin", name: "origin", placeholder: "https://www.example.com", autocomplete: "off", spellcheck: "false", autocapitalize: "off" });
   const then = h("input", { type: "checkbox", id: "purge-then", name: "then_prefetch" });
   const scope = h("select", { class: "input", id: "purge-scope", name: "scope", onchange: () => {
     state.scope = scope.value;
@@ -31,7 +32,8 @@ export function purgeForm(context) {
     replace(
       what,
       !["site", "everything"].includes(state.scope) && h("div", { class: "field" }, h("label", { for: "purge-value", class: "field-label" }, title), value),
-      ["site", "group"].includes(state.scope) && h("div", { class: "field" }, h("label", { for: "purge-site", class: "field-label" }, "Site"), site),
+      state.scope === "group" && h("div", { class: "field" }, h("label", { for: "purge-origin", class: "field-label" }, "Scheme and host"), origin),
+      state.scope === "site" && h("div", { class: "field" }, h("label", { for: "purge-site", class: "field-label" }, "Site"), site),
       h("p", { class: "help", id: "purge-help" }, help),
     );
   };
@@ -48,7 +50,7 @@ export function purgeForm(context) {
     const started = performance.now();
     try {
       const given = state.scope === "site" ? site.value : isAll ? null : value.value.trim();
-      const { body } = await call("POST", "/purge", { body: { scope: state.scope, value: given, site: ["group", "site"].includes(state.scope) ? site.value || null : null, mode, then_prefetch: mode !== "count" && then.checked }, signal: context.signal });
+      const { body } = await call("POST", "/purge", { body: { scope: state.scope, value: given, site: state.scope === "group" ? origin.value.trim() : null, mode, then_prefetch: mode !== "count" && then.checked }, signal: context.signal });
       replace(result, told(body, mode, body.milliseconds ?? performance.now() - started));
     } catch (error) {
       if (error.name !== "AbortError") replace(result, notice("bad", error.title || "The purge was refused", h("p", {}, error.message)));

@@ -56,7 +56,7 @@ function summary(task, draw) {
       location.hash = "#/tasks";
       return;
     }
-    await call("POST", path`/tasks/${task.id}/` + action, { body: {} });
+    await call("POST", path`/tasks/${task.id}/` + action);
     draw();
   };
   return [

@@ -53,7 +53,7 @@ function tasks({ items, total, next }, state, draw) {
 function act(draw) {
   return async (task, action) => {
     if (action === "delete") await call("DELETE", path`/tasks/${task.id}`);
-    else await call("POST", path`/tasks/${task.id}/` + action, { body: {} });
+    else await call("POST", path`/tasks/${task.id}/` + action);
     await draw();
   };
 }
