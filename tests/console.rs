@@ -181,6 +181,22 @@ fn an_operator_sets_a_port_heals_a_site_prefetches_and_purges() {
     browser.wait_for("document.querySelector('.notice.good, .notice.warn') && !document.querySelector('.notice.bad')");
     assert_eq!(program.get("sni.test", "/"), 200);
 
+    // Prefetch, watched to its end.
+    browser.click("nav a[href='#/tasks']");
+    browser.type_into("#prefetch-urls", "http://port.test/a\nhttp://port.test/b\nhttp://sni.test/c\n");
+    browser.click("[data-key=prefetch]");
+    browser.wait_for("document.querySelector('.task[data-state=complete]')");
+    browser.wait_for_text(".task[data-state=complete]", "3 of 3 URLs");
+    let asked = of_port.count();
+    assert_eq!((program.get("port.test", "/a"), of_port.count()), (200, asked), "it came from the store");
+
+    // Purge.
+    browser.click(".tabs a[href='#/tasks/purge']");
+    browser.type_into("#purge-value", "http://port.test/a");
+    browser.click("[data-key=purge]");
+    browser.wait_for_text(".notice.good", "1 stored response removed");
+    assert_eq!((program.get("port.test", "/a"), of_port.count()), (200, asked + 1), "it was fetched again");
+
     nothing_amiss(&browser, &program);
 }
 

@@ -9,7 +9,7 @@ export function target(server, origin) {
   const note = table.role === "backup" ? "backup" : "";
   if (origin.protocol === "follow") {
     const [plain, secure] = [origin.ports?.http ?? own ?? 80, origin.ports?.https ?? own ?? 443];
-    return { name, table, scheme: "follow", text: `http://${name}:${plain} or https://${name}:${secure}`, note: [note, "as the visitor's request"].filter(Boolean).join(", ") };
+    return { name, table, scheme: "follow", port: secure, text: `http://${name}:${plain} or https://${name}:${secure}`, note: [note, "as the visitor's request"].filter(Boolean).join(", ") };
   }
   const scheme = origin.protocol ?? (own === 443 ? "https" : "http");
   const port = (origin.protocol && origin.ports?.[scheme]) ?? own ?? (scheme === "https" ? 443 : 80);

@@ -18,11 +18,11 @@ export function namesPanel(site) {
   draft.listeners.add(draw);
   read("/certificates", context.signal).then(
     ({ items }) => {
-      state.seen = items.filter((item) => item.side === "origin" && item.site === name);
+      state.seen = items.filter((item) => item.side === "origin" && item.site === name && item.names.length > 0);
       draw();
       // Where no fetch has told, the origin is asked once under these settings; the doctor changes nothing.
       const settings = JSON.stringify(draft.before.origin ?? {});
-      if (state.seen.length > 0 || state.tried === settings || draft.changes() > 0) return;
+      if (!isUnknown(draft, name, state) || state.tried === settings || draft.changes() > 0) return;
       state.tried = settings;
       look.click();
     },
@@ -52,11 +52,23 @@ function broken(report) {
 }
 
 function panels(draft, name, state) {
+  const places = fetches(draft, name);
+  if (places.length === 0) return notice("info", "No server yet", h("p", {}, "Enter an origin server above."));
+  const note = isUnknown(draft, name, state) && state.note;
+  return [note && notice("warn", "The origin could not be asked", h("p", {}, note)), places.map(([one, sent]) => panel(one, sent, state))];
+}
+
+/** Every server with the names that a fetch from it sends. */
+function fetches(draft, name) {
   const origin = draft.now.origin ?? {};
   const wanted = (draft.now.domains ?? [name])[0]?.replace(/^\*\./, "any.") ?? name;
   const targets = (origin.servers ?? []).map((server) => target(server, origin)).filter(Boolean);
-  if (targets.length === 0) return notice("info", "No server yet", h("p", {}, "Enter an origin server above."));
-  return [state.note && notice("warn", "The origin could not be asked", h("p", {}, state.note)), targets.map((one) => panel(one, sentNames(one.table, origin, wanted), state))];
+  return targets.map((one) => [one, sentNames(one.table, origin, wanted)]);
+}
+
+/** Of some server it is not known what it shows. */
+function isUnknown(draft, name, state) {
+  return fetches(draft, name).some(([one, sent]) => one.scheme !== "http" && !known(one, sent, state));
 }
 
 function panel(one, sent, state) {
@@ -71,14 +83,14 @@ function panel(one, sent, state) {
 
 /** What the server shows for this SNI: from the doctor's matrix, else from the last handshake of a fetch. */
 function known(one, sent, state) {
-  const address = `${one.name}:${one.port ?? ""}`;
-  for (const [server, rows] of state.rows) {
-    const row = server.startsWith(address) && rows.find((row) => row.sni === sent.sni);
-    if (row) return row.certificate ? { ...row.certificate, source: "seen now" } : { refused: row.refused };
-  }
-  const seen = state.seen.find((item) => item.server?.startsWith(`${one.name}:`) && (item.sni === undefined || item.sni === null || item.sni === sent.sni));
+  const address = `${one.name}:${one.port}`;
+  const row = state.rows.get(address)?.find((row) => row.sni === sent.sni);
+  if (row) return row.certificate ? { ...row.certificate, source: "seen now" } : { refused: row.refused };
+  const seen = state.seen.find((item) => item.server === address && (item.sni ?? sent.sni) === sent.sni);
   if (!seen) return null;
-  return { names: seen.names, issuer: seen.issuer, days_left: seen.days_left, chain_error: seen.state === "expired" ? "it has expired" : null, source: "at the last fetch" };
+  const fits = covering(seen.names, sent.sni) || whitelisted(sent.accepted, seen.names);
+  const trouble = seen.state === "expired" ? "it has expired" : fits ? (seen.refusal ?? null) : null;
+  return { names: seen.names, issuer: seen.issuer, days_left: seen.days_left, chain_error: trouble, source: "at the last fetch" };
 }
 
 function columns(sent, certificate, isPlain) {
