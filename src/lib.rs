@@ -90,6 +90,10 @@
 //! workers look at with every request), limits and listeners (`server`), certificates (`tls`), trust in origins
 //! (`origin`). An exchange keeps its site, and a site its number, by which fetchers know it.
 //!
+//! The operator's file may change while it is in force: `config::written` writes a site's settings into its text, with all
+//! else left as it stands, and `settings` puts the text in the file's place, keeps the one before, and takes it back where
+//! the reload fails.
+//!
 //! # When a fetch fails
 //!
 //! The cause is found once, in `origin::error`, and the same value becomes status, field, page, log column and retry
@@ -150,6 +154,7 @@ mod server;
 mod proxy;
 // Floor 5, services around it.
 pub mod doctor;
+mod settings;
 // Floor 6, the operator's door.
 mod admin;
 // Roof: the whole, assembled.

@@ -33,7 +33,7 @@ const DOORS: &[Door] = &[
     ("signal_hook", &["bin"]),
     ("socket2", &["server", "origin"]),
     ("toml", &["config"]),
-    ("toml_edit", &["config/file"]),
+    ("toml_edit", &["config/written"]),
     ("ureq", &["origin/client", "origin/request", "origin/transport"]),
     ("ureq::unversioned", &["origin/transport"]),
     ("webpki_roots", &["tls"]),

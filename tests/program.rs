@@ -413,6 +413,33 @@ fn with_health_demanded_a_reload_is_refused_where_a_site_would_begin_to_fail() {
 }
 
 /// There is none to read anew: the access log alone is meant then.
+/// A newcomer's way: a file without any site, and the address that is printed.
+#[test]
+fn the_first_site_can_be_made_at_the_address_that_serve_prints() {
+    let origin = Origin::plain(|_| Reply::ok("hello"));
+    let folder = TempDir::new();
+    let file = folder.write("m.toml", "[listen]\nhttp = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\n");
+    let checked = run(&["check", "--config", file.to_str().unwrap()]);
+    assert_eq!(checked.status, 0, "{}", checked.err);
+    assert!(checked.err.contains("there is no site; add one in the console"), "{}", checked.err);
+    let mut serving = Serving::start(&["serve", "--config", file.to_str().unwrap()]);
+    let line = serving.line_with("sign in:");
+    let (address, token) = line.trim().rsplit_once("http://").unwrap().1.split_once("/#token=").unwrap();
+    let address: SocketAddr = address.parse().unwrap();
+    let body = format!("{{\"domains\": [\"a.test\"], \"origin\": {{\"servers\": [\"{}\"]}}}}", origin.address());
+    let mut door = Client::plain(address);
+    door.send(format!(
+        "POST /api/v1/sites HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    ));
+    assert_eq!(door.response_to("POST").status, 201);
+    assert_eq!(Client::plain(serving.address).get("a.test", "/").text(), "hello");
+    serving.signal(Signal::HUP);
+    serving.line_with("nothing changed");
+    serving.signal(Signal::TERM);
+    assert_eq!(serving.end(), Some(0));
+}
+
 #[test]
 fn a_hangup_without_a_file_leaves_the_origin_as_it_is() {
     let origin = Origin::plain(|_| Reply::ok("content"));

@@ -21,7 +21,7 @@ pub trait Control: Send + Sync + 'static {
     /// Client connections open, and times that the system refused to accept one.
     fn connections(&self) -> (usize, u64);
 
-    /// Puts another configuration in force, whole or not at all.
+    /// Puts another configuration in force, whole or not at all, but for what only a restart can change.
     ///
     /// # Errors
     /// What stands against it.

@@ -6,13 +6,16 @@
 
 mod access;
 mod api;
+mod console;
 mod control;
 mod jobs;
 mod metrics;
 mod prometheus;
+mod rehearsal;
 mod reply;
 mod request;
 mod stream;
+mod tree;
 
 use std::path::PathBuf;
 use std::sync::atomic::AtomicUsize;
@@ -26,12 +29,15 @@ pub use control::{Asked, CertificateRow, Changes, Control, Refused, Told, Unexpl
 use access::{Credentials, Denied};
 use api::{Endpoint, Work};
 use jobs::{Jobs, Pending};
+use rehearsal::Rehearsals;
 use reply::Reply;
 use request::Request;
 
 use crate::http1::RequestHead;
+use crate::observe::Counter;
 use crate::proxy::Proxy;
 use crate::server::{Answer, Call, Clock, Delivery, Event, Handler, Peer, Refusal, Step, Uploaded};
+use crate::settings::Settings;
 use crate::time::Now;
 use crate::wake::Wake;
 
@@ -51,6 +57,9 @@ pub struct Desk {
     diagnoses: AtomicUsize,
     /// What the last look at all that is stored has found, and when that was (monotonic).
     survey: Mutex<Option<(Duration, serde_json::Value)>>,
+    /// The configuration file, if there is one.
+    settings: Option<Settings>,
+    rehearsals: Rehearsals,
 }
 
 /// A request that waits: for its body, or for a job.
@@ -62,8 +71,8 @@ pub enum Exchange {
 }
 
 impl Admin {
-    /// A door to what `control` offers, with that lock.
-    pub fn new(control: Arc<dyn Control>, access: Access, clock: Clock) -> Admin {
+    /// A door to what `control` offers, with that lock and, where there is one, that configuration file.
+    pub fn new(control: Arc<dyn Control>, access: Access, settings: Option<Settings>, clock: Clock) -> Admin {
         let desk = Desk {
             control,
             access,
@@ -71,6 +80,8 @@ impl Admin {
             started: clock.now(),
             diagnoses: AtomicUsize::new(0),
             survey: Mutex::default(),
+            settings,
+            rehearsals: Rehearsals::default(),
         };
         Admin { desk: Arc::new(desk), jobs: Jobs::new(clock) }
     }
@@ -78,6 +89,11 @@ impl Admin {
     /// Begins no more work, and waits at most `limit` for what is under way.
     pub fn close(&self, limit: Duration) {
         self.jobs.shutdown(limit);
+    }
+
+    /// Jobs that panicked; that was contained.
+    pub fn panics(&self) -> u64 {
+        self.jobs.panics()
     }
 
     /// The endpoint and what it is asked, once the request may come in.
@@ -176,7 +192,7 @@ fn turned_away(denied: Denied, is_https: bool) -> Reply {
             challenge(reply).with("Set-Cookie", access::set_cookie(None, is_https))
         }
         Denied::TooManyAttempts => {
-            let detail = "ten wrong tokens in a minute; wait a minute and try again";
+            let detail = "ten different wrong tokens in a minute; wait a minute and try again";
             Reply::problem(429, "Too many attempts", detail).with("Retry-After", "60")
         }
         Denied::CrossSite => {
@@ -252,7 +268,11 @@ impl Handler for Admin {
 
     fn abandoned(&self, _: &mut (), _: Now, _: Exchange) {}
 
-    fn count(&self, _: &mut (), _: Event) {}
+    fn count(&self, _: &mut (), event: Event) {
+        if let (Event::Panicked, Some(proxy)) = (event, self.desk.control.proxy()) {
+            proxy.metrics().add(Counter::Panics, 1);
+        }
+    }
 
     fn tick(&self, _: &mut (), _: Now) {}
 }

@@ -80,6 +80,20 @@ impl Config {
         fixed.map(|(key, _)| self.problem_at(key.to_owned(), what.to_owned(), hint.to_owned())).collect()
     }
 
+    /// Leaves what only a restart can change as it is in `old`; what that is comes back.
+    pub(crate) fn keep_fixed(&mut self, old: &Config) -> Vec<Problem> {
+        self.keep_door(old);
+        let fixed = self.beyond_reload(old);
+        (self.workers.count, self.workers.fetchers) = (old.workers.count, old.workers.fetchers);
+        self.cache.temp_dir.clone_from(&old.cache.temp_dir);
+        self.cache.spill_max = old.cache.spill_max;
+        self.state = old.state.clone();
+        if self.moves_door(old) {
+            self.admin.clone_from(&old.admin);
+        }
+        fixed
+    }
+
     /// A door that nobody speaks of is the usual one, where there was one at the start.
     pub(crate) fn keep_door(&mut self, old: &Config) {
         if old.admin.is_some() && self.admin.is_none() {
@@ -182,6 +196,17 @@ mod tests {
             assert_eq!(new.succeed(&old, &mut 1), Change { tables: vec![table], ..Change::default() }, "{head}");
             assert!(new.beyond_reload(&old).is_empty(), "{head}");
         }
+    }
+
+    #[test]
+    fn what_needs_a_restart_can_be_left_as_it_is() {
+        let old = config("[admin]\nlisten = \"127.0.0.1:1\"", &[("a.test", "192.0.2.1")]);
+        let fixed = "[workers]\ncount = 57\nfetchers = 7\n[cache]\ntemp_dir = \"/elsewhere\"\nspill_max = \"1 MiB\"\n\
+                     [state]\ndir = \"s\"\n[admin]\nlisten = \"off\"\n[limits]\nrequest_fields = 50";
+        let mut new = config(fixed, &[("a.test", "192.0.2.1")]);
+        assert_eq!(new.keep_fixed(&old).len(), 6);
+        assert_eq!(new.beyond_reload(&old), []);
+        assert_eq!(new.succeed(&old, &mut 1).tables, ["limits"]);
     }
 
     #[test]

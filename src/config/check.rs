@@ -159,15 +159,22 @@ fn sites(root: &Section, folder: &Path, listen: &Listen, problems: &mut Problems
         claims.claim(section, problems);
         sites.push(Arc::new(site));
     }
-    if sites.is_empty() && (!root.has("site") || root.is_empty_list("site")) {
-        let fault = Fault::new(
-            "there is no site",
-            "add a [[site]] with domains = [\"www.example.com\"], and under [site.origin] its servers",
-        );
-        problems.refuse(root.here(), fault);
-    }
     doubt_https(root, listen, problems);
     sites
+}
+
+/// There must be a site, or a door through which one can be added.
+pub(super) fn have_sites(root: &Section, config: &Config, has_door: bool, problems: &mut Problems) {
+    if !config.sites.is_empty() || (root.has("site") && !root.is_empty_list("site")) {
+        return;
+    }
+    let what = "there is no site";
+    if config.admin.as_ref().map_or(has_door, |door| door.listen.is_some()) {
+        problems.warn(root.here(), Fault::new(what, "add one in the console, or a [[site]] here"));
+    } else {
+        let hint = "add a [[site]] with domains = [\"www.example.com\"], and under [site.origin] its servers";
+        problems.refuse(root.here(), Fault::new(what, hint));
+    }
 }
 
 /// Who answers for which name: each name, and the rest, has at most one site.

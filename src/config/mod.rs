@@ -44,6 +44,7 @@ mod tests_rules;
 #[cfg(test)]
 mod tests_values;
 mod units;
+pub(crate) mod written;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -81,7 +82,7 @@ pub struct Config {
     pub state: StateConfig,
     /// The operator's door; `None` where the file does not speak of it.
     pub admin: Option<AdminConfig>,
-    /// At least one, in the order of the file.
+    /// In the order of the file; none only where the operator's door is open, to add some.
     pub sites: Vec<Arc<Site>>,
     /// What problems call the file.
     file: PathBuf,
@@ -211,17 +212,33 @@ pub enum LogFormat {
 impl Config {
     /// Reads and checks a file; all problems at once. Does not read certificates (`edge` does).
     pub fn load(path: &Path) -> Result<Config, Vec<Problem>> {
-        let bytes = std::fs::read(path).map_err(|error| vec![unreadable(path, &error)])?;
-        let text = String::from_utf8(bytes).map_err(|error| vec![not_utf8(path, &error)])?;
-        let config = Config::parse(&text, path)?;
+        let config = Config::parse(&read_text(path)?, path)?;
+        Ok(Config { path: Some(path.to_owned()), ..config })
+    }
+
+    /// The same for a program whose operator's door is open: [`Config::with_door`], and a file without any site is a doubt,
+    /// because sites can be added there.
+    pub fn load_with_door(path: &Path) -> Result<Config, Vec<Problem>> {
+        Config::parse_with_door(&read_text(path)?, path)
+    }
+
+    /// [`Config::load_with_door`] for the text of that file.
+    pub(crate) fn parse_with_door(text: &str, path: &Path) -> Result<Config, Vec<Problem>> {
+        let config = Config::parse_as(text, path, true)?.with_door();
         Ok(Config { path: Some(path.to_owned()), ..config })
     }
 
     /// The same for text. `path` names it in problems, and its folder is what relative paths in it start from.
     pub fn parse(text: &str, path: &Path) -> Result<Config, Vec<Problem>> {
+        Config::parse_as(text, path, false)
+    }
+
+    /// `has_door`: there is an operator's door even where the file does not speak of it.
+    fn parse_as(text: &str, path: &Path, has_door: bool) -> Result<Config, Vec<Problem>> {
         let mut problems = Problems::new(path);
         let root = file::read(text, &mut problems);
         let config = check::config(&root, path, &mut problems);
+        check::have_sites(&root, &config, has_door, &mut problems);
         if problems.are_fatal() {
             return Err(problems.into_list());
         }
@@ -288,10 +305,21 @@ impl Config {
         Problem { file: self.file.clone(), line, key, message, hint, is_warning: false }
     }
 
+    /// The place of a site in the file, from 1, as keys have it: `site[2].origin.sni`. Its number says nothing of that once
+    /// the file was changed while it is in force.
+    pub(crate) fn place_of(&self, site: &Site) -> usize {
+        self.sites.iter().position(|other| other.name == site.name).unwrap_or(site.number) + 1
+    }
+
     /// Finds the site of a host name.
     pub fn router(&self) -> Router {
         Router::new(&self.sites)
     }
+}
+
+fn read_text(path: &Path) -> Result<String, Vec<Problem>> {
+    let bytes = std::fs::read(path).map_err(|error| vec![unreadable(path, &error)])?;
+    String::from_utf8(bytes).map_err(|error| vec![not_utf8(path, &error)])
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Problem {

@@ -109,6 +109,23 @@ fn a_file_without_site_says_what_to_add() {
                     [site.origin] its servers";
     check("", &[expected]);
     check("site = []", &[expected]);
+    check("[admin]\nlisten = \"off\"", &[expected]);
+}
+
+#[test]
+fn a_file_without_site_is_a_doubt_where_one_can_be_added_at_the_door() {
+    let path = Path::new("m.toml");
+    for (text, config) in [
+        ("[admin]\n", Config::parse("[admin]\n", path)),
+        ("", Config::parse_with_door("", path)),
+        ("site = []\n[listen]\n", Config::parse_with_door("site = []\n[listen]\n", path)),
+    ] {
+        let config = config.unwrap_or_else(|problems| panic!("{text} {problems:?}"));
+        let doubts: Vec<String> = config.warnings().iter().map(ToString::to_string).collect();
+        assert_eq!(doubts, ["m.toml: warning: there is no site; add one in the console, or a [[site]] here"]);
+        assert!(config.admin.is_some());
+    }
+    assert!(Config::parse_with_door("[admin]\nlisten = \"off\"", path).is_err());
 }
 
 #[test]

@@ -122,7 +122,7 @@ impl Remedies<'_> {
     }
 
     fn change(&self, key: &str, section: &'static str, section_key: &str, text: &str) -> Change {
-        let site = format!("site[{}]", self.site.number + 1);
+        let site = format!("site[{}]", self.config.place_of(self.site));
         let place = |key: &str| self.config.problem_at(key.to_owned(), String::new(), String::new());
         let found = place(&format!("{site}.{key}"));
         let section_line = if section_key.is_empty() { 0 } else { place(&format!("{site}.{section_key}")).line };
@@ -208,6 +208,18 @@ mod tests {
         let config = Config::parse(TEXT, "m.toml".as_ref()).unwrap();
         let remedies = Remedies { config: &config, site: &config.sites[0], server };
         fix(&remedies).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_site_is_counted_where_it_stands_now_whatever_stood_before_it() {
+        let before = format!("[[site]]\ndomains = [\"gone.test\"]\n[site.origin]\nservers = [\"z.test\"]\n{TEXT}");
+        let old = Config::parse(&before, "m.toml".as_ref()).unwrap();
+        let mut config = Config::parse(TEXT, "m.toml".as_ref()).unwrap();
+        config.succeed(&old, &mut 2);
+        let remedies = Remedies { config: &config, site: &config.sites[0], server: 0 };
+        assert_eq!(config.sites[0].number, 1);
+        let change = remedies.origin("protocol", "\"https\"");
+        assert_eq!((change.key.as_str(), change.line), ("site[1].origin.protocol", 6));
     }
 
     #[test]

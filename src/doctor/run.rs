@@ -85,7 +85,7 @@ impl<'a, 'p> Run<'a, 'p> {
 
     /// Step 0.
     fn settings(&self, site: &Site) -> Verdict {
-        let ours = format!("site[{}].origin", site.number + 1);
+        let ours = format!("site[{}].origin", self.config.place_of(site));
         let doubts: Vec<_> = self.config.warnings().iter().filter(|problem| problem.key.starts_with(&ours)).collect();
         for server in 0..site.origin.servers.len() {
             let probe = Probe::new(self.origins, site, server, &self.subject.host, self.subject.is_https);

@@ -17,6 +17,7 @@ use crate::config::{AdminConfig, Config, HttpsConfig, Limits, Problem};
 use crate::error::Error;
 use crate::proxy::Proxy;
 use crate::server::{Bound, Clock, Counts, Server, Settings};
+use crate::settings as files;
 use crate::state::{StateDir, StateKind, Unread};
 use crate::tls::{Certificates, CertificatesBuilder, server_config};
 
@@ -37,6 +38,7 @@ pub struct Plan {
     limits: Limits,
     temp_dir: PathBuf,
     state: Option<StateDir>,
+    files: Option<files::Settings>,
 }
 
 /// The house, as far as the door reaches. It keeps nothing alive.
@@ -75,7 +77,8 @@ impl Plan {
             ..config.limits.clone()
         };
         let (temp_dir, state) = (config.cache.temp_dir.clone(), config.state.dir.as_deref().map(StateDir::new));
-        Ok(Some(Plan { bound, certificates, limits, temp_dir, state }))
+        let files = config.path.as_ref().map(|path| files::Settings::new(path, config.state.dir.as_deref()));
+        Ok(Some(Plan { bound, certificates, limits, temp_dir, state, files }))
     }
 
     /// Opens it.
@@ -86,7 +89,7 @@ impl Plan {
         let address = self.bound.address();
         let (token, is_new) = token(self.state.as_ref(), clock.now().unix())?;
         let access = Access::new(&token).ok_or_else(no_random_numbers)?;
-        let admin = Arc::new(Admin::new(Arc::new(house), access, clock));
+        let admin = Arc::new(Admin::new(Arc::new(house), access, self.files, clock));
         let is_https = self.certificates.is_some();
         let tls = self.certificates.map(server_config);
         let settings = Settings { workers: 1, limits: self.limits, temp_dir: self.temp_dir, tls };
@@ -114,6 +117,11 @@ impl Door {
             });
         }
         Some(format!("{scheme}://{address}/#token={token}"))
+    }
+
+    /// Panics of its jobs; they were contained.
+    pub fn panics(&self) -> u64 {
+        self.admin.panics()
     }
 
     /// Begins no more work, and waits at most `limit` for what is under way.
@@ -164,13 +172,14 @@ impl Control for House {
         (self.counts.connections(), self.counts.accept_errors())
     }
 
-    fn put_in_force(&self, config: Config) -> Result<Changes, Refused> {
+    fn put_in_force(&self, mut config: Config) -> Result<Changes, Refused> {
         let (Some(proxy), Some(server)) = (self.proxy.upgrade(), self.server.upgrade()) else {
             return Err(stopping().into());
         };
-        self.front
-            .reload(config, &proxy, &server)
-            .map(|reloaded| Changes { changed: reloaded.sentences(), restart_needed: Vec::new() })
+        let fixed = config.keep_fixed(&proxy.live().config);
+        let restart_needed = fixed.iter().map(|left| format!("{}: in force after a restart", left.key)).collect();
+        let reloaded = self.front.reload(config, &proxy, &server)?;
+        Ok(Changes { changed: reloaded.sentences(), restart_needed })
     }
 
     fn explain(&self, asked: &Asked) -> Result<Told, Unexplained> {

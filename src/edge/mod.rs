@@ -172,14 +172,16 @@ impl Edge {
     /// What has happened since the start, and what is held now.
     pub fn stats(&self) -> Stats {
         let (Some(proxy), Some(server)) = (&self.proxy, &self.server) else { return Stats::default() };
-        let counts = proxy.metrics().snapshot();
+        let snapshot = proxy.metrics().snapshot();
+        let counts = Stats::of(&snapshot, &proxy.store().stats(), &proxy.fetchers());
         Stats {
+            panics: counts.panics.saturating_add(self.door.as_ref().map_or(0, Door::panics)),
             connections: server.connections(),
             accept_errors: server.accept_errors(),
-            limited: Limited::of(&counts, server.limited()),
+            limited: Limited::of(&snapshot, server.limited()),
             idle_origin_connections: proxy.idle_origin_connections(),
             dead_addresses: proxy.origins().dead_addresses(),
-            ..Stats::of(&counts, &proxy.store().stats(), &proxy.fetchers())
+            ..counts
         }
     }
 

@@ -22,7 +22,7 @@ pub(crate) use facts::CertificateFacts;
 pub(crate) use names::{NameRule, PresentedNames};
 pub(crate) use reject::{Reason, reject_of};
 pub(crate) use trust::{TrustSource, trust_roots};
-pub(crate) use verifier::{ClientSide, NameCheck, client_config, origin_verifier};
+pub(crate) use verifier::{ClientSide, NameCheck, client_config, fingerprint, origin_verifier};
 pub(crate) use watch::{Seen, Watch};
 
 #[cfg(test)]

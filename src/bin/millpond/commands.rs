@@ -38,7 +38,7 @@ pub fn run(command: Command) -> Result<(), Failure> {
 fn serve(source: &Source, must_be_healthy: bool) -> Result<(), Failure> {
     let signals = Caught::catch()?;
     let config = match source {
-        Source::File(path) => Config::load(path)?,
+        Source::File(path) => Config::load_with_door(path)?,
         Source::Origin { url, listen, keep_host } => {
             Config::for_origin(url, *listen, *keep_host).map_err(|problem| vec![problem])?
         }
@@ -83,7 +83,7 @@ fn open_door(edge: &Edge) {
 
 /// Says all that is wrong with a file, or that nothing is.
 fn check(path: &Path, is_live: bool) -> Result<(), Failure> {
-    let config = Config::load(path)?;
+    let config = Config::load_with_door(path)?;
     for warning in config.warnings() {
         complain(warning);
     }

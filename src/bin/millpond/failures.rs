@@ -39,7 +39,7 @@ fn place(asked: &Asked) -> Result<(PathBuf, Option<String>), Failure> {
         }
         LedgerPlace::Config(path) => path,
     };
-    let config = Config::load(path)?;
+    let config = Config::load_with_door(path)?;
     let site = asked.domain.as_deref().map(|domain| site_of(&config, domain, path)).transpose()?;
     let dir = config.state.dir.ok_or_else(|| {
         let hint = "write dir = \"/var/lib/millpond\" under [state], and serve with it";

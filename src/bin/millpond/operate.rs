@@ -14,7 +14,7 @@ pub fn dashboard() -> Result<(), Failure> {
 
 /// The systemd unit that serves a configuration file, or that of its sockets.
 pub fn service(path: &Path, is_socket: bool) -> Result<(), Failure> {
-    let config = Config::load(path)?;
+    let config = Config::load_with_door(path)?;
     let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     answer(&if is_socket { socket_unit(&config) } else { service_unit(&config, &path) })
 }

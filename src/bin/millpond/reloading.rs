@@ -69,7 +69,7 @@ impl Reloader {
 
     /// Puts the file as it is now in force, and says what came of it; where anything is wrong with it, nothing changes.
     fn reload(&self) -> Result<(), Failure> {
-        let config = Config::load(&self.path)?;
+        let config = Config::load_with_door(&self.path)?;
         for warning in config.warnings() {
             log::warn!("{}", warning.to_string().replacen("warning: ", "", 1));
         }

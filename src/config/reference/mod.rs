@@ -168,7 +168,7 @@ impl Key {
 
 impl Kind {
     /// The keys of the tables that such a value is or may hold.
-    fn spec(self) -> Option<&'static Spec> {
+    pub fn spec(self) -> Option<&'static Spec> {
         match self {
             Kind::Table(spec) | Kind::Tables(spec) | Kind::TextsOrTables(spec) => Some(spec),
             _ => None,

@@ -1,0 +1,161 @@
+//! Would sites answer, as they are to be? The doctor's look at them before a change is applied, bounded in time.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::reply::Reply;
+use crate::config::Config;
+use crate::doctor::rehearse;
+use crate::settings::Proposal;
+
+/// Rehearsals under way, and what the latest of each site has shown.
+#[derive(Default)]
+pub struct Rehearsals {
+    running: Arc<AtomicUsize>,
+    healthy: Mutex<HashMap<String, bool>>,
+}
+
+/// What a rehearsal has shown.
+#[derive(Debug, Default)]
+pub struct Rehearsal {
+    sites: Vec<Shown>,
+    /// Sites that answer now, or may, and would not any more.
+    pub broken: Vec<String>,
+}
+
+#[derive(Debug)]
+struct Shown {
+    site: String,
+    /// `None`: it is not known.
+    is_healthy: Option<bool>,
+    ending: String,
+}
+
+/// How one site came out, and the doctor's last line on it.
+type Outcome = (bool, String);
+
+impl Rehearsals {
+    /// Looks at every site that a proposal would bring or change, and where one would not answer, whether it does now.
+    /// Takes [`LONGEST`] at most.
+    ///
+    /// # Errors
+    /// 503 where too many are under way.
+    pub fn rehearse(&self, proposal: &Proposal) -> Result<Rehearsal, Reply> {
+        let end = Instant::now() + LONGEST;
+        let names: Vec<String> = proposal.changed_sites().iter().map(|site| site.name.clone()).collect();
+        let Ok(config) = &proposal.config else { return Ok(Rehearsal::default()) };
+        let looked_at = names.get(..names.len().min(MOST_SITES)).unwrap_or_default();
+        let outcomes = self.outcomes(config, looked_at, end)?;
+        let dead: Vec<String> =
+            outcomes.iter().filter(|(_, (is_healthy, _))| !is_healthy).map(|(name, _)| name.clone()).collect();
+        let mut rehearsal = Rehearsal::default();
+        if let Some(old) = &proposal.old {
+            let is_there = |name: &&String| old.sites.iter().any(|site| site.name == **name);
+            let known: Vec<String> = dead.iter().filter(is_there).cloned().collect();
+            let before = self.outcomes(old, &known, end)?;
+            // What could not be seen in time counts as well: the change may still be forced.
+            let answers = |name: &String| before.get(name).is_none_or(|(is_healthy, _)| *is_healthy);
+            rehearsal.broken = known.into_iter().filter(answers).collect();
+        }
+        rehearsal.sites = names.into_iter().map(|site| shown(site, &outcomes)).collect();
+        Ok(rehearsal)
+    }
+
+    /// Notes what a rehearsal has shown of sites as they are now.
+    pub fn note(&self, rehearsal: &Rehearsal) {
+        let mut healthy = self.healthy.lock().unwrap_or_else(PoisonError::into_inner);
+        if healthy.len() > MOST_NOTES {
+            healthy.clear();
+        }
+        let known = rehearsal.sites.iter().filter_map(|shown| Some((shown.site.clone(), shown.is_healthy?)));
+        healthy.extend(known);
+    }
+
+    /// What the latest rehearsal of a site has shown, if it had one.
+    pub fn is_healthy(&self, site: &str) -> Option<bool> {
+        self.healthy.lock().unwrap_or_else(PoisonError::into_inner).get(site).copied()
+    }
+
+    /// The outcomes that are known until `end`, by site.
+    fn outcomes(&self, config: &Config, names: &[String], end: Instant) -> Result<HashMap<String, Outcome>, Reply> {
+        let mut outcomes = HashMap::new();
+        if names.is_empty() {
+            return Ok(outcomes);
+        }
+        let mut config = config.clone();
+        config.sites.retain(|site| names.contains(&site.name));
+        let arrived = self.begin(config)?;
+        while let Ok((site, outcome)) = arrived.recv_timeout(end.saturating_duration_since(Instant::now())) {
+            outcomes.insert(site, outcome);
+        }
+        Ok(outcomes)
+    }
+
+    /// Has the sites looked at on a thread of its own, which ends by the time-outs of the sites, wanted or not.
+    fn begin(&self, config: Config) -> Result<mpsc::Receiver<(String, Outcome)>, Reply> {
+        let busy = || Reply::problem(503, "Busy", "other rehearsals are under way; try again in a moment");
+        let running = Running::begin(&self.running).ok_or_else(busy)?;
+        let (sender, arrived) = mpsc::channel();
+        let look = move || {
+            let _running = running;
+            rehearse(&config, AT_ONCE, &mut |report, _| {
+                let site = report.site.clone().unwrap_or_default();
+                // Whoever asked may have gone.
+                let _ = sender.send((site, (!report.is_dead(), report.ending())));
+            });
+        };
+        let thread = std::thread::Builder::new().name("rehearsal".into()).spawn(look);
+        thread.map(|_| arrived).map_err(|_| busy())
+    }
+}
+
+/// One rehearsal under way.
+struct Running(Arc<AtomicUsize>);
+
+impl Running {
+    fn begin(running: &Arc<AtomicUsize>) -> Option<Running> {
+        let more = |count: usize| (count < MOST_RUNNING).then_some(count + 1);
+        running.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).ok()?;
+        Some(Running(running.clone()))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl Rehearsal {
+    /// As the API tells it.
+    pub fn json(&self) -> Value {
+        let sites = self
+            .sites
+            .iter()
+            .map(|shown| json!({ "site": shown.site, "ok": shown.is_healthy, "ending": shown.ending }));
+        let is_healthy = self.sites.iter().all(|shown| shown.is_healthy != Some(false));
+        json!({ "healthy": is_healthy, "sites": sites.collect::<Value>() })
+    }
+}
+
+fn shown(site: String, outcomes: &HashMap<String, Outcome>) -> Shown {
+    match outcomes.get(&site) {
+        Some((is_healthy, ending)) => Shown { site, is_healthy: Some(*is_healthy), ending: ending.clone() },
+        None => Shown { site, is_healthy: None, ending: "not known in time".to_owned() },
+    }
+}
+
+/// The longest that a change waits for it.
+const LONGEST: Duration = Duration::from_secs(20);
+/// Sites of one change that are looked at.
+const MOST_SITES: usize = 16;
+/// Sites looked at at once.
+const AT_ONCE: usize = 4;
+/// Rehearsals at once.
+const MOST_RUNNING: usize = 4;
+/// Sites whose latest outcome is remembered.
+const MOST_NOTES: usize = 10_000;
