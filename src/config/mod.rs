@@ -30,6 +30,7 @@ mod names;
 mod problem;
 mod reference;
 mod router;
+mod secret;
 mod section;
 mod site;
 mod starter;
@@ -54,6 +55,7 @@ use std::time::Duration;
 pub(crate) use change::Change;
 pub use problem::Problem;
 pub use router::Router;
+pub use secret::Secret;
 pub use site::{
     CertificateNames, ClientCertificate, Destination, HealthCheck, HttpsConfig, OriginConfig, OriginProtocol,
     RangeFetch, Role, ServerConfig, Site, Timeouts, TlsMin, Trust,
@@ -81,6 +83,8 @@ pub struct Config {
     pub state: StateConfig,
     /// The operator's door; `None` where the file does not speak of it.
     pub admin: Option<AdminConfig>,
+    /// Who may see the details of errors besides local clients: whoever sends this in `X-Millpond-Debug` (`[debug] token`).
+    pub debug_token: Option<Secret>,
     /// At least one, in the order of the file.
     pub sites: Vec<Arc<Site>>,
     /// What problems call the file.
