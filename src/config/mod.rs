@@ -30,6 +30,7 @@ mod names;
 mod problem;
 mod reference;
 mod router;
+mod secret;
 mod section;
 mod site;
 mod starter;
@@ -55,6 +56,7 @@ use std::time::Duration;
 pub(crate) use change::Change;
 pub use problem::Problem;
 pub use router::Router;
+pub use secret::Secret;
 pub use site::{
     CertificateNames, ClientCertificate, Destination, HealthCheck, HttpsConfig, OriginConfig, OriginProtocol,
     RangeFetch, Role, ServerConfig, Site, Timeouts, TlsMin, Trust,
@@ -82,6 +84,8 @@ pub struct Config {
     pub state: StateConfig,
     /// The operator's door; `None` where the file does not speak of it.
     pub admin: Option<AdminConfig>,
+    /// Who may see the details of errors besides local clients: whoever sends this in `X-Millpond-Debug` (`[debug] token`).
+    pub debug_token: Option<Secret>,
     /// In the order of the file; none only where the operator's door is open, to add some.
     pub sites: Vec<Arc<Site>>,
     /// What problems call the file.

@@ -198,8 +198,9 @@ const MOST_OTHERS: usize = 8;
 const CONDITIONAL: [&str; 6] =
     ["range", "if-range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since"];
 const CREDENTIALS: [&str; 4] = ["authorization", "cookie", "cookie2", "forwarded"];
-const OURS: [&str; 41] = [
+const OURS: [&str; 42] = [
     "host",
+    "x-millpond-debug",
     "content-length",
     "transfer-encoding",
     "connection",

@@ -216,5 +216,18 @@ pub(super) static STATE: Spec = Spec {
     )],
 };
 
+/// `[debug]`
+pub(super) static DEBUG: Spec = Spec {
+    header: "[debug]",
+    doc: "Who may see why a fetch failed.",
+    keys: &[key(
+        "token",
+        Kind::Text,
+        Means("none: local clients alone, and all of a site with expose_errors"),
+        "Who sends it in X-Millpond-Debug sees the details of errors; the origin never gets it. At least 16 characters.",
+        r#""4f6e65206f662061206b696e642e2e2e""#,
+    )],
+};
+
 /// A request line or head.
 const SMALL: Kind = Kind::Size(KIB, MIB);
