@@ -99,6 +99,17 @@
 //! (`observe::certificates`). The keeper (`edge::kept`) writes both to the state directory, and logs what ends soon
 //! (`edge::radar`); no worker or fetcher waits for that.
 //!
+//! # The operator's door
+//!
+//! [`Edge::start`] opens it where the configuration has `[admin]`: a second `server` with one worker, whose handler is
+//! `admin`. Its worker only answers; what blocks (diagnoses, surveys of the store, files) runs on a few threads of its own
+//! and wakes the session that waits, or goes on writing to the body that it reads. Endpoints stand in tables, one file a
+//! subject (`admin::api`), beside the part of the OpenAPI document that describes them. What the door does to the whole goes
+//! through one trait, `admin::Control`, which `edge::door` implements without keeping anything alive.
+//!
+//! Counts by site and durations cost a request no atomic operation: each worker keeps them for itself
+//! (`observe::tally`) and hands them over once a second.
+//!
 //! # Invariants
 //!
 //! 1. Below floor 2 nothing does I/O; below floor 3 nothing reads a clock.

@@ -180,12 +180,15 @@ impl Sources<'_> {
         page.sample("millpond_accept_errors_total", &[], accept_errors);
         let name = "millpond_certificate_expiry_timestamp_seconds";
         page.gauge(name, "When a certificate ends, in seconds since the epoch, by who shows it.");
+        // Of several that one server shows, the one that ends first.
+        let mut ends = BTreeMap::new();
         for row in &self.certificates {
-            let labels =
-                [("side", row.side), ("site", &row.site), ("server", row.server.as_deref().unwrap_or_default())];
-            if let Some(end) = row.not_after {
-                page.sample(name, &labels, end);
-            }
+            let Some(end) = row.not_after else { continue };
+            let place = ends.entry((row.side, &row.site, row.server.as_deref().unwrap_or_default())).or_insert(end);
+            *place = end.min(*place);
+        }
+        for ((side, site, server), end) in ends {
+            page.sample(name, &[("side", side), ("site", site), ("server", server)], end);
         }
     }
 

@@ -50,6 +50,11 @@ impl Reply {
         Reply { status: 204, fields: Vec::new(), content: Content::None }
     }
 
+    /// 304: the client has it already.
+    pub fn not_modified() -> Reply {
+        Reply { status: 304, fields: Vec::new(), content: Content::None }
+    }
+
     /// 200 with content that arrives bit by bit.
     pub fn stream(media_type: &'static str, reader: Reader) -> Reply {
         Reply { status: 200, fields: vec![("Content-Type", media_type.into())], content: Content::Stream(reader) }

@@ -119,6 +119,11 @@ impl Door {
         Some(format!("{scheme}://{address}/#token={token}"))
     }
 
+    /// Panics of its jobs; they were contained.
+    pub fn panics(&self) -> u64 {
+        self.admin.panics()
+    }
+
     /// Begins no more work, and waits at most `limit` for what is under way.
     pub fn close(&self, limit: Duration) {
         self.admin.close(limit);

@@ -165,12 +165,14 @@ impl Edge {
     /// What has happened since the start, and what is held now.
     pub fn stats(&self) -> Stats {
         let (Some(proxy), Some(server)) = (&self.proxy, &self.server) else { return Stats::default() };
+        let counts = Stats::of(&proxy.metrics().snapshot(), &proxy.store().stats(), &proxy.fetchers());
         Stats {
+            panics: counts.panics.saturating_add(self.door.as_ref().map_or(0, Door::panics)),
             connections: server.connections(),
             accept_errors: server.accept_errors(),
             idle_origin_connections: proxy.idle_origin_connections(),
             dead_addresses: proxy.origins().dead_addresses(),
-            ..Stats::of(&proxy.metrics().snapshot(), &proxy.store().stats(), &proxy.fetchers())
+            ..counts
         }
     }
 

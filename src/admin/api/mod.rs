@@ -19,7 +19,7 @@ mod sites;
 use super::jobs::Responder;
 use super::reply::Reply;
 use super::request::{Request, decoded};
-use super::{Desk, metrics};
+use super::{Desk, console, metrics};
 
 /// An answer, or the refusal that stands for it.
 pub type Answered = Result<Reply, Reply>;
@@ -69,6 +69,7 @@ pub static SUBJECTS: &[Subject] = &[
     Subject { rows: doctor::ROWS, description: include_str!("../openapi/doctor.json") },
     Subject { rows: explain::ROWS, description: include_str!("../openapi/explain.json") },
     Subject { rows: cache::ROWS, description: include_str!("../openapi/cache.json") },
+    Subject { rows: console::ROWS, description: include_str!("../openapi/console.json") },
     Subject { rows: sites::ROWS, description: include_str!("../openapi/sites.json") },
     Subject { rows: config::ROWS, description: include_str!("../openapi/config.json") },
 ];

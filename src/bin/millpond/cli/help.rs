@@ -168,8 +168,8 @@ A running Millpond writes its ledger every few seconds.
   --config FILE   the ledger in the state directory of this configuration file: dir under [state]
   --state DIR     the ledger in this directory; DOMAIN is then a site's first domain
   --json          an object a line: site, server, address, cause, phase, count, made_good, first, last, last_good (RFC
-                  3339 or null), is_open, failing_addresses, known_addresses, seconds (of the last one's phases), example
-                  (time, request, detail, sni, alert, rcode, certificate_names, head_start)
+                  3339 or null), is_open, failing_addresses, known_addresses, seconds (of the last one's phases),
+                  example (time, request, detail, sni, alert, rcode, certificate_names, head_start)
 
 Exit status: 0 the ledger could be read, whatever is in it; 1 it could not; 2 the command line or the file is wrong.
 
@@ -180,8 +180,9 @@ Exit status: 0 the ledger could be read, whatever is in it; 1 it could not; 2 th
 const DASHBOARD: &str = "\
 millpond dashboard
 
-Prints a Grafana dashboard (JSON) over the metrics that Prometheus finds at the operator's door, under /metrics: requests
-and hit ratio, how long hits, misses and the phases of fetches take, failures by cause, what is stored, certificates.
+Prints a Grafana dashboard (JSON) over the metrics that Prometheus finds at the operator's door, under /metrics:
+requests and hit ratio, how long hits, misses and the phases of fetches take, failures by cause, what is stored,
+certificates.
 
   millpond dashboard > millpond.json      # Grafana: Dashboards, New, Import
 
@@ -196,8 +197,9 @@ Prometheus is told to show the token, which stands in the second line of the fil
 const SERVICE: &str = "\
 millpond service --config FILE [--socket]
 
-Prints a systemd unit that serves the file, with all rights taken away that Millpond does not need; in its head stand the
-commands that set it up. It takes its listening sockets over from systemd, so that nothing is refused while it restarts.
+Prints a systemd unit that serves the file, with all rights taken away that Millpond does not need; in its head stand
+the commands that set it up. It takes its listening sockets over from systemd, so that nothing is refused while it
+restarts.
 
   --config FILE   the configuration file; it must be valid
   --socket        print the unit of the sockets: the addresses under [listen]
@@ -209,8 +211,8 @@ commands that set it up. It takes its listening sockets over from systemd, so th
 const HELP: &str = "\
 millpond help [COMMAND | config]
 
-Explains the program, a command (serve, check, doctor, explain, init, demo, failures, dashboard, service), or every key
-of the configuration file.
+Explains the program, a command (serve, check, doctor, explain, init, demo, failures, dashboard, service), or every
+key of the configuration file.
 
   millpond help config | less
 ";
