@@ -130,6 +130,7 @@ mod server;
 mod proxy;
 // Floor 5, services around it.
 pub mod doctor;
+mod task;
 // Floor 6, the operator's door.
 mod admin;
 // Roof: the whole, assembled.
@@ -138,6 +139,7 @@ mod edge;
 pub mod measured;
 
 pub use edge::{Addresses, Edge, Explanation, OriginStates, Question, Reloaded, Stats, Unexplained};
+pub use edge::{Page, Prefetch, Task, TaskError, TaskState, TaskUrl, UrlState, Window};
 pub use edge::{Purge, PurgeError, Purged, Scope};
 pub use error::Error;
 pub use observe::{FailureExample, FailureRow, FetchTimes};
