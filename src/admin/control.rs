@@ -27,6 +27,15 @@ pub trait Control: Send + Sync + 'static {
     /// What stands against it.
     fn put_in_force(&self, config: Config) -> Result<Changes, Refused>;
 
+    /// What would become of a request, by the configuration in force.
+    ///
+    /// # Errors
+    /// Where the question makes no request, or no site answers for its name.
+    fn explain(&self, asked: &Asked) -> Result<Told, Unexplained>;
+
+    /// The certificates that clients see, and those that origins have shown.
+    fn certificates(&self) -> Vec<CertificateRow>;
+
     /// What would be wrong with the files that a configuration names; warnings among them.
     fn check(&self, config: &Config) -> Vec<Problem>;
 }
@@ -36,6 +45,71 @@ pub trait Control: Send + Sync + 'static {
 pub struct Changes {
     /// What is in force now.
     pub changed: Vec<String>,
+    /// What is written down but needs a restart.
+    pub restart_needed: Vec<String>,
+}
+
+/// A request, and a response if one is supposed.
+#[derive(Clone, Debug, Default)]
+pub struct Asked {
+    /// `http://` or `https://`, then what a client's address line would say.
+    pub url: String,
+    /// Fields of the request, each as `Name: value`.
+    pub fields: Vec<String>,
+    /// Fields of the response that is supposed, each as `Name: value`.
+    pub response: Vec<String>,
+    /// Its status.
+    pub status: u16,
+}
+
+/// What becomes of it.
+#[derive(Clone, Debug, Default)]
+pub struct Told {
+    /// Titles and texts; a title that was there already is empty.
+    pub lines: Vec<(&'static str, String)>,
+    /// The same as a terminal shows it.
+    pub text: String,
+    /// The key that it is looked up by, if it is.
+    pub key: Option<Vec<u8>>,
+}
+
+impl Told {
+    /// The lines about rules.
+    pub fn rules(&self) -> Vec<&str> {
+        let begin = self.lines.iter().skip_while(|(title, _)| *title != "rules");
+        let rules = begin.enumerate().take_while(|(index, (title, _))| *index == 0 || title.is_empty());
+        rules.map(|(_, (_, text))| text.as_str()).filter(|text| *text != "none holds").collect()
+    }
+}
+
+/// Why there is nothing to tell.
+#[derive(Clone, Debug)]
+pub enum Unexplained {
+    /// The question is none.
+    Malformed(String),
+    /// No site answers for the name.
+    NoSite(String),
+}
+
+/// One certificate; moments are seconds since the Unix epoch.
+#[derive(Clone, Debug, Default)]
+pub struct CertificateRow {
+    /// `client`: shown to clients; `origin`: shown by an origin.
+    pub side: &'static str,
+    /// Name of the site.
+    pub site: String,
+    /// The origin server, `host:port`.
+    pub server: Option<String>,
+    /// Names on it.
+    pub names: Vec<String>,
+    /// Who issued it.
+    pub issuer: Option<String>,
+    /// Where its validity begins.
+    pub not_before: Option<i64>,
+    /// Where its validity ends.
+    pub not_after: Option<i64>,
+    /// `sha256:…`
+    pub fingerprint: Option<String>,
 }
 
 /// Why a configuration is not put in force.

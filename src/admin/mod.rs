@@ -9,15 +9,19 @@ mod api;
 mod control;
 mod jobs;
 mod metrics;
+mod prometheus;
 mod reply;
 mod request;
+mod stream;
 
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 pub use access::{Access, random_text};
 pub use api::MOST_BODY;
-pub use control::{Changes, Control, Refused};
+pub use control::{Asked, CertificateRow, Changes, Control, Refused, Told, Unexplained};
 
 use access::{Credentials, Denied};
 use api::{Endpoint, Work};
@@ -43,6 +47,10 @@ pub struct Desk {
     access: Access,
     clock: Clock,
     started: Now,
+    /// Diagnoses under way.
+    diagnoses: AtomicUsize,
+    /// What the last look at all that is stored has found, and when that was (monotonic).
+    survey: Mutex<Option<(Duration, serde_json::Value)>>,
 }
 
 /// A request that waits: for its body, or for a job.
@@ -56,7 +64,14 @@ pub enum Exchange {
 impl Admin {
     /// A door to what `control` offers, with that lock.
     pub fn new(control: Arc<dyn Control>, access: Access, clock: Clock) -> Admin {
-        let desk = Desk { control, access, clock, started: clock.now() };
+        let desk = Desk {
+            control,
+            access,
+            clock,
+            started: clock.now(),
+            diagnoses: AtomicUsize::new(0),
+            survey: Mutex::default(),
+        };
         Admin { desk: Arc::new(desk), jobs: Jobs::new(clock) }
     }
 
@@ -126,6 +141,11 @@ impl Desk {
     /// 503 once it stops.
     fn proxy(&self) -> Result<Arc<Proxy>, Reply> {
         self.control.proxy().ok_or_else(|| Reply::problem(503, "Stopping", "Millpond is stopping"))
+    }
+
+    /// Where unlinked temporary files are made.
+    fn spill_dir(&self) -> PathBuf {
+        self.control.proxy().map_or_else(std::env::temp_dir, |proxy| proxy.live().config.cache.temp_dir.clone())
     }
 
     /// May the door be asked under this name? Any other could be a stranger's page whose name has been pointed here.

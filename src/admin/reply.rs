@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::config::Problem;
 use crate::proxy::{write_field, write_status};
 use crate::server::Payload;
 use crate::store::{Body, Reader};
@@ -130,6 +131,17 @@ impl Reply {
 pub fn time_text(moment: Duration) -> String {
     let date = HttpDate(i64::try_from(moment.as_secs()).unwrap_or(i64::MAX)).rfc3339();
     String::from_utf8_lossy(&date).into_owned()
+}
+
+/// A problem of a configuration.
+pub fn problem_json(problem: &Problem) -> Value {
+    json!({
+        "file": problem.file.display().to_string(),
+        "line": problem.line,
+        "key": problem.key,
+        "what": problem.message,
+        "hint": problem.hint,
+    })
 }
 
 /// What every answer of the door says: nothing here is for caches, frames, other sites or guesses about types.

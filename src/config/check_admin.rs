@@ -49,7 +49,7 @@ fn https(section: &Section, folder: &Path, problems: &mut Problems) -> Option<Ht
         (certificate, _) => {
             let (name, lacks) = if certificate.is_some() { ("certificate", "key") } else { ("key", "certificate") };
             let fault = Fault::new(format!("{name} without {lacks}"), "a certificate comes with its key: give both");
-            problems.refuse(section.place(name), fault);
+            problems.refuse(section.place(lacks), fault);
             None
         }
     }

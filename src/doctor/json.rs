@@ -31,6 +31,13 @@ impl Report {
     }
 }
 
+impl Check {
+    /// One check alone, as it stands in a report.
+    pub fn json(&self) -> String {
+        check(self)
+    }
+}
+
 fn server(server: &ServerReport) -> String {
     object(&[
         ("server", text(&server.server)),

@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use rustix::fs::{Access as Allowed, access};
 
+use super::Question;
 use super::material::Material;
 use super::reload::{Front, refusal, stopping};
-use crate::admin::{Access, Admin, Changes, Control, MOST_BODY, Refused, random_text};
-use crate::config::{AdminConfig, Config, HttpsConfig, Limits, Problem};
+use crate::admin::random_text;
+use crate::admin::{Access, Admin, Asked, CertificateRow, Changes, Control, MOST_BODY, Refused, Told, Unexplained};
+use crate::config::{AdminConfig, Config, HttpsConfig, Limits, Problem, Site};
 use crate::error::Error;
 use crate::proxy::Proxy;
 use crate::server::{Bound, Clock, Counts, Server, Settings};
@@ -165,12 +167,51 @@ impl Control for House {
         let (Some(proxy), Some(server)) = (self.proxy.upgrade(), self.server.upgrade()) else {
             return Err(stopping().into());
         };
-        self.front.reload(config, &proxy, &server).map(|reloaded| Changes { changed: reloaded.sentences() })
+        self.front
+            .reload(config, &proxy, &server)
+            .map(|reloaded| Changes { changed: reloaded.sentences(), restart_needed: Vec::new() })
+    }
+
+    fn explain(&self, asked: &Asked) -> Result<Told, Unexplained> {
+        let Some(proxy) = self.proxy() else { return Err(Unexplained::Malformed("Millpond is stopping".to_owned())) };
+        let question = Question {
+            url: asked.url.clone(),
+            fields: asked.fields.clone(),
+            response: asked.response.clone(),
+            status: asked.status,
+        };
+        let explained = super::Edge::explain(&proxy.live().config, &question);
+        let told = explained.map_err(|error| match error {
+            super::Unexplained::Malformed(text) => Unexplained::Malformed(text),
+            super::Unexplained::NoSite(text) => Unexplained::NoSite(text),
+        })?;
+        Ok(Told { text: told.to_string(), key: told.key, lines: told.lines })
+    }
+
+    fn certificates(&self) -> Vec<CertificateRow> {
+        let Some(proxy) = self.proxy() else { return Vec::new() };
+        proxy.live().config.sites.iter().filter_map(|site| shown_to_clients(site)).collect()
     }
 
     fn check(&self, config: &Config) -> Vec<Problem> {
         super::Edge::check(config)
     }
+}
+
+/// The certificate of a site, from its file; what cannot be read is unknown.
+fn shown_to_clients(site: &Site) -> Option<CertificateRow> {
+    let https = site.https.as_ref()?;
+    let row = CertificateRow { side: "client", site: site.name.clone(), ..CertificateRow::default() };
+    let read = |path: &Path| std::fs::read(path).ok();
+    let (chain, key) = (read(&https.certificate), read(&https.key));
+    let info = CertificatesBuilder::default().add(&site.domains, &chain.unwrap_or_default(), &key.unwrap_or_default());
+    Some(info.map_or(row.clone(), |info| CertificateRow {
+        names: info.presented.all(),
+        issuer: Some(info.presented.issuer.clone()),
+        not_before: Some(info.presented.not_before),
+        not_after: Some(info.presented.not_after),
+        ..row
+    }))
 }
 
 /// The token, and whether it was made now. One that cannot be kept serves this start alone.

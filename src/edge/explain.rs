@@ -11,7 +11,7 @@ use crate::policy::freshness::{Source, Times};
 use crate::policy::rules::Asked;
 use crate::policy::storable::{RequestFacts, Storable, storable_by_rules};
 use crate::policy::variant::Vary;
-use crate::proxy::{asked_target, key_text};
+use crate::proxy::{asked_target, full_key, shown_key};
 use crate::time::Now;
 
 /// A request, and a response if one is supposed.
@@ -32,6 +32,8 @@ pub struct Question {
 pub struct Explanation {
     /// Title and text; a title that was there already is empty.
     pub lines: Vec<(&'static str, String)>,
+    /// The key that it is looked up by, if it is.
+    pub(super) key: Option<Vec<u8>>,
 }
 
 /// Why there is nothing to explain.
@@ -74,7 +76,7 @@ pub fn explain(config: &Config, question: &Question, now: Now) -> Result<Explana
     let router = config.router();
     let no_site = || Unexplained::NoSite(format!("no site answers for {host:?}: such a request gets 421"));
     let site = router.find(&host).ok_or_else(no_site)?;
-    let mut told = Explanation { lines: Vec::new() };
+    let mut told = Explanation { lines: Vec::new(), key: None };
     told.site(site, is_https);
     let asked = Asked { target: head.target, fields: &head };
     told.request(site, &host, is_https, &asked);
@@ -104,14 +106,15 @@ impl Explanation {
     /// Rules, key and what the origin is asked for.
     fn request(&mut self, site: &Site, host: &str, is_https: bool, asked: &Asked<'_>) {
         let bypass = site.rules.own.as_ref().and_then(|own| own.bypass(asked));
-        match (bypass, key_text(site, host, asked, is_https)) {
+        match (bypass, full_key(site, host, asked, is_https)) {
             (Some(number), _) => {
                 self.tell("cache", format!("neither looked up nor stored: rule {number} (bypass-rule)"))
             }
             (None, None) => self.tell("cache", "neither looked up nor stored: no safe key (key-unusable)"),
             (None, Some(key)) => {
                 self.tell("cache", "looked up, and stored if the response may be");
-                self.tell("key", key);
+                self.tell("key", shown_key(&key));
+                self.key = Some(key);
             }
         }
         let target = asked_target(site, asked, bypass.is_some());

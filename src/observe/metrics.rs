@@ -6,8 +6,10 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::record::{CacheResult, Record};
+use super::series::{Series, Sums};
 use super::tally::Totals;
 use crate::status::ProxyError;
+use crate::time::Now;
 
 /// All counters of one running edge.
 pub struct Metrics {
@@ -15,13 +17,14 @@ pub struct Metrics {
     shared: Block,
     workers: Box<[Block]>,
     totals: Totals,
+    series: Series,
 }
 
 impl Metrics {
     /// Counters at zero, with a block for each of `workers` (at least one).
     pub fn new(workers: usize) -> Metrics {
         let workers = (0..workers.max(1)).map(|_| Block::new()).collect();
-        Metrics { shared: Block::new(), workers, totals: Totals::default() }
+        Metrics { shared: Block::new(), workers, totals: Totals::default(), series: Series::default() }
     }
 
     /// The block of one worker, to be counted in by that worker's thread alone if it is to be fast. Any number is safe.
@@ -38,6 +41,25 @@ impl Metrics {
     /// Counts by site and durations, as the workers have handed them over.
     pub fn totals(&self) -> &Totals {
         &self.totals
+    }
+
+    /// The last minutes, step by step.
+    pub fn series(&self) -> &Series {
+        &self.series
+    }
+
+    /// Upkeep, about once a second: ends a step of the series where one is over.
+    pub fn keep(&self, now: Now) {
+        self.series.note(now, || {
+            let counts = self.snapshot();
+            Sums {
+                requests: counts.value(Counter::Requests),
+                hits: counts.hits(),
+                fetches: counts.value(Counter::FetchesStarted),
+                failures: counts.value(Counter::FetchesFailed),
+                bytes: counts.value(Counter::BytesSent),
+            }
+        });
     }
 
     /// Adds `n` in the shared block.
@@ -143,6 +165,8 @@ pub enum Counter {
     FetchesFailed,
     /// Fetches refused because a queue was full.
     QueueFull,
+    /// Body bytes that origins sent.
+    BytesFetched,
     /// Request bodies that went to a file.
     UploadsSpilled,
     /// Lines of the access log that were not written.
@@ -181,6 +205,11 @@ impl Snapshot {
     /// Exchanges by what the cache did.
     pub fn cache(&self, result: CacheResult) -> u64 {
         at(&self.cache, result as usize)
+    }
+
+    /// Exchanges answered from the store without asking the origin: fresh or stale.
+    pub fn hits(&self) -> u64 {
+        self.cache(CacheResult::Hit).wrapping_add(self.cache(CacheResult::Stale))
     }
 
     /// Exchanges whose status was of the class of `status` (200 and 204: the same); 0 asks for those without one.

@@ -11,6 +11,7 @@ mod ledger_file;
 mod line;
 mod metrics;
 mod record;
+mod series;
 mod tally;
 #[cfg(test)]
 mod tests_line;
@@ -23,4 +24,5 @@ pub use ledger::{Failed, Ledger, MAX_TEXT};
 pub use line::Format;
 pub use metrics::{Counter, Metrics, Snapshot};
 pub use record::{CacheResult, FetchTimes, Record, RequestId};
+pub use series::{STEP, Sums};
 pub use tally::{BOUNDS, Counts, Histogram, PHASES, SiteCounts, Tally};

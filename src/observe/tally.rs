@@ -44,6 +44,23 @@ pub struct SiteCounts {
     pub bytes: u64,
     /// Of these, bytes that came from the store.
     pub bytes_from_store: u64,
+    /// Fetches begun.
+    pub fetches: u64,
+    /// Fetches that brought no response.
+    pub failures: u64,
+}
+
+impl SiteCounts {
+    /// Exchanges of all kinds.
+    pub fn all(&self) -> u64 {
+        self.requests.iter().sum()
+    }
+
+    /// Exchanges answered from the store without asking the origin.
+    pub fn hits(&self) -> u64 {
+        let of = |result: CacheResult| self.requests.get(result as usize).copied().unwrap_or(0);
+        of(CacheResult::Hit).saturating_add(of(CacheResult::Stale))
+    }
 }
 
 /// Durations in buckets whose upper bounds are [`BOUNDS`], and beyond.
@@ -74,7 +91,9 @@ impl Tally {
             _ if is_from_store => self.counts.hit.add(record.duration),
             _ => self.counts.miss.add(record.duration),
         }
-        for (name, time) in record.fetch.phases() {
+        // Of a fetch that several waited for, the phases count once.
+        let phases = record.fetch.phases().filter(|_| record.cache != CacheResult::Collapsed);
+        for (name, time) in phases {
             let place = PHASES.iter().position(|known| *known == name);
             if let Some(histogram) = place.and_then(|place| self.counts.phases.get_mut(place)) {
                 histogram.add(time);
@@ -95,6 +114,20 @@ impl Tally {
 }
 
 impl Totals {
+    /// A fetch of the site with that number begins.
+    pub fn fetching(&self, site: usize) {
+        if let Some(counts) = self.lock().site(site) {
+            counts.fetches = counts.fetches.saturating_add(1);
+        }
+    }
+
+    /// It brought no response.
+    pub fn failed(&self, site: usize) {
+        if let Some(counts) = self.lock().site(site) {
+            counts.failures = counts.failures.saturating_add(1);
+        }
+    }
+
     /// The sums now.
     pub fn counts(&self) -> Counts {
         self.lock().clone()
@@ -124,6 +157,8 @@ impl Counts {
             add_all(&mut mine.requests, &theirs.requests);
             mine.bytes = mine.bytes.saturating_add(theirs.bytes);
             mine.bytes_from_store = mine.bytes_from_store.saturating_add(theirs.bytes_from_store);
+            mine.fetches = mine.fetches.saturating_add(theirs.fetches);
+            mine.failures = mine.failures.saturating_add(theirs.failures);
         }
         self.hit.merge(&other.hit);
         self.miss.merge(&other.miss);

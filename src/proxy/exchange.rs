@@ -93,6 +93,7 @@ pub fn begin(core: &Arc<Core>, call: Call<'_, Local>, head: &RequestHead<'_, '_>
             };
         }
     };
+    response.mark.note_hit(desk.local.chance());
     let (code, payload) = answer::from_response(desk.out, &ask, &response, None, &status, desk.now);
     show_key(desk.out, &site, desk.peer, &desk.local.key);
     note.status = code;

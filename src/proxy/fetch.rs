@@ -78,6 +78,7 @@ impl Job for Fetch {
             return self.failed(error, turn.waited);
         }
         self.core.metrics.add(Counter::FetchesStarted, 1);
+        self.core.metrics.totals().fetching(self.site.number);
         self.go(&turn);
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::fetch::{Fetch, Goal};
 use crate::http1::BodyLength;
-use crate::observe::FetchTimes;
+use crate::observe::{Counter, FetchTimes};
 use crate::origin::OriginBody;
 use crate::status::ProxyError;
 use crate::store::{StoredResponse, Writer};
@@ -46,6 +46,7 @@ impl Fetch {
                     return false;
                 }
             };
+            self.core.metrics.add(Counter::BytesFetched, u64::try_from(n).unwrap_or(0));
             if writer.push(room.get(..n).unwrap_or_default()).is_err() {
                 writer.fail(ProxyError::ProxyInternalError);
                 return false;

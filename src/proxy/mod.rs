@@ -41,7 +41,7 @@ pub use exchange::Exchange;
 pub use fetch::Fetch;
 pub use note::Note;
 pub use purge::{Purge, PurgeError, Purged, Scope};
-pub use site_rules::{asked_target, key_text};
+pub use site_rules::{asked_target, full_key, shown_key};
 pub use visit::{Errand, Kept, Signal, Visited};
 
 use crate::cache::Cache;
@@ -177,6 +177,7 @@ impl Proxy {
     pub fn keep(&self) {
         self.core.origins.keep(&self.core.live().config.sites);
         self.core.cache.store.sweep();
+        self.core.metrics.keep(self.core.clock.now());
     }
 
     /// Opens the access log anew under its path.
@@ -252,6 +253,11 @@ impl Local {
             self.log = live.access_log.as_ref().map(|log| log.buffer());
         }
         (self.generation, self.live) = (generation, live);
+    }
+
+    /// A number for each request, evenly spread (the golden ratio's multiples are), so that no regular load is favoured.
+    fn chance(&self) -> u64 {
+        self.requests.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40
     }
 
     /// The number of the next request of this worker: unique among all, and not to be guessed from outside.

@@ -44,13 +44,18 @@ pub fn asked_target(site: &Site, asked: &Asked<'_>, is_bypass: bool) -> String {
     }
 }
 
-/// The key as people read it; `None` where the request can have none.
-pub fn key_text(site: &Site, host: &str, asked: &Asked<'_>, is_https: bool) -> Option<String> {
-    let (mut key, mut text) = (Vec::new(), Vec::new());
+/// The whole key; `None` where the request can have none.
+pub fn full_key(site: &Site, host: &str, asked: &Asked<'_>, is_https: bool) -> Option<Vec<u8>> {
+    let mut key = Vec::new();
     key_of(&mut key, site, host, asked.target, is_https);
-    let is_usable = add_key_parts(&mut key, site, asked.fields);
-    write_text(&mut text, &key);
-    is_usable.then(|| String::from_utf8_lossy(&text).into_owned())
+    add_key_parts(&mut key, site, asked.fields).then_some(key)
+}
+
+/// A key as people read it.
+pub fn shown_key(key: &[u8]) -> String {
+    let mut text = Vec::new();
+    write_text(&mut text, key);
+    String::from_utf8_lossy(&text).into_owned()
 }
 
 /// Adds the key to a head that ends with Cache-Status, where the site shows it and the client may see it.

@@ -16,6 +16,7 @@ impl Fetch {
     /// No usable response: stale if it may be, else the cause for all who wait.
     pub(super) fn failed(&mut self, error: FetchError, waited: Duration) {
         self.core.metrics.add(Counter::FetchesFailed, 1);
+        self.core.metrics.totals().failed(self.site.number);
         self.core.metrics.shared().failed(error.error);
         let now = self.core.clock.now();
         let mut trip = Trip::of(&error.facts.report, waited);

@@ -303,6 +303,20 @@ impl Store {
         count
     }
 
+    /// Shows all that is stored, with what each takes of the budget. It holds a shard for some fifty microseconds at a time;
+    /// `look` must be quick and touch no store.
+    pub fn survey(&self, look: &mut dyn FnMut(&[u8], &StoredResponse, u64)) {
+        self.visit(&mut |key, response| {
+            look(key, response, entry_cost(key, response).saturating_add(response.body.charged()));
+        });
+    }
+
+    /// Keys in each shard, counted one after the other.
+    pub fn shards(&self) -> Vec<usize> {
+        let shards = &self.0.shards;
+        (0..shards.count()).map(|index| shards.len_of(index)).collect()
+    }
+
     /// Begins a purge; where too many are under way, carries those through first.
     fn begin(&self, is_hard: bool, matches: &Matches) -> Arc<purges::Rule> {
         loop {

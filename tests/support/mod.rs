@@ -11,6 +11,7 @@ pub mod origin;
 pub mod origin_tls;
 pub mod pop;
 pub mod reply;
+pub mod schema;
 pub mod temp_dir;
 pub mod wire;
 

@@ -4,8 +4,14 @@
 //! two against each other. An endpoint gets a [`Request`] whose query holds known names alone, and answers with a
 //! [`Reply`]; a refusal is one too, so that `?` may end the work anywhere.
 
+mod cache;
+mod doctor;
+mod explain;
+mod openapi;
+mod overview;
 mod process;
 mod session;
+mod settings;
 
 use super::jobs::Responder;
 use super::reply::Reply;
@@ -52,9 +58,14 @@ pub struct Subject {
 
 /// All there is.
 pub static SUBJECTS: &[Subject] = &[
-    Subject { rows: session::ROWS, description: "" },
-    Subject { rows: process::ROWS, description: "" },
-    Subject { rows: metrics::ROWS, description: "" },
+    Subject { rows: session::ROWS, description: include_str!("../openapi/session.json") },
+    Subject { rows: process::ROWS, description: include_str!("../openapi/process.json") },
+    Subject { rows: metrics::ROWS, description: include_str!("../openapi/metrics.json") },
+    Subject { rows: overview::ROWS, description: include_str!("../openapi/overview.json") },
+    Subject { rows: settings::ROWS, description: include_str!("../openapi/settings.json") },
+    Subject { rows: doctor::ROWS, description: include_str!("../openapi/doctor.json") },
+    Subject { rows: explain::ROWS, description: include_str!("../openapi/explain.json") },
+    Subject { rows: cache::ROWS, description: include_str!("../openapi/cache.json") },
 ];
 
 /// A row that was found.

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::super::Desk;
 use super::super::reply::time_text;
+use super::openapi::document;
 use super::{Answered, Reply, Request, Row};
 
 /// Endpoint by endpoint.
@@ -11,6 +12,7 @@ pub static ROWS: &[Row] = &[
     Row::get("/healthz", |_, _| Ok(Reply::text(200, "ok\n"))).open(),
     Row::get("/readyz", ready).open(),
     Row::get("/api/v1/version", version),
+    Row::get("/api/v1/openapi.json", document).open(),
 ];
 
 fn ready(desk: &Desk, _: &Request) -> Answered {
