@@ -117,9 +117,10 @@ impl Proxy {
         self.core.live().router.find(host).cloned()
     }
 
-    /// May a fetch that no client waits for begin now? Only an idle fetcher takes it (decisions 10).
+    /// May a fetch that no client waits for begin now? Only an idle fetcher takes it (decisions 10), and half of them, and of
+    /// the site's share, are left to clients.
     pub fn has_idle_fetcher(&self, site: &Site) -> bool {
-        self.core.pool.has_idle(site.number, self.core.share_of(site))
+        self.core.pool.has_spare(site.number, self.core.share_of(site))
     }
 
     /// Asks as a client would, and waits for all that comes; `take` gets the body. `None` where it was called off.
@@ -214,6 +215,13 @@ impl Proxy {
             Some(lifetime) => visited.lifetime = lifetime,
             None => visited.kept = Some(Kept::Not),
         }
+    }
+}
+
+impl Local {
+    /// It belongs to a visit, not to a worker: no client waits for what it asks for.
+    pub(super) fn is_visitor(&self) -> bool {
+        self.worker == VISITOR
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::step::Step;
-use super::work::{Start, Wanted};
+use super::work::{Start, Wanted, to_millis};
 use super::{Inner, State};
 use crate::pool::Share;
 use crate::time::Now;
@@ -71,7 +71,7 @@ impl State {
                 match work.pick(now.monotonic, &self.busy) {
                     Ok(Some(start)) => {
                         if work.started.is_none() {
-                            (work.started, work.saved.is_stale) = (Some(now.wall), true);
+                            (work.started, work.saved.is_stale) = (Some(to_millis(now.wall)), true);
                         }
                         self.running += 1;
                         *self.busy.entry(start.site.clone()).or_insert(0) += 1;

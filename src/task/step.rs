@@ -124,7 +124,7 @@ impl Step {
             match outcome {
                 Outcome::Done(visited, failure) => work.finish(start.index, &visited, failure.as_deref()),
                 Outcome::Later => {
-                    work.put_back(start.index, &start.site, now.monotonic.saturating_add(LATER), true);
+                    work.put_back(start.index, &start.site, now.monotonic.saturating_add(LATER), false);
                 }
                 Outcome::Off => work.put_back(start.index, &start.site, now.monotonic, false),
             }

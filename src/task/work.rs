@@ -106,7 +106,7 @@ pub type Addition = (String, Part, Result<Arc<str>, String>);
 impl Work {
     /// A task without addresses.
     pub fn new(id: u64, manner: Manner, created: Duration) -> Work {
-        Work { id, manner: Arc::new(manner), created, ..Work::default() }
+        Work { id, manner: Arc::new(manner), created: to_millis(created), ..Work::default() }
     }
 
     /// Adds an address; false where there is no room for more.
@@ -259,7 +259,7 @@ impl Work {
     /// Its end, once there is nothing left to do.
     pub fn settle(&mut self, wall: Duration) {
         if self.ended.is_none() && self.is_over() {
-            self.ended = Some(wall);
+            self.ended = Some(to_millis(wall));
             self.saved.is_stale = true;
             self.seen = HashSet::new();
         }
@@ -304,6 +304,9 @@ impl Work {
             self.counts.bytes = self.counts.bytes.saturating_sub(row.bytes);
             (row.state, row.bytes, row.detail) = (UrlState::Pending, 0, None);
             revived.push(index);
+        }
+        if revived.is_empty() {
+            return revived;
         }
         self.saved.changed.extend(&revived);
         (self.wanted, self.ended, self.saved.is_stale) = (Wanted::Run, None, true);
@@ -359,6 +362,11 @@ impl Work {
             (None, Wanted::Run) => TaskState::Pending,
         }
     }
+}
+
+/// A moment as the journal has it, so that a restart changes nothing.
+pub fn to_millis(moment: Duration) -> Duration {
+    Duration::from_millis(u64::try_from(moment.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// What is kept of a text that others wrote.
