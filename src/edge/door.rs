@@ -17,6 +17,7 @@ use crate::error::Error;
 use crate::proxy::Proxy;
 use crate::server::{Bound, Clock, Counts, Server, Settings};
 use crate::state::{StateDir, StateKind, Unread};
+use crate::task::Tasks;
 use crate::tls::{Certificates, CertificatesBuilder, server_config};
 
 /// The open door.
@@ -41,6 +42,7 @@ pub struct Plan {
 /// The house, as far as the door reaches. It keeps nothing alive.
 pub struct House {
     proxy: Weak<Proxy>,
+    tasks: Weak<Tasks>,
     server: Weak<Server>,
     counts: Counts,
     front: Arc<Front>,
@@ -135,6 +137,7 @@ impl House {
     pub fn new(proxy: &Arc<Proxy>, server: &Arc<Server>, front: &Arc<Front>) -> House {
         House {
             proxy: Arc::downgrade(proxy),
+            tasks: Weak::new(),
             server: Arc::downgrade(server),
             counts: server.counts(),
             front: front.clone(),
@@ -142,7 +145,18 @@ impl House {
     }
 }
 
+impl House {
+    /// The same with the tasks.
+    pub fn with_tasks(self, tasks: &Arc<Tasks>) -> House {
+        House { tasks: Arc::downgrade(tasks), ..self }
+    }
+}
+
 impl Control for House {
+    fn tasks(&self) -> Option<Arc<Tasks>> {
+        self.tasks.upgrade()
+    }
+
     fn proxy(&self) -> Option<Arc<Proxy>> {
         self.proxy.upgrade()
     }

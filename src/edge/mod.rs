@@ -115,9 +115,11 @@ impl Edge {
         let proxy = Arc::new(Proxy::new(config, parts));
         let server = Arc::new(Server::start(&proxy, clock, &settings, listeners)?);
         let keeper = Keeper::start(proxy.clone(), kept)?;
-        let tasks = Some(tasks::open(&proxy, clock, state.as_ref())?);
-        let door = door.map(|plan| plan.open(door::House::new(&proxy, &server, &front), clock)).transpose()?;
-        Ok(Edge { server: Some(server), keeper: Some(keeper), proxy: Some(proxy), tasks, front, door })
+        let tasks = tasks::open(&proxy, clock, state.as_ref())?;
+        let door = door
+            .map(|plan| plan.open(door::House::new(&proxy, &server, &front).with_tasks(&tasks), clock))
+            .transpose()?;
+        Ok(Edge { server: Some(server), keeper: Some(keeper), proxy: Some(proxy), tasks: Some(tasks), front, door })
     }
 
     /// Everything that a configuration names on disk, checked without opening a connection: certificates, keys, CA files.

@@ -12,6 +12,7 @@ mod overview;
 mod process;
 mod session;
 mod settings;
+mod tasks;
 
 use super::jobs::Responder;
 use super::reply::Reply;
@@ -65,6 +66,7 @@ pub static SUBJECTS: &[Subject] = &[
     Subject { rows: settings::ROWS, description: include_str!("../openapi/settings.json") },
     Subject { rows: doctor::ROWS, description: include_str!("../openapi/doctor.json") },
     Subject { rows: explain::ROWS, description: include_str!("../openapi/explain.json") },
+    Subject { rows: tasks::ROWS, description: include_str!("../openapi/tasks.json") },
     Subject { rows: cache::ROWS, description: include_str!("../openapi/cache.json") },
 ];
 
