@@ -5,6 +5,7 @@
 
 mod given;
 mod help;
+mod operate;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,7 @@ use std::path::PathBuf;
 
 use given::Given;
 use millpond::Question;
+pub use operate::{Operation, Place, PrefetchAsked, What};
 use table::COMMANDS;
 use words::suggestion;
 
@@ -63,6 +65,8 @@ pub enum Command {
     },
     /// Show which fetches failed.
     Failures(Asked),
+    /// Have a running Millpond do something.
+    Operate(Operation),
     /// Explain.
     Help(Topic),
     /// Tell the version.
@@ -147,6 +151,12 @@ pub enum Topic {
     Demo,
     /// `failures`
     Failures,
+    /// `prefetch`
+    Prefetch,
+    /// `purge`
+    Purge,
+    /// `tasks`
+    Tasks,
     /// `help`
     Help,
 }
@@ -227,6 +237,7 @@ impl Given {
             Topic::Init => Ok(Command::Init { file: self.argument.map(PathBuf::from) }),
             Topic::Demo => Ok(Command::Demo { is_once: self.option_value("--once").is_some() }),
             Topic::Failures => self.failures().map(Command::Failures),
+            Topic::Prefetch | Topic::Purge | Topic::Tasks => self.operation().map(Command::Operate),
             Topic::Help | Topic::Config | Topic::Overview => self.topic().map(Command::Help),
         }
     }

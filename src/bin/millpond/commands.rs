@@ -25,6 +25,7 @@ pub fn run(command: Command) -> Result<(), Failure> {
         Command::Init { file } => init(file.as_deref()),
         Command::Demo { is_once } => demo(is_once),
         Command::Failures(asked) => failures::show(&asked),
+        Command::Operate(operation) => crate::operate::run(&operation),
         Command::Help(topic) => help(topic),
         Command::Version => answer(&format!("millpond {}\n", env!("CARGO_PKG_VERSION"))),
     }

@@ -11,6 +11,7 @@ mod diagnosis;
 mod failure;
 mod failures;
 mod messages;
+mod operate;
 mod signals;
 
 use std::process::ExitCode;
