@@ -84,6 +84,13 @@
 //!    before a purge that concerns it is given to those who wait (`cache::purge` detaches their flight), and not stored.
 //! 8. `proxy::note` makes one record of it, for the counters and the access log.
 //!
+//! # Tasks
+//!
+//! A prefetch (`task`) is a list of addresses, and what sitemaps and manifests among them name. One thread picks what may
+//! begin, by turns over the sites; a few others carry it out. Each address is a `proxy::visit`: the same `begin` and
+//! `resume` as a client's exchange, on a thread that may wait. Its fetches are background ones: only idle fetchers take
+//! them, and half of all stay free of them. What is done is added to the task's journal (`state::Journal`).
+//!
 //! # Another configuration
 //!
 //! [`Edge::reload`] does everything that can fail first, then swaps: the sites and the log (`proxy`, one pointer, which

@@ -5,7 +5,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::FileExt;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::answer::Ask;
@@ -13,6 +13,7 @@ use super::decide::Decision;
 use super::exchange::{Desk, Turned, admit, begin, first_decision, refuse, resume};
 use super::note::Note;
 use super::route::key_of;
+use super::signal::Signal;
 use super::{Local, Proxy};
 use crate::cache::Lookup;
 use crate::config::Site;
@@ -24,7 +25,7 @@ use crate::server::{Answer, Call, Payload, Peer, Refusal, Sequence, Step, Stretc
 use crate::status::{Phase, ProxyError};
 use crate::store::{Chunk, Next};
 use crate::time::Now;
-use crate::wake::{Address, Mailbox, Wake};
+use crate::wake::{Address, Wake};
 
 /// What is to be asked for with GET.
 pub struct Errand<'e> {
@@ -64,52 +65,8 @@ pub enum Kept {
     Not,
 }
 
-/// Where a visit waits, and how it is called off.
-#[derive(Default)]
-pub struct Signal {
-    state: Mutex<Rung>,
-    changed: Condvar,
-}
-
-#[derive(Default)]
-struct Rung {
-    is_rung: bool,
-    is_off: bool,
-}
-
 /// Who takes the bytes of the body as they come.
 pub type Take<'t> = &'t mut dyn FnMut(&[u8]);
-
-impl Signal {
-    /// The visit that waits here ends without a result.
-    pub fn call_off(&self) {
-        self.lock().is_off = true;
-        self.changed.notify_all();
-    }
-
-    /// Waits for a wake, `limit` at most; false where it has been called off or the time is over.
-    fn wait(&self, limit: Duration) -> bool {
-        let is_idle = |rung: &mut Rung| !rung.is_rung && !rung.is_off;
-        let waited = self.changed.wait_timeout_while(self.lock(), limit, is_idle);
-        let (mut rung, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        std::mem::take(&mut rung.is_rung) && !rung.is_off
-    }
-
-    fn is_off(&self) -> bool {
-        self.lock().is_off
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Rung> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Mailbox for Signal {
-    fn post(&self, _: Address) {
-        self.lock().is_rung = true;
-        self.changed.notify_all();
-    }
-}
 
 impl Proxy {
     /// The site that answers for a host, in lower case and without port.

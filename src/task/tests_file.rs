@@ -1,6 +1,7 @@
 use super::*;
 use crate::proxy::Visited;
 use crate::status::{Phase, ProxyError};
+use crate::task::TaskUrl;
 use proptest::prelude::*;
 
 fn work() -> Work {
@@ -45,8 +46,8 @@ fn a_task_comes_back_as_it_was() {
     lines.extend(more);
     let read = again(&lines);
     for index in 0..work.rows.len() {
-        assert_eq!(super::super::TaskUrl::of(&read.rows, index, read.rows.row(index).unwrap()), {
-            super::super::TaskUrl::of(&work.rows, index, work.rows.row(index).unwrap())
+        assert_eq!(TaskUrl::of(&read.rows, index, read.rows.row(index).unwrap()), {
+            TaskUrl::of(&work.rows, index, work.rows.row(index).unwrap())
         });
     }
     assert_eq!((read.wanted, read.started, read.ended), (Wanted::Pause, Some(Duration::from_secs(5)), None));
