@@ -84,6 +84,13 @@
 //!    before a purge that concerns it is given to those who wait (`cache::purge` detaches their flight), and not stored.
 //! 8. `proxy::note` makes one record of it, for the counters and the access log.
 //!
+//! # Tasks
+//!
+//! A prefetch (`task`) is a list of addresses, and what sitemaps and manifests among them name. One thread picks what may
+//! begin, by turns over the sites; a few others carry it out. Each address is a `proxy::visit`: the same `begin` and
+//! `resume` as a client's exchange, on a thread that may wait. Its fetches are background ones: only idle fetchers take
+//! them, and half of all stay free of them. What is done is added to the task's journal (`state::Journal`).
+//!
 //! # Another configuration
 //!
 //! [`Edge::reload`] does everything that can fail first, then swaps: the sites and the log (`proxy`, one pointer, which
@@ -155,6 +162,7 @@ mod proxy;
 // Floor 5, services around it.
 pub mod doctor;
 mod settings;
+mod task;
 // Floor 6, the operator's door.
 mod admin;
 // Roof: the whole, assembled.
@@ -167,6 +175,7 @@ pub use edge::Limited;
 pub use edge::Names;
 pub use edge::{Addresses, Edge, Explanation, OriginStates, Question, Reloaded, Stats, Unexplained};
 pub use edge::{CertificateDetails, CertificateRow, CertificateSide, CertificateState};
+pub use edge::{Page, Prefetch, Task, TaskError, TaskState, TaskUrl, UrlState, Window};
 pub use edge::{Purge, PurgeError, Purged, Scope};
 pub use error::Error;
 pub use observe::{FailureExample, FailureRow, FetchTimes, IssuerChange};

@@ -10,6 +10,7 @@ mod names;
 mod radar;
 mod reload;
 mod stats;
+mod tasks;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -39,6 +40,9 @@ use crate::pool::{self, Pool};
 use crate::proxy::{Parts, Proxy};
 pub use crate::proxy::{Purge, PurgeError, Purged, Scope};
 use crate::server::{Bound, Clock, Server, Settings};
+use crate::state::StateDir;
+use crate::task::Tasks;
+pub use crate::task::{Page, Prefetch, Task, TaskError, TaskState, TaskUrl, UrlState, Window};
 use crate::tls::server_config;
 
 /// A running Millpond.
@@ -48,6 +52,7 @@ pub struct Edge {
     server: Option<Arc<Server>>,
     keeper: Option<Keeper>,
     proxy: Option<Arc<Proxy>>,
+    tasks: Option<Arc<Tasks>>,
     front: Arc<Front>,
     door: Option<Door>,
 }
@@ -96,6 +101,7 @@ impl Edge {
     pub(crate) fn start_by(config: Config, resolver: Resolver) -> Result<Edge, Error> {
         raise_file_limit();
         let clock = Clock::start();
+        let state = config.state.dir.as_deref().map(StateDir::new);
         let material = Material::read(&config, clock.now().unix());
         let (certificates, shown) = material.accepted().map_err(|problems| refusal(&problems))?;
         let (certificates, own) = (certificates.build(), Arc::new(OwnCertificates::default()));
@@ -129,8 +135,11 @@ impl Edge {
         let proxy = Arc::new(Proxy::new(config, parts));
         let server = Arc::new(Server::start(&proxy, clock, &settings, listeners)?);
         let keeper = Keeper::start(proxy.clone(), kept, Radar::start(proxy.clone(), own, clock))?;
-        let door = door.map(|plan| plan.open(door::House::new(&proxy, &server, &front), clock)).transpose()?;
-        Ok(Edge { server: Some(server), keeper: Some(keeper), proxy: Some(proxy), front, door })
+        let tasks = tasks::open(&proxy, clock, state.as_ref())?;
+        let door = door
+            .map(|plan| plan.open(door::House::new(&proxy, &server, &front).with_tasks(&tasks), clock))
+            .transpose()?;
+        Ok(Edge { server: Some(server), keeper: Some(keeper), proxy: Some(proxy), tasks: Some(tasks), front, door })
     }
 
     /// Everything that a configuration names on disk, checked without opening a connection: certificates, keys, CA files,
@@ -241,6 +250,9 @@ impl Edge {
             // What changes things has ended before they end; that it stops can still be asked.
             door.close(DOOR_CLOSES);
         }
+        if let Some(tasks) = &self.tasks {
+            tasks.stop();
+        }
         if let Some(server) = self.server.take().and_then(Arc::into_inner) {
             server.shutdown();
         }
@@ -249,6 +261,7 @@ impl Edge {
 
     fn end(&mut self, limit: Duration) {
         self.door = None;
+        self.tasks = None;
         self.server = None;
         self.keeper = None;
         if let Some(proxy) = self.proxy.take() {

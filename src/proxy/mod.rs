@@ -27,9 +27,11 @@ mod ranged;
 mod reason;
 mod request;
 mod route;
+mod signal;
 mod site_rules;
 mod stale;
 mod validate;
+mod visit;
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -41,7 +43,9 @@ pub use exchange::Exchange;
 pub use fetch::Fetch;
 pub use note::Note;
 pub use purge::{Purge, PurgeError, Purged, Scope};
+pub use signal::Signal;
 pub use site_rules::{asked_target, full_key, shown_key};
+pub use visit::{Errand, Kept, Visited};
 
 use crate::cache::Cache;
 use crate::config::{Config, Router};

@@ -3,6 +3,7 @@
 //! Status 0: all is well. 1: something failed. 2: the command line or the configuration is refused. What was asked for
 //! goes to standard output, everything else to standard error.
 
+mod beside;
 mod cli;
 mod commands;
 #[cfg(feature = "demo")]
