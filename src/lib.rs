@@ -90,8 +90,32 @@
 //! workers look at with every request), limits and listeners (`server`), certificates (`tls`), trust in origins
 //! (`origin`). An exchange keeps its site, and a site its number, by which fetchers know it.
 //!
-//! Fetches that fail, and the last ones that went well, are entered in the failure ledger (`observe::ledger`, by
-//! `proxy::blame`). The keeper (`edge::kept`) writes it to the state directory; no worker or fetcher waits for that.
+//! The operator's file may change while it is in force: `config::written` writes a site's settings into its text, with all
+//! else left as it stands, and `settings` puts the text in the file's place, keeps the one before, and takes it back where
+//! the reload fails.
+//!
+//! # When a fetch fails
+//!
+//! The cause is found once, in `origin::error`, and the same value becomes status, field, page, log column and retry
+//! decision. Fetches that fail, and the last ones that went well, are entered in the failure ledger (`observe::ledger`, by
+//! `proxy::blame`), and the certificates that origins show in new handshakes in a book of their own
+//! (`observe::certificates`). The keeper (`edge::kept`) writes both to the state directory by means of `state`, which
+//! replaces files whole and sets damaged ones aside, and logs what ends soon (`edge::radar`); no worker or fetcher waits for
+//! that.
+//!
+//! [`doctor`] asks what a fetch would ask, in order and with the site's own settings (`origin::probe`), and turns the first
+//! broken check into a finding: evidence, the line to write, what it would trust, a command that shows the fault.
+//!
+//! # The operator's door
+//!
+//! [`Edge::start`] opens it where the configuration has `[admin]`: a second `server` with one worker, whose handler is
+//! `admin`. Its worker only answers; what blocks (diagnoses, surveys of the store, files) runs on a few threads of its own
+//! and wakes the session that waits, or goes on writing to the body that it reads. Endpoints stand in tables, one file a
+//! subject (`admin::api`), beside the part of the OpenAPI document that describes them. What the door does to the whole goes
+//! through one trait, `admin::Control`, which `edge::door` implements without keeping anything alive.
+//!
+//! Counts by site and durations cost a request no atomic operation: each worker keeps them for itself
+//! (`observe::tally`) and hands them over once a second.
 //!
 //! # Invariants
 //!
@@ -138,10 +162,16 @@ mod edge;
 #[doc(hidden)]
 pub mod measured;
 
+pub use edge::Limited;
+#[doc(hidden)]
+pub use edge::Names;
 pub use edge::{Addresses, Edge, Explanation, OriginStates, Question, Reloaded, Stats, Unexplained};
+pub use edge::{CertificateDetails, CertificateRow, CertificateSide, CertificateState};
 pub use edge::{Purge, PurgeError, Purged, Scope};
 pub use error::Error;
-pub use observe::{FailureExample, FailureRow, FetchTimes};
+pub use observe::{FailureExample, FailureRow, FetchTimes, IssuerChange};
+#[doc(hidden)]
+pub use origin::LookupFailure;
 pub use origin::{AddressState, CheckState, NameState};
 pub use time::{HttpDate, Now};
 

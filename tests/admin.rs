@@ -87,10 +87,14 @@ fn a_name_that_somebody_pointed_here_is_refused() {
 }
 
 #[test]
-fn after_ten_wrong_tokens_the_right_one_has_to_wait() {
+fn after_ten_guesses_the_right_token_has_to_wait() {
     let (_origin, _pop, door) = open();
-    for _ in 0..10 {
-        let response = door.raw("POST", "/api/v1/session", &[], "{\"token\":\"wrong\"}");
+    for _ in 0..20 {
+        let response = door.raw("POST", "/api/v1/session", &[], "{\"token\":\"old\"}");
+        assert_eq!(response.status, 401, "a program with an old token shuts nobody out");
+    }
+    for number in 1..10 {
+        let response = door.raw("POST", "/api/v1/session", &[], &json!({ "token": number.to_string() }).to_string());
         assert_eq!(response.status, 401);
     }
     let response = door.get("/api/v1/version");

@@ -184,6 +184,7 @@ fn the_doctor_looks_at_no_server_that_no_site_has() {
     let told = scene.post("/api/v1/doctor", &body, 403);
     assert!(told["detail"].as_str().unwrap().contains("any_target"));
     scene.post("/api/v1/doctor", &json!({}), 422);
+    scene.post("/api/v1/doctor", &json!({ "target": "a b" }), 404);
     scene.post("/api/v1/doctor", &json!({ "target": "a.test", "origin": "http://a.test" }), 422);
     assert_eq!(outside.connections(), 0);
     let any = OPEN.to_owned() + "any_target = true\n";

@@ -275,6 +275,41 @@ fn a_change_that_would_break_a_healthy_site_is_refused_unless_it_is_forced() {
 }
 
 #[test]
+fn what_cannot_be_put_in_force_is_taken_out_of_the_file_again() {
+    let origin = hello();
+    let scene = Scene::new(&site("a.test", &origin.address().to_string()));
+    let before = scene.text();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let listen = format!("http = [\"127.0.0.1:0\", \"{}\"]", taken.local_addr().unwrap());
+    let (status, told) = scene.change("PUT", "/api/v1/config", &before.replace("http = \"127.0.0.1:0\"", &listen));
+    assert_eq!(status, 422, "{told}");
+    assert!(told["detail"].as_str().unwrap().contains("the file is as it was"), "{told}");
+    assert_eq!((scene.text(), scene.get("a.test").status), (before, 200));
+    scene.edge.shutdown();
+}
+
+#[test]
+fn a_fix_of_the_doctors_heals_a_site_that_others_stood_before() {
+    let certificates = Certificates::new();
+    let secure =
+        Origin::tls(OriginTls::new(&certificates.issue("o", &Leaf::names(&["right.test"]))), |_| Reply::ok("healed"));
+    let trust = certificates.ca_file().display().to_string();
+    let sick = format!("protocol = \"https\"\ntrust = \"{trust}\"\n");
+    let text = site("b.test", "192.0.2.1:80") + &site("a.test", &secure.address().to_string()) + &sick;
+    let scene = Scene::new(&text);
+    assert_eq!(scene.change("DELETE", "/api/v1/sites/b.test", "").0, 200);
+    let told = scene.door.ask("POST", "/api/v1/doctor", "{\"target\":\"a.test\"}").text();
+    let last: Value = serde_json::from_str(told.lines().last().unwrap()).unwrap();
+    let checks = last["report"]["servers"][0]["checks"].as_array().unwrap();
+    let broken = checks.iter().find(|check| check["outcome"] == "BROKEN").unwrap_or_else(|| panic!("{last}"));
+    let fix = json!({ "changes": broken["finding"]["fix"]["changes"] }).to_string();
+    let (status, told) = scene.change("POST", "/api/v1/config/apply_fix", &fix);
+    assert_eq!((status, changed(&told)), (200, vec!["+common_name_whitelist = [\"right.test\"]".to_owned()]), "{told}");
+    assert_eq!(scene.get("a.test").text(), "healed");
+    scene.edge.shutdown();
+}
+
+#[test]
 fn what_needs_a_restart_is_written_and_said() {
     let origin = hello();
     let scene = Scene::new(&site("a.test", &origin.address().to_string()));
@@ -285,6 +320,33 @@ fn what_needs_a_restart_is_written_and_said() {
     assert!(told["restart_needed"][0].as_str().unwrap().starts_with("workers.fetchers"), "{told}");
     assert!(told["changed"][0].as_str().unwrap().contains("limits"), "{told}");
     assert_eq!(scene.text(), text);
+    // Neither does it stand against what comes after it.
+    let reloaded = scene.door.ask("POST", "/api/v1/reload", "");
+    let (status, told) = (reloaded.status, json_of(&reloaded));
+    assert_eq!((status, told["restart_needed"].as_array().unwrap().len()), (200, 1), "{told}");
+    assert_eq!(scene.patch("a.test", &json!({ "origin": { "host": "h.test" } })).0, 200);
+    assert_eq!(scene.get("a.test").text(), "h.test");
+    scene.edge.shutdown();
+}
+
+#[test]
+fn what_is_nested_too_deep_or_too_large_for_a_setting_is_refused() {
+    let origin = hello();
+    let scene = Scene::new(&site("a.test", &origin.address().to_string()));
+    let deep = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+    for depth in [70, 100, 10_000] {
+        let (status, _) = scene.change("PUT", "/api/v1/config", &format!("a = {}", deep(depth)));
+        assert_eq!(status, 422, "{depth}");
+        let (status, _) = scene.change("PATCH", "/api/v1/sites/a.test", &format!("{{\"domains\": {}}}", deep(depth)));
+        assert!([400, 422].contains(&status), "{depth} {status}");
+    }
+    for number in ["18446744073709551615", "1e400", "1.5", "-1", "9223372036854775807"] {
+        let (status, _) = scene.change("PATCH", "/api/v1/sites/a.test", &format!("{{\"max_fetches\": {number}}}"));
+        assert!([400, 422].contains(&status), "{number} {status}");
+    }
+    assert_eq!(scene.patch("a.test", &json!([])).0, 422);
+    assert_eq!(scene.patch("a.test", &json!({ "settings": 1 })).0, 422);
+    assert_eq!(scene.get("a.test").status, 200);
     scene.edge.shutdown();
 }
 
@@ -299,9 +361,8 @@ fn without_a_file_sites_are_told_and_nothing_can_be_changed() {
     let door = Door { address: edge.addresses().admin.unwrap(), token };
     let listed = door.json("/api/v1/sites");
     assert_eq!((&listed["etag"], &listed["items"][0]["name"]), (&Value::Null, &json!("default")));
-    for (method, target) in
-        [("GET", "/api/v1/config"), ("GET", "/api/v1/config/versions"), ("DELETE", "/api/v1/sites/default")]
-    {
+    assert_eq!(door.json("/api/v1/config/versions")["items"], json!([]));
+    for (method, target) in [("GET", "/api/v1/config"), ("DELETE", "/api/v1/sites/default")] {
         assert_eq!(door.ask(method, target, "").status, 409, "{method} {target}");
     }
     edge.shutdown();

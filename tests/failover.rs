@@ -63,9 +63,11 @@ fn a_backup_stands_in_and_a_probe_brings_the_primary_back() {
     }
     let states = pop.origins().addresses;
     assert_eq!((states.len(), states[0].address, states[0].dead_for.is_some()), (1, address, true));
+    assert_eq!((pop.stats().dead_addresses, pop.origins().dead_addresses()), (1, 1));
     let _first = Origin::start(&address.to_string(), None, named("primary"));
     // No request goes there meanwhile: it is the probe that finds out.
     wait_until(|| pop.origins().addresses.is_empty());
+    assert_eq!(pop.stats().dead_addresses, 0);
     assert_eq!(pop.get("/x").text(), "primary");
 }
 

@@ -172,6 +172,92 @@ fn a_cure_shows_as_the_last_good_fetch_and_the_row_stays() {
     assert!(row.last_good.is_some_and(|good| good >= row.last));
 }
 
+/// The primary and a backup.
+fn two_servers(first: &str, second: &str) -> String {
+    let servers = format!("{{ address = \"{first}\" }}, {{ address = \"{second}\", role = \"backup\" }}");
+    format!("[[site]]\ndomains = [\"a.test\"]\n[site.origin]\nservers = [{servers}]\n")
+}
+
+#[test]
+fn an_attempt_that_another_server_makes_good_is_a_row_that_no_client_saw() {
+    let origin = Origin::plain(|_| Reply::response("200 OK", &["Cache-Control: no-store"], "content"));
+    let rude = Origin::plain(|_| Reply::nothing().reset());
+    let closed = closed_port();
+    let rows = [
+        (closed.clone(), "connection_refused", "connect"),
+        (rude.address().to_string(), "connection_terminated", "response-head"),
+    ];
+    for (broken, cause, phase) in rows {
+        let pop = Pop::start(&two_servers(&broken, &origin.address().to_string()));
+        assert_eq!(pop.get("/").text(), "content");
+        let row = only_row(&pop);
+        check(&row, &broken, cause, phase, 1);
+        assert!(row.made_good == 1 && row.is_made_good(), "{row:#?}");
+        assert_eq!((pop.stats().failures, pop.stats().made_good), (0, 1));
+    }
+}
+
+#[test]
+fn of_a_fetch_that_fails_every_attempt_is_a_row_and_clients_saw_it() {
+    let (first, second) = (closed_port(), closed_port());
+    let pop = Pop::start(&two_servers(&first, &second));
+    assert_eq!(pop.get("/").status, 502);
+    wait_until(|| pop.failures().len() == 2);
+    let mut rows = pop.failures();
+    rows.sort_by_key(|row| row.server == second);
+    for (row, server) in rows.iter().zip([first, second]) {
+        check(row, &server, "connection_refused", "connect", 1);
+        assert!(!row.is_made_good());
+    }
+    assert_eq!((pop.stats().failures, pop.stats().made_good), (1, 0));
+}
+
+#[test]
+fn an_upload_that_may_not_be_repeated_leaves_no_row_that_says_otherwise() {
+    let origin = Origin::plain(|_| Reply::ok("content"));
+    let rude = Origin::plain(|_| Reply::nothing().reset());
+    let pop = Pop::start(&two_servers(&rude.address().to_string(), &origin.address().to_string()));
+    assert_eq!(pop.ask("POST", "/", &["Content-Length: 0"]).status, 502);
+    let row = only_row(&pop);
+    assert_eq!((row.made_good, row.count, origin.count()), (0, 1, 0), "{row:#?}");
+}
+
+#[test]
+fn a_primary_that_fails_while_the_backup_serves_has_its_row() {
+    let certificates = Certificates::new();
+    let misnamed = OriginTls::new(&certificates.identity(&["node7.origin.test"]));
+    let primary = Origin::tls(misnamed, |_| Reply::ok("content"));
+    let backup = Origin::tls(OriginTls::new(&certificates.identity(&["a.test"])), |_| Reply::ok("content"));
+    let site = format!(
+        "[[site]]\ndomains = [\"a.test\"]\n[site.origin]\nservers = [\"{}\", {{ address = \"{}\", role = \"backup\" }}]\n\
+         protocol = \"https\"\n{}",
+        primary.address(),
+        backup.address(),
+        trust(&certificates)
+    );
+    let pop = Pop::start(&site);
+    assert_eq!((pop.get("/1").text(), pop.get("/2").text()), ("content".into(), "content".into()));
+    let row = only_row(&pop);
+    check(&row, &primary.address().to_string(), "tls_certificate_error", "tls-handshake", 2);
+    assert_eq!(row.example.certificate_names, ["node7.origin.test"]);
+}
+
+#[test]
+fn every_server_that_fails_in_one_fetch_has_its_row() {
+    let (refused, silent) = (closed_port(), Origin::plain(|_| Reply::nothing().close()));
+    let site = format!(
+        "[[site]]\ndomains = [\"a.test\"]\n[site.origin]\nservers = [\"{refused}\", {{ address = \"{}\", role = \"backup\" \
+         }}]\nprotocol = \"http\"\n",
+        silent.address()
+    );
+    let pop = Pop::start(&site);
+    assert_eq!(pop.get("/").status, 502);
+    wait_until(|| pop.failures().len() == 2);
+    let mut rows: Vec<_> = pop.failures().into_iter().map(|row| (row.server, row.cause, row.count)).collect();
+    rows.sort_by_key(|row| row.1);
+    assert_eq!(rows, [(refused, "connection_refused", 1), (silent.address().to_string(), "connection_terminated", 1)]);
+}
+
 #[test]
 fn an_error_that_the_origin_answers_with_leaves_no_row() {
     let origin = Origin::plain(|_| Reply::response("503 Service Unavailable", &[], "busy"));

@@ -346,7 +346,100 @@ fn a_hangup_reloads_the_file_or_leaves_all_as_it_was() {
     assert_eq!(statuses(), [200, 421]);
 }
 
+#[test]
+fn with_health_demanded_a_reload_is_refused_where_a_site_would_begin_to_fail() {
+    let (origin, gate) = (Origin::plain(|_| Reply::ok("content")), Gate::new());
+    let held = gate.clone();
+    // Its first look is held until the clients below have been served.
+    let slow = Origin::plain(move |_| Reply::nothing().wait(&held).reset());
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let folder = TempDir::new();
+    let write = |sites: &[(&str, SocketAddr, &str)]| {
+        let site = |(domain, server, more): &(&str, SocketAddr, &str)| {
+            format!(
+                "[[site]]\ndomains = [\"{domain}\"]\n{more}\n[site.origin]\nservers = [\"{server}\"]\nprotocol = \"http\"\n"
+            )
+        };
+        let text: String = sites.iter().map(site).collect();
+        folder.write("millpond.toml", format!("[listen]\nhttp = \"127.0.0.1:0\"\n{text}"))
+    };
+    let healthy = ("a.test", origin.address(), "");
+    let path = write(&[healthy]);
+    let mut serving = Serving::start(&["serve", "--config", path.to_str().unwrap(), "--require-healthy"]);
+    let mut client = Client::plain(serving.address);
+    let hang_up = |words: &str| {
+        serving.signal(Signal::HUP);
+        serving.line_with(words)
+    };
+
+    write(&[("a.test", closed, ""), ("b.test", slow.address(), "")]);
+    serving.signal(Signal::HUP);
+    gate.wait_for_arrivals(1);
+    assert_eq!(client.get("a.test", "/").status, 200, "it serves while it rehearses");
+    gate.open();
+    let line = serving.line_with("a.test: broken at step 2 (reachability): ");
+    assert!(
+        line.contains("refused the connection") && line.contains("millpond.toml:7: site[1].origin.servers"),
+        "{line}"
+    );
+    serving.line_with("b.test: broken at step ");
+    serving.line_with("--require-healthy");
+    serving.line_with("the old configuration stays in force");
+    assert_eq!((client.get("a.test", "/").status, client.get("b.test", "/").status), (200, 421));
+
+    // What did not change is not looked at, even where it has come to be broken meanwhile.
+    let (asked, address) = (origin.count(), origin.address());
+    write(&[healthy, ("c.test", address, "")]);
+    hang_up("1 site added (c.test)");
+    assert!(origin.requests()[asked..].iter().all(|request| request.field("host") == Some("c.test")));
+    drop(origin);
+    // Broken before the change and after it.
+    write(&[("a.test", address, "expose_errors = true"), ("c.test", address, "")]);
+    let line = hang_up("a.test: broken at step 2");
+    assert!(line.contains("(as it was before)"), "{line}");
+    serving.line_with("1 site changed (a.test)");
+    assert_eq!(client.get("a.test", "/fresh").status, 502);
+
+    // A signal to stop does not wait for a rehearsal.
+    let held = Gate::new();
+    let stuck = held.clone();
+    let slow = Origin::plain(move |_| Reply::nothing().wait(&stuck).reset());
+    write(&[("d.test", slow.address(), "")]);
+    serving.signal(Signal::HUP);
+    held.wait_for_arrivals(1);
+    serving.signal(Signal::TERM);
+    assert_eq!(serving.end(), Some(0));
+    held.open();
+}
+
 /// There is none to read anew: the access log alone is meant then.
+/// A newcomer's way: a file without any site, and the address that is printed.
+#[test]
+fn the_first_site_can_be_made_at_the_address_that_serve_prints() {
+    let origin = Origin::plain(|_| Reply::ok("hello"));
+    let folder = TempDir::new();
+    let file = folder.write("m.toml", "[listen]\nhttp = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\n");
+    let checked = run(&["check", "--config", file.to_str().unwrap()]);
+    assert_eq!(checked.status, 0, "{}", checked.err);
+    assert!(checked.err.contains("there is no site; add one in the console"), "{}", checked.err);
+    let mut serving = Serving::start(&["serve", "--config", file.to_str().unwrap()]);
+    let line = serving.line_with("sign in:");
+    let (address, token) = line.trim().rsplit_once("http://").unwrap().1.split_once("/#token=").unwrap();
+    let address: SocketAddr = address.parse().unwrap();
+    let body = format!("{{\"domains\": [\"a.test\"], \"origin\": {{\"servers\": [\"{}\"]}}}}", origin.address());
+    let mut door = Client::plain(address);
+    door.send(format!(
+        "POST /api/v1/sites HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    ));
+    assert_eq!(door.response_to("POST").status, 201);
+    assert_eq!(Client::plain(serving.address).get("a.test", "/").text(), "hello");
+    serving.signal(Signal::HUP);
+    serving.line_with("nothing changed");
+    serving.signal(Signal::TERM);
+    assert_eq!(serving.end(), Some(0));
+}
+
 #[test]
 fn a_hangup_without_a_file_leaves_the_origin_as_it_is() {
     let origin = Origin::plain(|_| Reply::ok("content"));
@@ -499,4 +592,97 @@ fn a_live_check_tells_of_every_site_and_serve_can_demand_health() {
     assert!(status == 1 && err.contains("millpond: b.test: broken at step 2"), "{status} {err}");
     let serving = Serving::start(&["serve", "--config", good, "--require-healthy"]);
     assert_eq!(Client::plain(serving.address).get("a.test", "/").status, 200);
+}
+
+/// Starts the program by way of a shell that hands over the socket on its standard input, as a service manager would.
+fn serve_on(socket: &std::net::TcpListener, config: &std::path::Path) -> Child {
+    let script = "exec 3<&0 0</dev/null; LISTEN_FDS=1 LISTEN_PID=$$ exec \"$0\" serve --config \"$1\"";
+    Command::new("sh")
+        .args(["-c", script, env!("CARGO_BIN_EXE_millpond")])
+        .arg(config)
+        .stdin(std::os::fd::OwnedFd::from(socket.try_clone().unwrap()))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+#[test]
+fn a_socket_that_is_handed_over_outlives_the_program_and_no_connection_is_refused() {
+    let origin = Origin::plain(|_| Reply::ok("hello"));
+    let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap();
+    let dir = TempDir::new();
+    let file =
+        format!("[admin]\nlisten = \"off\"\n[listen]\nhttp = \"{address}\"\n{}", support::pop::site("a.test", &origin));
+    let config = dir.write("millpond.toml", file);
+    let mut first = serve_on(&socket, &config);
+    assert_eq!(Client::plain(address).get("a.test", "/").status, 200);
+    _ = kill_process(pid_of(&first), Signal::TERM);
+    assert!(first.wait().unwrap().success());
+    // Nobody is there, and yet it connects: the answer comes from the next one.
+    let mut waiting = Client::plain(address);
+    let mut second = serve_on(&socket, &config);
+    assert_eq!(waiting.get("a.test", "/").status, 200);
+    _ = kill_process(pid_of(&second), Signal::TERM);
+    assert!(second.wait().unwrap().success());
+}
+
+#[test]
+fn a_unit_for_systemd_is_printed_with_what_the_file_needs() {
+    let dir = TempDir::new();
+    let text = "[listen]\nhttp = \"0.0.0.0:80\"\nhttps = [\"[::]:443\"]\n[state]\ndir = \"/var/lib/millpond\"\n[[site]]\n\
+                domains = [\"a.test\"]\n[site.origin]\nservers = [\"192.0.2.1\"]\n[site.https]\ncertificate = \"a.pem\"\n\
+                key = \"a.key\"\n";
+    let config = dir.write("millpond.toml", text).display().to_string();
+    let service = run(&["service", "--config", &config]);
+    assert_eq!((service.status, service.err.as_str()), (0, ""));
+    for line in [
+        "[Service]",
+        &format!("serve --config {config}"),
+        "ExecReload=/bin/kill -HUP $MAINPID",
+        "ProtectSystem=strict",
+        "NoNewPrivileges=yes",
+        "-/var/lib/millpond",
+        "SystemCallFilter=pidfd_open pidfd_getfd",
+    ] {
+        assert!(service.out.contains(line), "{line}\n{}", service.out);
+    }
+    let socket = run(&["service", "--config", &config, "--socket"]);
+    assert!(socket.out.contains("ListenStream=0.0.0.0:80\nListenStream=[::]:443\n"), "{}", socket.out);
+    assert_eq!(run(&["service"]).status, 2);
+}
+
+#[test]
+fn the_address_to_sign_in_is_shown_at_the_first_start_alone() {
+    let origin = Origin::plain(|_| Reply::ok("hello"));
+    let dir = TempDir::new();
+    let file = format!(
+        "[admin]\nlisten = \"127.0.0.1:0\"\n[state]\ndir = \"state\"\n[listen]\nhttp = \"127.0.0.1:0\"\n{}",
+        support::pop::site("a.test", &origin)
+    );
+    let config = dir.write("millpond.toml", file).display().to_string();
+    let said = |runs: &str| {
+        let child =
+            program(&["serve", "--config", &config]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let pid = pid_of(&child);
+        let mut lines = Vec::new();
+        let mut child = child;
+        let mut reader = BufReader::new(child.stderr.take().unwrap()).lines();
+        while !lines.iter().any(|line: &String| line.contains("serving a.test")) {
+            lines.push(reader.next().unwrap_or_else(|| panic!("{runs}: {lines:?}")).unwrap());
+        }
+        _ = kill_process(pid, Signal::TERM);
+        lines.extend(reader.map_while(Result::ok));
+        assert!(child.wait().unwrap().success());
+        lines
+    };
+    let first = said("first");
+    let signs: Vec<&String> = first.iter().filter(|line| line.contains("token=")).collect();
+    assert_eq!(signs.len(), 1, "{first:?}");
+    assert!(signs[0].trim_start().starts_with("sign in:  http://127.0.0.1:"), "not a line of the log: {signs:?}");
+    let token = signs[0].split("token=").nth(1).unwrap().trim();
+    let second = said("second");
+    assert!(!second.iter().any(|line| line.contains("token=") || line.contains(token)), "{second:?}");
+    assert!(second.iter().any(|line| line.contains("API and console on 127.0.0.1:")));
 }

@@ -284,7 +284,7 @@ fn a_redirect_to_itself_under_the_other_scheme_is_explained_and_not_kept() {
         for count in [1, 2] {
             let response = circle.secure(&pop, "");
             failed(&response, 502, "http_protocol_error");
-            for word in ["protocol = &quot;https&quot;", "follow"] {
+            for word in ["to itself, in a circle", "protocol = &quot;https&quot;", "follow"] {
                 let page = response.text().replace('"', "&quot;");
                 assert!(page.contains(word), "{word}: {page}");
             }

@@ -24,8 +24,16 @@ pub struct Access {
 struct State {
     /// Sessions, the oldest first.
     sessions: VecDeque<Session>,
-    /// Wrong tokens of late with who showed them, the oldest first (monotonic).
-    failures: VecDeque<(Duration, IpAddr)>,
+    /// Wrong tokens of late, the oldest first.
+    failures: VecDeque<Failure>,
+}
+
+/// A wrong token.
+struct Failure {
+    /// When it was shown first (monotonic).
+    at: Duration,
+    from: IpAddr,
+    token: hmac::Tag,
 }
 
 struct Session {
@@ -101,19 +109,25 @@ impl Access {
         let peer = network_of(peer);
         let mut state = self.lock();
         let recent = now.monotonic.saturating_sub(ATTEMPT_WINDOW);
-        while state.failures.front().is_some_and(|(at, _)| *at < recent) {
+        while state.failures.front().is_some_and(|failure| failure.at < recent) {
             state.failures.pop_front();
         }
-        if state.failures.iter().filter(|(_, from)| *from == peer).count() >= MOST_ATTEMPTS {
+        let of_peer = || state.failures.iter().filter(|failure| failure.from == peer);
+        if of_peer().count() >= MOST_ATTEMPTS {
             return Err(Denied::TooManyAttempts);
         }
         if self.is(token, &self.token) {
             return Ok(());
         }
+        // The same one again is a program with an old token, and no guess: it shuts nobody out.
+        if of_peer().any(|failure| self.is(token, &failure.token)) {
+            return Err(Denied::WrongToken);
+        }
         if state.failures.len() >= MOST_REMEMBERED {
             state.failures.pop_front();
         }
-        state.failures.push_back((now.monotonic, peer));
+        let token = hmac::sign(&self.key, token);
+        state.failures.push_back(Failure { at: now.monotonic, from: peer, token });
         Err(Denied::WrongToken)
     }
 
@@ -247,8 +261,8 @@ mod tests {
     #[test]
     fn after_ten_wrong_tokens_a_minute_has_to_pass() {
         let door = door();
-        for _ in 0..10 {
-            assert_eq!(door.try_token(b"x", PEER, at(0)), Err(Denied::WrongToken));
+        for number in 0..20_u8 {
+            assert_eq!(door.try_token(&[b'x', number / 2], PEER, at(0)), Err(Denied::WrongToken), "each counts once");
         }
         assert_eq!(door.try_token(TOKEN.as_bytes(), PEER, at(59)), Err(Denied::TooManyAttempts));
         let other = "192.0.2.7".parse().unwrap();

@@ -21,7 +21,7 @@ pub trait Control: Send + Sync + 'static {
     /// Client connections open, and times that the system refused to accept one.
     fn connections(&self) -> (usize, u64);
 
-    /// Puts another configuration in force, whole or not at all.
+    /// Puts another configuration in force, whole or not at all, but for what only a restart can change.
     ///
     /// # Errors
     /// What stands against it.
@@ -94,12 +94,16 @@ pub enum Unexplained {
 /// One certificate; moments are seconds since the Unix epoch.
 #[derive(Clone, Debug, Default)]
 pub struct CertificateRow {
-    /// `client`: shown to clients; `origin`: shown by an origin.
+    /// `client`: we show it to clients; `origin`: an origin shows it; `to-origin`: we show it to origins.
     pub side: &'static str,
     /// Name of the site.
     pub site: String,
     /// The origin server, `host:port`.
     pub server: Option<String>,
+    /// The server name that the origin was asked for.
+    pub sni: Option<String>,
+    /// `ok`, `ends-soon`, `expired`, `not-yet-valid` or `unknown`.
+    pub state: &'static str,
     /// Names on it.
     pub names: Vec<String>,
     /// Who issued it.
@@ -108,8 +112,12 @@ pub struct CertificateRow {
     pub not_before: Option<i64>,
     /// Where its validity ends.
     pub not_after: Option<i64>,
+    /// Days until then.
+    pub days_left: Option<i64>,
     /// `sha256:…`
     pub fingerprint: Option<String>,
+    /// Why it was not accepted the last time, if it was not.
+    pub refusal: Option<String>,
 }
 
 /// Why a configuration is not put in force.

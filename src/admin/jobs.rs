@@ -54,6 +54,11 @@ impl Jobs {
         }
     }
 
+    /// Jobs that panicked.
+    pub fn panics(&self) -> u64 {
+        self.0.stats().panics
+    }
+
     /// Takes no more, and waits at most `limit` for those under way.
     pub fn shutdown(&self, limit: Duration) {
         self.0.shutdown(limit);

@@ -3,19 +3,22 @@
 //! Durations are seconds, sizes bytes, everything that only grows ends in `_total`. Labels are few: sites and causes come
 //! from closed lists.
 
-use std::fmt::Write;
+use std::collections::BTreeMap;
 
 use super::Desk;
 use super::api::{Answered, Row};
+use super::control::CertificateRow;
+use super::prometheus::Page;
 use super::reply::Reply;
 use super::request::Request;
-use crate::observe::{BOUNDS, CacheResult, Counter, Counts, Histogram, PHASES, SiteCounts, Snapshot};
+use crate::observe::{CacheResult, Counter, Counts, PHASES, SiteCounts, Snapshot};
 use crate::pool;
+use crate::proxy::Proxy;
 use crate::status::ProxyError;
 use crate::store;
 
 /// The endpoint.
-pub static ROWS: &[Row] = &[Row::get("/metrics", page)];
+pub static ROWS: &[Row] = &[Row::get("/metrics", page).later(page)];
 
 fn page(desk: &Desk, request: &Request) -> Answered {
     let proxy = desk.proxy()?;
@@ -25,9 +28,12 @@ fn page(desk: &Desk, request: &Request) -> Answered {
         counts: proxy.metrics().totals().counts(),
         sites: live.config.sites.iter().map(|site| (site.name.as_str(), site.number)).collect(),
         store: proxy.store().stats(),
+        shards: proxy.store().shards(),
         fetchers: proxy.fetchers(),
-        idle_origin_connections: proxy.idle_origin_connections(),
-        accept_errors: desk.control.connections().1,
+        most_fetchers: live.config.workers.fetchers,
+        origins: Origins::of(&proxy),
+        connections: desk.control.connections(),
+        certificates: desk.control.certificates(),
         uptime: request.now.monotonic.saturating_sub(desk.started.monotonic),
     };
     Ok(Reply::of(200, "text/plain; version=0.0.4; charset=utf-8", sources.render().into_bytes()))
@@ -43,20 +49,47 @@ struct Sources<'a> {
     sites: Vec<(&'a str, usize)>,
     /// The store.
     store: store::Stats,
+    /// Keys by shard.
+    shards: Vec<usize>,
     /// The fetchers.
     fetchers: pool::Stats,
-    /// Idle connections to origins.
-    idle_origin_connections: usize,
-    /// Times that the system refused to accept a connection.
-    accept_errors: u64,
+    /// Fetchers at most.
+    most_fetchers: usize,
+    /// The way out.
+    origins: Origins,
+    /// Client connections open, and times that the system refused to accept one.
+    connections: (usize, u64),
+    /// Certificates that clients see, and that origins have shown.
+    certificates: Vec<CertificateRow>,
     /// Since the start.
     uptime: std::time::Duration,
+}
+
+/// The way out, in numbers.
+struct Origins {
+    idle: usize,
+    dead: usize,
+    suspect: usize,
+    failing_checks: usize,
+}
+
+impl Origins {
+    fn of(proxy: &Proxy) -> Origins {
+        let addresses = proxy.origins().health();
+        let dead = addresses.iter().filter(|address| address.dead_for.is_some()).count();
+        Origins {
+            idle: proxy.idle_origin_connections(),
+            dead,
+            suspect: addresses.len() - dead,
+            failing_checks: proxy.origins().checks().iter().filter(|check| check.is_failing).count(),
+        }
+    }
 }
 
 impl Sources<'_> {
     /// The page.
     fn render(&self) -> String {
-        let mut page = Page(String::with_capacity(16 << 10));
+        let mut page = Page::new();
         page.gauge("millpond_build_info", "Always 1; the version is a label.");
         page.sample("millpond_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1);
         page.gauge("millpond_uptime_seconds", "Seconds since the start.");
@@ -66,7 +99,7 @@ impl Sources<'_> {
         self.fetches(&mut page);
         self.stored(&mut page);
         self.durations(&mut page);
-        page.0
+        page.into_text()
     }
 
     fn requests(&self, page: &mut Page) {
@@ -119,48 +152,87 @@ impl Sources<'_> {
     }
 
     fn connections(&self, page: &mut Page) {
-        page.gauge("millpond_connections", "Client connections open.");
-        page.sample("millpond_connections", &[], self.counters.value(Counter::ConnectionsOpen));
-        self.plain(page, "millpond_connections_total", Counter::ConnectionsAccepted, "Client connections accepted.");
+        let (open, accept_errors) = self.connections;
+        page.gauge(
+            "millpond_connections",
+            "Connections by side and state: of clients all, to origins those that wait.",
+        );
+        for (side, state, count) in [("client", "open", open), ("origin", "idle", self.origins.idle)] {
+            page.sample("millpond_connections", &[("side", side), ("state", state)], count);
+        }
+        self.plain(
+            page,
+            "millpond_connections_accepted_total",
+            Counter::ConnectionsAccepted,
+            "Client connections accepted.",
+        );
         self.plain(
             page,
             "millpond_connections_timed_out_total",
             Counter::ConnectionsTimedOut,
-            "Closed for being slow.",
+            "Client connections closed for being slow.",
         );
         page.counter("millpond_tls_handshakes_total", "TLS handshakes with clients, by how they ended.");
         for (result, counter) in [("done", Counter::HandshakesDone), ("failed", Counter::HandshakesFailed)] {
             page.sample("millpond_tls_handshakes_total", &[("result", result)], self.counters.value(counter));
         }
         page.counter("millpond_accept_errors_total", "Times that the system refused to accept a connection.");
-        page.sample("millpond_accept_errors_total", &[], self.accept_errors);
+        page.sample("millpond_accept_errors_total", &[], accept_errors);
+        let name = "millpond_certificate_expiry_timestamp_seconds";
+        page.gauge(name, "When a certificate ends, in seconds since the epoch, by who shows it.");
+        // Of several that one server shows, the one that ends first.
+        let mut ends = BTreeMap::new();
+        for row in &self.certificates {
+            let Some(end) = row.not_after else { continue };
+            let place = ends.entry((row.side, &row.site, row.server.as_deref().unwrap_or_default())).or_insert(end);
+            *place = end.min(*place);
+        }
+        for ((side, site, server), end) in ends {
+            page.sample(name, &[("side", side), ("site", site), ("server", server)], end);
+        }
     }
 
     fn fetches(&self, page: &mut Page) {
-        self.plain(page, "millpond_fetches_total", Counter::FetchesStarted, "Origin fetches begun.");
+        page.counter("millpond_fetches_total", "Origin fetches begun, by site.");
+        self.by_site()
+            .for_each(|(name, counts)| page.sample("millpond_fetches_total", &[("site", name)], counts.fetches));
+        page.counter("millpond_fetches_failed_total", "Origin fetches that brought no response, by site.");
+        let failed = |(name, counts): (&str, &SiteCounts)| {
+            page.sample("millpond_fetches_failed_total", &[("site", name)], counts.failures);
+        };
+        self.by_site().for_each(failed);
         page.counter("millpond_fetch_failures_total", "Origin fetches and bodies that failed, by type of RFC 9209.");
         for error in ProxyError::ALL {
             let count = self.counters.failures(error);
             page.sample("millpond_fetch_failures_total", &[("cause", error.token())], count);
         }
+        self.plain(page, "millpond_fetched_bytes_total", Counter::BytesFetched, "Body bytes that origins sent.");
         self.plain(
             page,
             "millpond_fetches_refused_total",
             Counter::QueueFull,
             "Fetches refused because a queue was full.",
         );
-        page.gauge("millpond_fetches", "Fetches now, by whether they run or wait for a fetcher.");
+        page.gauge("millpond_fetch_pool", "Fetchers that work, and fetches that wait for one.");
         for (state, count) in [("running", self.fetchers.running), ("queued", self.fetchers.queued)] {
-            page.sample("millpond_fetches", &[("state", state)], count);
+            page.sample("millpond_fetch_pool", &[("state", state)], count);
         }
-        page.gauge("millpond_origin_connections_idle", "Connections to origins that wait for their next request.");
-        page.sample("millpond_origin_connections_idle", &[], self.idle_origin_connections);
+        page.gauge("millpond_fetch_pool_limit", "Fetchers at most.");
+        page.sample("millpond_fetch_pool_limit", &[], self.most_fetchers);
+        page.gauge("millpond_origin_addresses", "Addresses of origins that are not well, by what is thought of them.");
+        let states = [
+            ("dead", self.origins.dead),
+            ("suspect", self.origins.suspect),
+            ("check_failing", self.origins.failing_checks),
+        ];
+        for (state, count) in states {
+            page.sample("millpond_origin_addresses", &[("state", state)], count);
+        }
     }
 
     fn stored(&self, page: &mut Page) {
         let rows = [
             ("millpond_stored_responses", "Responses stored.", self.store.responses),
-            ("millpond_stored_keys", "Keys that have a response stored.", self.store.keys),
             ("millpond_stored_bytes", "Bytes of the budget that are taken.", self.store.bytes),
             ("millpond_store_limit_bytes", "The budget for stored responses.", self.store.limit),
             ("millpond_memory_files", "Memory files open.", self.store.files),
@@ -168,6 +240,10 @@ impl Sources<'_> {
         for (name, help, value) in rows {
             page.gauge(name, help);
             page.sample(name, &[], value);
+        }
+        page.gauge("millpond_stored_keys", "Keys that have a response stored, by shard.");
+        for (shard, keys) in self.shards.iter().enumerate() {
+            page.sample("millpond_stored_keys", &[("shard", &shard.to_string())], keys);
         }
         page.counter("millpond_evictions_total", "Responses that left the store for room.");
         page.sample("millpond_evictions_total", &[], self.store.evictions);
@@ -195,52 +271,6 @@ impl Sources<'_> {
     }
 }
 
-/// Writing to a `String` cannot fail, so results are dropped.
-struct Page(String);
-
-impl Page {
-    fn head(&mut self, name: &str, help: &str, kind: &str) {
-        let _ = write!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
-    }
-
-    fn counter(&mut self, name: &str, help: &str) {
-        self.head(name, help, "counter");
-    }
-
-    fn gauge(&mut self, name: &str, help: &str) {
-        self.head(name, help, "gauge");
-    }
-
-    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl std::fmt::Display) {
-        self.0.push_str(name);
-        for (index, (label, text)) in labels.iter().enumerate() {
-            let _ = write!(self.0, "{}{label}=\"{}\"", if index == 0 { '{' } else { ',' }, escaped(text));
-        }
-        let _ = writeln!(self.0, "{} {value}", if labels.is_empty() { "" } else { "}" });
-    }
-
-    fn histogram(&mut self, name: &str, label: (&str, &str), histogram: &Histogram) {
-        let mut count = 0_u64;
-        for (bound, more) in BOUNDS.iter().map(Some).chain([None]).zip(histogram.buckets) {
-            count = count.saturating_add(more);
-            let bound = bound.map_or("+Inf".to_owned(), |micros| seconds(*micros));
-            self.sample(&format!("{name}_bucket"), &[label, ("le", &bound)], count);
-        }
-        self.sample(&format!("{name}_sum"), &[label], seconds(histogram.micros));
-        self.sample(&format!("{name}_count"), &[label], count);
-    }
-}
-
-/// `0.00025`
-fn seconds(micros: u64) -> String {
-    let text = format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000);
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
-}
-
 const RESULTS: [CacheResult; CacheResult::COUNT] = [
     CacheResult::Hit,
     CacheResult::Miss,
@@ -251,40 +281,3 @@ const RESULTS: [CacheResult; CacheResult::COUNT] = [
     CacheResult::Error,
     CacheResult::Local,
 ];
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn samples_stand_below_their_help_with_escaped_labels() {
-        let mut page = Page(String::new());
-        page.counter("a_total", "Help.");
-        page.sample("a_total", &[("site", "x\"\\\n"), ("b", "c")], 7);
-        page.sample("a_total", &[], 8);
-        assert_eq!(
-            page.0,
-            "# HELP a_total Help.\n# TYPE a_total counter\na_total{site=\"x\\\"\\\\\\n\",b=\"c\"} 7\na_total 8\n"
-        );
-    }
-
-    #[test]
-    fn a_histogram_adds_up_and_ends_at_infinity() {
-        let mut histogram = Histogram::default();
-        for micros in [60, 60, 90_000_000] {
-            histogram.add(std::time::Duration::from_micros(micros));
-        }
-        let mut page = Page(String::new());
-        page.histogram("d_seconds", ("from", "store"), &histogram);
-        for line in [
-            "d_seconds_bucket{from=\"store\",le=\"0.00005\"} 0\n",
-            "d_seconds_bucket{from=\"store\",le=\"0.0001\"} 2\n",
-            "d_seconds_bucket{from=\"store\",le=\"60\"} 2\n",
-            "d_seconds_bucket{from=\"store\",le=\"+Inf\"} 3\n",
-            "d_seconds_sum{from=\"store\"} 90.00012\n",
-            "d_seconds_count{from=\"store\"} 3\n",
-        ] {
-            assert!(page.0.contains(line), "{line}{}", page.0);
-        }
-    }
-}

@@ -10,6 +10,7 @@ mod console;
 mod control;
 mod jobs;
 mod metrics;
+mod prometheus;
 mod rehearsal;
 mod reply;
 mod request;
@@ -33,6 +34,7 @@ use reply::Reply;
 use request::Request;
 
 use crate::http1::RequestHead;
+use crate::observe::Counter;
 use crate::proxy::Proxy;
 use crate::server::{Answer, Call, Clock, Delivery, Event, Handler, Peer, Refusal, Step, Uploaded};
 use crate::settings::Settings;
@@ -87,6 +89,11 @@ impl Admin {
     /// Begins no more work, and waits at most `limit` for what is under way.
     pub fn close(&self, limit: Duration) {
         self.jobs.shutdown(limit);
+    }
+
+    /// Jobs that panicked; that was contained.
+    pub fn panics(&self) -> u64 {
+        self.jobs.panics()
     }
 
     /// The endpoint and what it is asked, once the request may come in.
@@ -185,7 +192,7 @@ fn turned_away(denied: Denied, is_https: bool) -> Reply {
             challenge(reply).with("Set-Cookie", access::set_cookie(None, is_https))
         }
         Denied::TooManyAttempts => {
-            let detail = "ten wrong tokens in a minute; wait a minute and try again";
+            let detail = "ten different wrong tokens in a minute; wait a minute and try again";
             Reply::problem(429, "Too many attempts", detail).with("Retry-After", "60")
         }
         Denied::CrossSite => {
@@ -261,7 +268,11 @@ impl Handler for Admin {
 
     fn abandoned(&self, _: &mut (), _: Now, _: Exchange) {}
 
-    fn count(&self, _: &mut (), _: Event) {}
+    fn count(&self, _: &mut (), event: Event) {
+        if let (Event::Panicked, Some(proxy)) = (event, self.desk.control.proxy()) {
+            proxy.metrics().add(Counter::Panics, 1);
+        }
+    }
 
     fn tick(&self, _: &mut (), _: Now) {}
 }

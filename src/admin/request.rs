@@ -205,7 +205,7 @@ impl Members {
 
     /// A whole number that is not negative.
     pub fn number_if(&self, name: &str) -> Result<Option<u64>, Reply> {
-        self.value(name).map(|value| value.as_u64().ok_or_else(|| wrong(name, "a whole number"))).transpose()
+        self.value(name).map(|value| whole(value).ok_or_else(|| wrong(name, "a whole number"))).transpose()
     }
 
     /// One of these words.
@@ -232,6 +232,12 @@ impl Members {
         let pairs = value.as_array().and_then(|list| list.iter().map(pair).collect());
         pairs.ok_or_else(|| wrong(name, "a list of [name, value]"))
     }
+}
+
+/// A whole number, also where it is written as `7.0` (JSON knows no difference).
+fn whole(value: &Value) -> Option<u64> {
+    let written = || value.as_f64().filter(|number| number.fract() == 0.0 && (0.0..9e15).contains(number));
+    value.as_u64().or_else(|| written().map(|number| number as u64))
 }
 
 fn wrong(name: &str, kind: &str) -> Reply {
@@ -262,3 +268,44 @@ pub fn decoded(text: &str) -> Option<String> {
 
 const DEFAULT_PAGE: usize = 100;
 const MOST_PAGE: usize = 1000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn members(text: &str) -> Members {
+        Members(serde_json::from_str(text).unwrap())
+    }
+
+    #[test]
+    fn members_are_what_they_must_be_or_refused() {
+        let given =
+            members(r#"{"t":"x","n":7,"f":7.0,"h":7.5,"m":-1,"b":true,"l":["a"],"p":[["a","b"]],"z":null,"e":"big"}"#);
+        assert_eq!((given.text("t").ok(), given.text("n").is_err(), given.text("z").is_err()), (Some("x"), true, true));
+        assert_eq!((given.text_if("z").ok(), given.text_if("absent").ok()), (Some(None), Some(None)));
+        assert_eq!([given.number_if("n").ok(), given.number_if("f").ok()], [Some(Some(7)); 2]);
+        assert!(["h", "m", "t"].iter().all(|name| given.number_if(name).is_err()));
+        assert_eq!((given.flag_if("b").ok(), given.flag_if("n").is_err()), (Some(Some(true)), true));
+        assert_eq!(given.texts("l").ok(), Some(vec!["a".to_owned()]));
+        assert!(given.texts("p").is_err() && given.pairs("l").is_err());
+        assert_eq!(given.pairs("p").ok(), Some(vec![("a".to_owned(), "b".to_owned())]));
+        assert_eq!(given.choice_if("e", &["big", "small"]).ok(), Some(Some("big")));
+        assert!(given.choice_if("t", &["big", "small"]).is_err());
+    }
+
+    #[test]
+    fn percent_stands_for_bytes_that_are_text() {
+        let rows = [
+            ("a%20b", Some("a b")),
+            ("%c3%A9", Some("\u{e9}")),
+            ("100%25", Some("100%")),
+            ("%ff", None),
+            ("%4", None),
+            ("%+1", None),
+            ("%zz", None),
+        ];
+        for (text, expected) in rows {
+            assert_eq!(decoded(text).as_deref(), expected, "{text}");
+        }
+    }
+}

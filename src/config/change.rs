@@ -55,6 +55,15 @@ impl Config {
         change
     }
 
+    /// The sites that `old` does not have as they are here: new ones, and those that say something else.
+    pub(crate) fn sites_unlike(&self, old: &Config) -> Vec<Arc<Site>> {
+        let is_old = |site: &Site| {
+            let known = old.sites.iter().find(|known| known.name == site.name);
+            known.is_some_and(|known| Site { number: known.number, ..site.clone() } == **known)
+        };
+        self.sites.iter().filter(|site| !is_old(site)).cloned().collect()
+    }
+
     /// What of this configuration a POP that runs under `old` cannot take up.
     pub(crate) fn beyond_reload(&self, old: &Config) -> Vec<Problem> {
         let is_fixed = [
@@ -71,9 +80,10 @@ impl Config {
         fixed.map(|(key, _)| self.problem_at(key.to_owned(), what.to_owned(), hint.to_owned())).collect()
     }
 
-    /// Leaves what only a restart can change as it is in `old`.
-    pub(crate) fn keep_fixed(&mut self, old: &Config) {
+    /// Leaves what only a restart can change as it is in `old`; what that is comes back.
+    pub(crate) fn keep_fixed(&mut self, old: &Config) -> Vec<Problem> {
         self.keep_door(old);
+        let fixed = self.beyond_reload(old);
         (self.workers.count, self.workers.fetchers) = (old.workers.count, old.workers.fetchers);
         self.cache.temp_dir.clone_from(&old.cache.temp_dir);
         self.cache.spill_max = old.cache.spill_max;
@@ -81,16 +91,7 @@ impl Config {
         if self.moves_door(old) {
             self.admin.clone_from(&old.admin);
         }
-    }
-
-    /// The sites of this configuration that `old` does not have, or not as they are here.
-    pub(crate) fn sites_unlike(&self, old: &Config) -> Vec<Arc<Site>> {
-        let is_same = |site: &Site, other: &Site| Site { number: site.number, ..other.clone() } == *site;
-        let sites = self.sites.iter().filter(|site| {
-            let known = old.sites.iter().find(|other| other.name == site.name);
-            !known.is_some_and(|known| is_same(site, known))
-        });
-        sites.cloned().collect()
+        fixed
     }
 
     /// A door that nobody speaks of is the usual one, where there was one at the start.
@@ -119,6 +120,7 @@ impl Config {
             ("workers", (*max_fetches, *fetch_queue) != (old.workers.max_fetches, old.workers.fetch_queue)),
             ("limits", *limits != old.limits),
             ("log", *log != old.log),
+            ("debug", self.debug_token != old.debug_token),
             ("admin", door(admin) != door(&old.admin)),
         ];
         tables.into_iter().filter(|(_, is_changed)| *is_changed).map(|(name, _)| name).collect()
@@ -166,6 +168,15 @@ mod tests {
     }
 
     #[test]
+    fn sites_that_are_as_they_were_are_not_among_the_changed_ones_whatever_their_number() {
+        let old = config("", &[("a.test", "192.0.2.1"), ("b.test", "192.0.2.2"), ("c.test", "192.0.2.3")]);
+        let new = config("", &[("c.test", "192.0.2.3"), ("d.test", "192.0.2.4"), ("a.test", "192.0.2.9")]);
+        let names = |sites: Vec<Arc<Site>>| sites.iter().map(|site| site.name.clone()).collect::<Vec<_>>();
+        assert_eq!(names(new.sites_unlike(&old)), ["d.test", "a.test"]);
+        assert!(names(old.sites_unlike(&old)).is_empty());
+    }
+
+    #[test]
     fn order_comments_and_lines_are_no_change() {
         let old = config("", &[("a.test", "192.0.2.1"), ("b.test", "192.0.2.2")]);
         let mut new = config("# A comment.\n", &[("b.test", "192.0.2.2"), ("a.test", "192.0.2.1")]);
@@ -181,6 +192,7 @@ mod tests {
             ("[workers]\nmax_fetches = 7", "workers"),
             ("[limits]\nrequest_fields = 50", "limits"),
             ("[log]\nformat = \"json\"", "log"),
+            ("[debug]\ntoken = \"0123456789abcdef\"", "debug"),
         ] {
             let mut new = config(head, &[("a.test", "192.0.2.1")]);
             assert_eq!(new.succeed(&old, &mut 1), Change { tables: vec![table], ..Change::default() }, "{head}");
@@ -194,18 +206,9 @@ mod tests {
         let fixed = "[workers]\ncount = 57\nfetchers = 7\n[cache]\ntemp_dir = \"/elsewhere\"\nspill_max = \"1 MiB\"\n\
                      [state]\ndir = \"s\"\n[admin]\nlisten = \"off\"\n[limits]\nrequest_fields = 50";
         let mut new = config(fixed, &[("a.test", "192.0.2.1")]);
-        assert_eq!(new.beyond_reload(&old).len(), 6);
-        new.keep_fixed(&old);
+        assert_eq!(new.keep_fixed(&old).len(), 6);
         assert_eq!(new.beyond_reload(&old), []);
         assert_eq!(new.succeed(&old, &mut 1).tables, ["limits"]);
-    }
-
-    #[test]
-    fn sites_that_say_something_else_are_told() {
-        let old = config("", &[("a.test", "192.0.2.1"), ("b.test", "192.0.2.2")]);
-        let new = config("", &[("c.test", "192.0.2.1"), ("b.test", "192.0.2.9"), ("a.test", "192.0.2.1")]);
-        let names: Vec<String> = new.sites_unlike(&old).iter().map(|site| site.name.clone()).collect();
-        assert_eq!(names, ["c.test", "b.test"]);
     }
 
     #[test]

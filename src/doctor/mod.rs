@@ -27,9 +27,11 @@ mod advice;
 mod checks;
 mod commands;
 mod exchange;
+mod failed;
 mod json;
 mod keeping;
 mod matrix;
+mod redirects;
 mod rehearsal;
 mod remedy;
 mod report;
@@ -40,7 +42,7 @@ mod subject;
 mod tests_run;
 mod text;
 
-pub use rehearsal::rehearse;
+pub use rehearsal::{Rehearsal, rehearse, rehearse_change};
 pub use report::{Change, Check, Finding, Fix, Outcome, Refused, Report, Role, ServerReport, Shown, SniRow, Step};
 pub use subject::Subject;
 pub use text::matrix as sni_table;
@@ -84,8 +86,21 @@ pub fn diagnose(config: &Config, subject: &Subject, progress: &mut dyn FnMut(Pro
     diagnose_by(&origins(config, Resolver::system()), config, subject, progress)
 }
 
+/// The same for a server that somebody names who is not at this machine's own command line, such as a caller of an API, in
+/// `config` (see [`Config::for_server`]): what no site of `known` configures is refused where its address is private,
+/// loopback or link-local (`destination_ip_prohibited`), because this machine stands where its caller does not.
+pub fn diagnose_unlisted(
+    config: &Config,
+    known: &Config,
+    subject: &Subject,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Report {
+    let origins = origins(known, Resolver::system()).for_outsiders(&known.sites);
+    diagnose_by(&origins, config, subject, progress)
+}
+
 /// The same with means of one's own: tests inject DNS faults through the resolver.
-fn diagnose_by(
+pub(crate) fn diagnose_by(
     origins: &Origins,
     config: &Config,
     subject: &Subject,
@@ -96,6 +111,6 @@ fn diagnose_by(
 }
 
 /// Means of a diagnosis, apart from those of a running Millpond: nothing is reused that a fetch has opened.
-fn origins(config: &Config, resolver: Resolver) -> Origins {
+pub(crate) fn origins(config: &Config, resolver: Resolver) -> Origins {
     Origins::new(resolver, config.listen.http.iter().chain(&config.listen.https).copied().collect())
 }

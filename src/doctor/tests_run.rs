@@ -111,3 +111,29 @@ fn each_server_has_its_own_run_and_one_that_lives_keeps_the_site_alive() {
     assert_eq!(order, [&living.to_string(), "o.test:80"], "primary before backup");
     assert!(!report.is_healthy() && !report.is_dead(), "{}", report.text(false));
 }
+
+#[test]
+fn a_private_server_that_an_outsider_names_is_refused_before_anything_is_dialled() {
+    let living = origin("127.0.0.1:0");
+    let known = Config::parse(&site(&living.to_string()), "m.toml".as_ref()).unwrap();
+    let subject = Subject::parse("a.test").unwrap();
+    let run = |server: &str, addresses: &'static [[u8; 4]]| {
+        let config = Config::for_server(&format!("http://{server}"), Some("a.test"), None).unwrap();
+        let lookup = move |_: &str| Ok(addresses.iter().map(|address| (*address).into()).collect());
+        let origins = origins(&known, Resolver::with_lookup(lookup)).for_outsiders(&known.sites);
+        diagnose_by(&origins, &config, &subject, &mut |_| ())
+    };
+    for (server, addresses) in [
+        ("127.0.0.1:1", &[][..]),
+        ("169.254.169.254", &[]),
+        ("[::ffff:10.0.0.1]", &[]),
+        ("inside.test", &[[10, 0, 0, 1], [192, 168, 0, 1]]),
+    ] {
+        let report = run(server, addresses);
+        let (_, check) = report.first_broken().unwrap();
+        let finding = check.finding.as_ref().unwrap();
+        assert_eq!((check.step, finding.error), (Step::Dns, Some("destination_ip_prohibited")), "{server}");
+        assert!(finding.fix.to_string().contains("list this one in the servers of a site"), "{finding:?}");
+    }
+    assert!(run(&living.to_string(), &[]).is_healthy(), "what a site configures is its operator's choice");
+}

@@ -9,10 +9,11 @@ use rustix::fs::{Access as Allowed, access};
 
 use super::Question;
 use super::material::Material;
+use super::radar;
 use super::reload::{Front, refusal, stopping};
 use crate::admin::random_text;
 use crate::admin::{Access, Admin, Asked, CertificateRow, Changes, Control, MOST_BODY, Refused, Told, Unexplained};
-use crate::config::{AdminConfig, Config, HttpsConfig, Limits, Problem, Site};
+use crate::config::{AdminConfig, Config, HttpsConfig, Limits, Problem};
 use crate::error::Error;
 use crate::proxy::Proxy;
 use crate::server::{Bound, Clock, Counts, Server, Settings};
@@ -118,6 +119,11 @@ impl Door {
         Some(format!("{scheme}://{address}/#token={token}"))
     }
 
+    /// Panics of its jobs; they were contained.
+    pub fn panics(&self) -> u64 {
+        self.admin.panics()
+    }
+
     /// Begins no more work, and waits at most `limit` for what is under way.
     pub fn close(&self, limit: Duration) {
         self.admin.close(limit);
@@ -166,13 +172,14 @@ impl Control for House {
         (self.counts.connections(), self.counts.accept_errors())
     }
 
-    fn put_in_force(&self, config: Config) -> Result<Changes, Refused> {
+    fn put_in_force(&self, mut config: Config) -> Result<Changes, Refused> {
         let (Some(proxy), Some(server)) = (self.proxy.upgrade(), self.server.upgrade()) else {
             return Err(stopping().into());
         };
-        self.front
-            .reload(config, &proxy, &server)
-            .map(|reloaded| Changes { changed: reloaded.sentences(), restart_needed: Vec::new() })
+        let fixed = config.keep_fixed(&proxy.live().config);
+        let restart_needed = fixed.iter().map(|left| format!("{}: in force after a restart", left.key)).collect();
+        let reloaded = self.front.reload(config, &proxy, &server)?;
+        Ok(Changes { changed: reloaded.sentences(), restart_needed })
     }
 
     fn explain(&self, asked: &Asked) -> Result<Told, Unexplained> {
@@ -193,7 +200,9 @@ impl Control for House {
 
     fn certificates(&self) -> Vec<CertificateRow> {
         let Some(proxy) = self.proxy() else { return Vec::new() };
-        proxy.live().config.sites.iter().filter_map(|site| shown_to_clients(site)).collect()
+        let unix = Clock::start().now().unix();
+        let rows = radar::rows(&proxy.live().config, &self.front.own, proxy.certificates(), unix);
+        rows.into_iter().map(certificate).collect()
     }
 
     fn check(&self, config: &Config) -> Vec<Problem> {
@@ -201,20 +210,27 @@ impl Control for House {
     }
 }
 
-/// The certificate of a site, from its file; what cannot be read is unknown.
-fn shown_to_clients(site: &Site) -> Option<CertificateRow> {
-    let https = site.https.as_ref()?;
-    let row = CertificateRow { side: "client", site: site.name.clone(), ..CertificateRow::default() };
-    let read = |path: &Path| std::fs::read(path).ok();
-    let (chain, key) = (read(&https.certificate), read(&https.key));
-    let info = CertificatesBuilder::default().add(&site.domains, &chain.unwrap_or_default(), &key.unwrap_or_default());
-    Some(info.map_or(row.clone(), |info| CertificateRow {
-        names: info.presented.all(),
-        issuer: Some(info.presented.issuer.clone()),
-        not_before: Some(info.presented.not_before),
-        not_after: Some(info.presented.not_after),
-        ..row
-    }))
+/// A certificate in the words of the door.
+fn certificate(row: radar::CertificateRow) -> CertificateRow {
+    let known = row.certificate;
+    let issuer = known.as_ref().map(|known| match known.issuer.as_str() {
+        "" => known.issuer_organisation.clone(),
+        name => name.to_owned(),
+    });
+    CertificateRow {
+        side: row.side.token(),
+        site: row.site,
+        server: (!row.server.is_empty()).then_some(row.server),
+        sni: row.sni,
+        state: row.state.token(),
+        issuer,
+        not_before: known.as_ref().map(|known| known.not_before.0),
+        not_after: known.as_ref().map(|known| known.not_after.0),
+        days_left: known.as_ref().map(|known| known.days_left),
+        fingerprint: known.as_ref().map(|known| known.fingerprint.clone()),
+        names: known.map(|known| known.names).unwrap_or_default(),
+        refusal: row.refusal,
+    }
 }
 
 /// The token, and whether it was made now. One that cannot be kept serves this start alone.

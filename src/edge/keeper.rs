@@ -7,10 +7,12 @@ use std::time::Duration;
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 
 use super::kept::Kept;
+use super::radar::Radar;
 use crate::error::Error;
 use crate::proxy::Proxy;
 
-/// Closes idle origin connections in time and keeps the failure ledger's file, once a second, until it is dropped.
+/// Closes idle origin connections in time, keeps what outlives the process, and watches over certificates, once a second,
+/// until it is dropped.
 pub struct Keeper {
     stop: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -21,11 +23,12 @@ impl Keeper {
     ///
     /// # Errors
     /// What the system says where it gives no thread.
-    pub fn start(proxy: Arc<Proxy>, mut kept: Kept) -> Result<Keeper, Error> {
+    pub fn start(proxy: Arc<Proxy>, mut kept: Kept, mut radar: Radar) -> Result<Keeper, Error> {
         let (stop, stopped) = bounded::<()>(0);
         let keep = move || {
             while stopped.recv_timeout(ROUND) == Err(RecvTimeoutError::Timeout) {
                 proxy.keep();
+                radar.round();
                 kept.round();
             }
             kept.end();

@@ -6,6 +6,8 @@ mod keeper;
 mod kept;
 mod listening;
 mod material;
+mod names;
+mod radar;
 mod reload;
 mod stats;
 
@@ -20,15 +22,18 @@ use keeper::Keeper;
 use kept::Kept;
 use listening::wanted;
 use material::Material;
+pub use names::Names;
+pub use radar::{CertificateDetails, CertificateRow, CertificateSide, CertificateState};
+use radar::{OwnCertificates, Radar};
 pub use reload::Reloaded;
 use reload::{Front, refusal};
-pub use stats::Stats;
+pub use stats::{Limited, Stats};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::config::{Config, LogFormat, Problem};
 use crate::error::Error;
-use crate::observe::{AccessLog, FailureRow, Format, Ledger, Metrics};
+use crate::observe::{AccessLog, CertificateBook, FailureRow, Format, Ledger, Metrics};
 use crate::origin::{AddressState, CheckState, NameState, Origins, Resolver};
 use crate::pool::{self, Pool};
 use crate::proxy::{Parts, Proxy};
@@ -69,6 +74,13 @@ pub struct OriginStates {
     pub names: Vec<NameState>,
 }
 
+impl OriginStates {
+    /// How many addresses are dead now: no fetch goes there while there is another.
+    pub fn dead_addresses(&self) -> usize {
+        self.addresses.iter().filter(|state| state.dead_for.is_some()).count()
+    }
+}
+
 impl Edge {
     /// Binds all listeners and begins to serve. The operator's door opens where the configuration has `[admin]` (or
     /// [`Config::with_door`] says so). Raises the process's limit on open files to what is allowed.
@@ -77,24 +89,32 @@ impl Edge {
     /// `Error::Configuration` where certificates or CA files cannot be used, `Error::Io` where an address cannot be
     /// bound or the access log not be opened.
     pub fn start(config: Config) -> Result<Edge, Error> {
+        Edge::start_by(config, Resolver::system())
+    }
+
+    /// The same with a resolver of one's own.
+    pub(crate) fn start_by(config: Config, resolver: Resolver) -> Result<Edge, Error> {
         raise_file_limit();
         let clock = Clock::start();
         let material = Material::read(&config, clock.now().unix());
-        let certificates = material.accepted().map_err(|problems| refusal(&problems))?.build();
+        let (certificates, shown) = material.accepted().map_err(|problems| refusal(&problems))?;
+        let (certificates, own) = (certificates.build(), Arc::new(OwnCertificates::default()));
+        own.replace(shown);
         let listeners = wanted(&config).map(|(address, is_https)| Bound::bind(address, is_https));
         let listeners = listeners.collect::<Result<Vec<_>, _>>()?;
         let addresses: Vec<SocketAddr> = listeners.iter().map(Bound::address).collect();
         let metrics = Arc::new(Metrics::new(config.workers.count));
         let access_log = open_log(&config, &metrics)?;
-        let ledger = Arc::new(Ledger::default());
-        let kept = Kept::open(config.state.dir.as_deref(), ledger.clone(), clock);
+        let (ledger, book) = (Arc::new(Ledger::default()), Arc::new(CertificateBook::default()));
+        let kept = Kept::open(config.state.dir.as_deref(), vec![ledger.clone(), book.clone()], clock);
         let limits = pool::Limits { threads: config.workers.fetchers, ..pool::Limits::default() };
         let parts = Parts {
-            origins: Origins::new(Resolver::system(), addresses),
+            origins: Origins::new(resolver, addresses),
             pool: Pool::new("fetcher", limits, move || clock.now().monotonic),
             clock,
             metrics,
             ledger,
+            certificates: book,
             access_log,
         };
         let settings = Settings {
@@ -104,19 +124,24 @@ impl Edge {
             // There even where no listener is HTTPS: a reload may bring one.
             tls: Some(server_config(certificates.clone())),
         };
-        let front = Arc::new(Front::new(&config, &listeners, certificates));
+        let front = Arc::new(Front::new(&config, &listeners, certificates, own.clone()));
         let door = door::Plan::new(&config)?;
         let proxy = Arc::new(Proxy::new(config, parts));
         let server = Arc::new(Server::start(&proxy, clock, &settings, listeners)?);
-        let keeper = Keeper::start(proxy.clone(), kept)?;
+        let keeper = Keeper::start(proxy.clone(), kept, Radar::start(proxy.clone(), own, clock))?;
         let door = door.map(|plan| plan.open(door::House::new(&proxy, &server, &front), clock)).transpose()?;
         Ok(Edge { server: Some(server), keeper: Some(keeper), proxy: Some(proxy), front, door })
     }
 
-    /// Everything that a configuration names on disk, checked without opening a connection: certificates, keys, CA files.
-    /// Among the problems may be warnings, such as a certificate that ends soon.
+    /// Everything that a configuration names on disk, checked without opening a connection: certificates, keys, CA files,
+    /// and what its state directory knows of the certificates of origins. Among the problems may be warnings, such as a
+    /// certificate that ends soon.
     pub fn check(config: &Config) -> Vec<Problem> {
-        Material::read(config, Clock::start().now().unix()).problems
+        let unix = Clock::start().now().unix();
+        let mut problems = Material::read(config, unix).problems;
+        let book = config.state.dir.as_deref().and_then(kept::read_certificates);
+        problems.extend(book.into_iter().flat_map(|book| radar::problems(config, &book, unix)));
+        problems
     }
 
     /// What would become of a request, by the configuration alone: its site, rules, key, lifetime and origin. Sends
@@ -126,6 +151,11 @@ impl Edge {
     /// Where the question makes no request, or no site answers for its name.
     pub fn explain(config: &Config, question: &Question) -> Result<Explanation, Unexplained> {
         explain::explain(config, question, Clock::start().now())
+    }
+
+    /// The configuration in force; `None` once it stops.
+    pub fn config(&self) -> Option<Config> {
+        self.proxy.as_ref().map(|proxy| proxy.live().config.clone())
     }
 
     /// Where it listens now.
@@ -142,11 +172,16 @@ impl Edge {
     /// What has happened since the start, and what is held now.
     pub fn stats(&self) -> Stats {
         let (Some(proxy), Some(server)) = (&self.proxy, &self.server) else { return Stats::default() };
+        let snapshot = proxy.metrics().snapshot();
+        let counts = Stats::of(&snapshot, &proxy.store().stats(), &proxy.fetchers());
         Stats {
+            panics: counts.panics.saturating_add(self.door.as_ref().map_or(0, Door::panics)),
             connections: server.connections(),
             accept_errors: server.accept_errors(),
+            limited: Limited::of(&snapshot, server.limited()),
             idle_origin_connections: proxy.idle_origin_connections(),
-            ..Stats::of(&proxy.metrics().snapshot(), &proxy.store().stats(), &proxy.fetchers())
+            dead_addresses: proxy.origins().dead_addresses(),
+            ..counts
         }
     }
 
@@ -184,6 +219,13 @@ impl Edge {
     /// `Error::Io` where there is no failure ledger, or none that can be read.
     pub fn failures_in(dir: &Path) -> Result<Vec<FailureRow>, Error> {
         kept::read(dir).map(|ledger| ledger.rows())
+    }
+
+    /// The certificates of both sides and how long they last: those that we show, as they were read last, and those that the
+    /// servers of origins showed in their last handshake with a fetch.
+    pub fn certificates(&self) -> Vec<CertificateRow> {
+        let Some(proxy) = &self.proxy else { return Vec::new() };
+        radar::rows(&proxy.live().config, &self.front.own, proxy.certificates(), Clock::start().now().unix())
     }
 
     /// Opens the access log anew under its path, so that it can be rotated: rename the file, then call this.

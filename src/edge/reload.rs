@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::listening::{Listening, Plan};
 use super::material::Material;
+use super::radar::{OwnCertificate, OwnCertificates, warn_of_origins};
 use super::{Addresses, Edge, open_log};
 use crate::admin::Refused;
 use crate::config::{Change, Config, Problem};
@@ -46,6 +47,7 @@ pub(super) struct Reloading {
 /// What is in force besides the proxy: which listeners there are, and what clients are shown.
 pub(super) struct Front {
     pub certificates: Arc<Certificates>,
+    pub own: Arc<OwnCertificates>,
     listening: Mutex<Vec<Listening>>,
     reloading: Mutex<Reloading>,
 }
@@ -55,6 +57,7 @@ struct Ready {
     live: Live,
     change: Change,
     certificates: CertificatesBuilder,
+    own: Vec<OwnCertificate>,
     listening: Vec<Listening>,
     gone: Vec<SocketAddr>,
 }
@@ -85,10 +88,10 @@ pub(super) fn stopping() -> Error {
 
 impl Front {
     /// The first one: `bound` is what `config` asks for, in order.
-    pub fn new(config: &Config, bound: &[Bound], certificates: Arc<Certificates>) -> Front {
+    pub fn new(config: &Config, bound: &[Bound], certificates: Arc<Certificates>, own: Arc<OwnCertificates>) -> Front {
         let listening = Listening::of(config, bound);
         let reloading = Reloading { next_site: config.sites.len() };
-        Front { certificates, listening: Mutex::new(listening), reloading: Mutex::new(reloading) }
+        Front { certificates, own, listening: Mutex::new(listening), reloading: Mutex::new(reloading) }
     }
 
     /// Where clients reach it.
@@ -105,7 +108,9 @@ impl Front {
     pub fn reload(&self, config: Config, proxy: &Proxy, server: &Server) -> Result<Reloaded, Refused> {
         let mut reloading = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
         let ready = self.prepare(config, proxy, server, &mut reloading)?;
-        Ok(self.swap(ready, proxy, server))
+        let reloaded = self.swap(ready, proxy, server);
+        warn_of_origins(proxy, Clock::start());
+        Ok(reloaded)
     }
 
     /// Does all that can fail. What it binds accepts already when it returns, still under the old configuration.
@@ -120,7 +125,7 @@ impl Front {
         config.keep_door(&old.config);
         let mut problems = config.beyond_reload(&old.config);
         let material = Material::read(&config, Clock::start().now().unix()).accepted();
-        let certificates = material.map_err(|mut more| {
+        let (certificates, own) = material.map_err(|mut more| {
             problems.append(&mut more);
             Refused::Problems(std::mem::take(&mut problems))
         })?;
@@ -131,19 +136,20 @@ impl Front {
         let access_log = renewed_log(&config, &old, proxy)?;
         server.listen(bound)?;
         let change = config.succeed(&old.config, &mut reloading.next_site);
-        Ok(Ready { live: Live::new(config, access_log), change, certificates, listening, gone })
+        Ok(Ready { live: Live::new(config, access_log), change, certificates, own, listening, gone })
     }
 
     /// Puts it all in force. A site that is new is found before its certificate is shown, and one that is no more is
     /// refused before its certificate is taken away, so no handshake leads nowhere.
     fn swap(&self, ready: Ready, proxy: &Proxy, server: &Server) -> Reloaded {
-        let Ready { live, change, certificates, listening, gone } = ready;
+        let Ready { live, change, certificates, own, listening, gone } = ready;
         if !change.is_none() {
             let limits = live.config.limits.clone();
             proxy.replace(live);
             server.renew(limits);
         }
         let certificates = self.certificates.replace(certificates);
+        self.own.replace(own);
         let addresses = listening.iter().map(|listening| listening.address).collect();
         let trusts = proxy.renew_origins(addresses);
         *self.listening.lock().unwrap_or_else(PoisonError::into_inner) = listening;

@@ -20,6 +20,8 @@ pub struct FailureRow {
     pub phase: &'static str,
     /// How often.
     pub count: u64,
+    /// How many of them were made good: the same fetch succeeded at another address or server, and no client saw it.
+    pub made_good: u64,
     /// The first time.
     pub first: Duration,
     /// The last time.
@@ -29,7 +31,7 @@ pub struct FailureRow {
     pub last_good: Option<Duration>,
     /// How many addresses of the server have failed since their last good fetch.
     pub failing_addresses: usize,
-    /// How many addresses of the server are known here, by a good fetch or a failed one.
+    /// How many addresses the server has: its name's at the last failure, or more if more are known by fetches.
     pub known_addresses: usize,
     /// How long the phases took the last time.
     pub times: FetchTimes,
@@ -41,6 +43,11 @@ impl FailureRow {
     /// No fetch has gone well there since the last failure.
     pub fn is_open(&self) -> bool {
         self.last_good.is_none_or(|good| good < self.last)
+    }
+
+    /// No client saw any of them: each time another address or server made it good.
+    pub fn is_made_good(&self) -> bool {
+        self.made_good >= self.count
     }
 }
 

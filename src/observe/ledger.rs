@@ -37,6 +37,10 @@ pub struct Failed<'a> {
     pub error: ProxyError,
     /// What was being done.
     pub phase: Phase,
+    /// The same fetch succeeded elsewhere.
+    pub is_made_good: bool,
+    /// How many addresses the server's name has; 0 if that is not known.
+    pub addresses: usize,
     /// How long the phases took.
     pub times: FetchTimes,
     /// The facts of the wire; its time is set here.
@@ -50,7 +54,7 @@ struct Book {
     goods: usize,
 }
 
-/// One site. The rows' computed parts are empty here.
+/// One site. The rows' computed parts are empty here; their addresses are those of the server's name alone.
 #[derive(Default)]
 struct Page {
     rows: Vec<FailureRow>,
@@ -151,6 +155,10 @@ impl Book {
         let times = micros(failed.times);
         if let Some(row) = row {
             row.count = row.count.saturating_add(1);
+            row.made_good = row.made_good.saturating_add(u64::from(failed.is_made_good));
+            if failed.addresses > 0 {
+                row.known_addresses = failed.addresses;
+            }
             // A storm of failures changes its example once a second.
             if row.last.as_secs() != at.as_secs() {
                 row.example = example();
@@ -165,11 +173,12 @@ impl Book {
             cause,
             phase: failed.phase.token(),
             count: 1,
+            made_good: u64::from(failed.is_made_good),
             first: at,
             last: at,
             last_good: None,
             failing_addresses: 0,
-            known_addresses: 0,
+            known_addresses: failed.addresses,
             times,
             example: example(),
         });
@@ -278,7 +287,7 @@ impl Page {
             FailureRow {
                 last_good: self.last_good(&row.server, row.address),
                 failing_addresses: known.iter().filter(|address| self.is_failing(&row.server, **address)).count(),
-                known_addresses: known.len(),
+                known_addresses: known.len().max(row.known_addresses),
                 ..row.clone()
             }
         })
@@ -299,6 +308,8 @@ impl FailureRow {
     /// The same failures, from another source.
     fn add(&mut self, other: FailureRow) {
         self.count = self.count.saturating_add(other.count);
+        self.made_good = self.made_good.saturating_add(other.made_good);
+        self.known_addresses = self.known_addresses.max(other.known_addresses);
         self.first = self.first.min(other.first);
         if other.last > self.last {
             (self.last, self.phase, self.times, self.example) = (other.last, other.phase, other.times, other.example);

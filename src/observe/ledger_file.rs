@@ -43,6 +43,8 @@ pub fn write_row(out: &mut Vec<u8>, row: &FailureRow) {
     put(out, row.cause.as_bytes());
     put(out, row.phase.as_bytes());
     put_any(out, Some(row.count));
+    put_any(out, Some(row.made_good));
+    put_any(out, Some(row.known_addresses));
     for moment in [row.first, row.last, example.when] {
         put_any(out, Some(moment.as_millis()));
     }
@@ -97,7 +99,7 @@ fn read_line(line: &str, contents: &mut Contents) -> Result<(), &'static str> {
 }
 
 /// The fields of a line, read in order.
-struct Fields<'t>(Split<'t, char>);
+pub(super) struct Fields<'t>(pub(super) Split<'t, char>);
 
 impl<'t> Fields<'t> {
     fn row(&mut self) -> Result<FailureRow, &'static str> {
@@ -106,6 +108,8 @@ impl<'t> Fields<'t> {
         let cause = ProxyError::ALL.iter().map(|error| error.token()).find(|token| *token == cause);
         let phase = PHASES.iter().map(|known| known.token()).find(|token| *token == phase);
         let count = self.any::<u64>()?.filter(|count| *count > 0).ok_or("no count")?;
+        let made_good = self.any::<u64>()?.filter(|good| *good <= count).ok_or("more made good than failed")?;
+        let known_addresses = self.any::<u16>()?.ok_or("no number of addresses")?.into();
         let (first, last, when) = (self.moment()?, self.moment()?, self.moment()?);
         let times = FetchTimes {
             queue: self.duration()?,
@@ -121,11 +125,12 @@ impl<'t> Fields<'t> {
             cause: cause.ok_or("an unknown cause")?,
             phase: phase.ok_or("an unknown phase")?,
             count,
+            made_good,
             first,
             last,
             last_good: None,
             failing_addresses: 0,
-            known_addresses: 0,
+            known_addresses,
             times,
             example: self.example(when)?,
         })
@@ -144,18 +149,18 @@ impl<'t> Fields<'t> {
         if example == example.bounded() { Ok(example) } else { Err("an example that is not ours") }
     }
 
-    fn next(&mut self) -> Result<&'t str, &'static str> {
+    pub(super) fn next(&mut self) -> Result<&'t str, &'static str> {
         self.0.next().ok_or("too few fields")
     }
 
     /// Printable ASCII of at most `most` bytes.
-    fn text(&mut self, most: usize) -> Result<String, &'static str> {
+    pub(super) fn text(&mut self, most: usize) -> Result<String, &'static str> {
         let text = String::from_utf8(self.bytes(most)?).map_err(|_| "a text that is none")?;
         let is_clean = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
         if is_clean { Ok(text) } else { Err("a text with control characters") }
     }
 
-    fn bytes(&mut self, most: usize) -> Result<Vec<u8>, &'static str> {
+    pub(super) fn bytes(&mut self, most: usize) -> Result<Vec<u8>, &'static str> {
         let field = self.next()?;
         if field == NOTHING {
             return Ok(Vec::new());
@@ -180,14 +185,14 @@ impl<'t> Fields<'t> {
     }
 
     /// A number, an address, or nothing.
-    fn any<T: std::str::FromStr>(&mut self) -> Result<Option<T>, &'static str> {
+    pub(super) fn any<T: std::str::FromStr>(&mut self) -> Result<Option<T>, &'static str> {
         match self.next()? {
             NOTHING => Ok(None),
             field => field.parse().map(Some).map_err(|_| "a number or address that is none"),
         }
     }
 
-    fn moment(&mut self) -> Result<Duration, &'static str> {
+    pub(super) fn moment(&mut self) -> Result<Duration, &'static str> {
         let millis = self.any::<u64>()?.filter(|millis| *millis <= LAST_MOMENT);
         millis.map(Duration::from_millis).ok_or("a time that is none")
     }
@@ -197,11 +202,11 @@ impl<'t> Fields<'t> {
     }
 }
 
-fn put_any(out: &mut Vec<u8>, value: Option<impl ToString>) {
+pub(super) fn put_any(out: &mut Vec<u8>, value: Option<impl ToString>) {
     put(out, value.map(|value| value.to_string()).unwrap_or_default().as_bytes());
 }
 
-fn put(out: &mut Vec<u8>, text: &[u8]) {
+pub(super) fn put(out: &mut Vec<u8>, text: &[u8]) {
     out.push(b'\t');
     match text {
         b"" => out.extend_from_slice(NOTHING.as_bytes()),
@@ -225,7 +230,7 @@ fn digit(byte: u8) -> Option<u8> {
 
 const NOTHING: &str = "-";
 /// ASCII's unit separator: no name that is kept has it.
-const BETWEEN_NAMES: &str = "\u{1f}";
+pub(super) const BETWEEN_NAMES: &str = "\u{1f}";
 const PHASES: [Phase; 7] = [
     Phase::Queue,
     Phase::Resolve,

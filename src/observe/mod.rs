@@ -2,9 +2,12 @@
 //!
 //! The parts below return facts; whoever ends an exchange fills one [`Record`] and hands it to its own [`LogBuffer`]
 //! and its own block of [`Metrics`]. Nothing here knows HTTP, sites or caches, and nothing here ever makes a request
-//! wait: a log that is full or blocked loses lines, and counts them. Beside them stands the [`Ledger`] of failed fetches.
+//! wait: a log that is full or blocked loses lines, and counts them. Beside them stand the [`Ledger`] of failed fetches
+//! and the [`CertificateBook`] of what origins have shown.
 
 mod access_log;
+mod certificate_file;
+mod certificates;
 mod failure;
 mod ledger;
 mod ledger_file;
@@ -19,6 +22,7 @@ mod tests_line;
 mod tests_log;
 
 pub use access_log::{AccessLog, LogBuffer};
+pub use certificates::{CertificateBook, IssuerChange, MAX_BOOK, News, SeenCertificate, Sighting};
 pub use failure::{FailureExample, FailureRow};
 pub use ledger::{Failed, Ledger, MAX_TEXT};
 pub use line::Format;

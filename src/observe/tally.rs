@@ -186,6 +186,7 @@ impl Histogram {
     }
 
     /// How many durations there are.
+    #[cfg(test)]
     pub fn count(&self) -> u64 {
         self.buckets.iter().sum()
     }

@@ -15,7 +15,8 @@ fn at(seconds: u64) -> Now {
 /// A failure at `o.test:443` of `a.test`.
 fn failed(address: Option<SocketAddr>, error: ProxyError, example: &FailureExample) -> Failed<'_> {
     let (phase, times) = (Phase::Connect, FetchTimes::default());
-    Failed { site: "a.test", server: "o.test:443", address, error, phase, times, example }
+    let (is_made_good, addresses) = (false, 0);
+    Failed { site: "a.test", server: "o.test:443", address, error, phase, is_made_good, addresses, times, example }
 }
 
 fn fail(ledger: &Ledger, address: Option<SocketAddr>, error: ProxyError, now: Now) {
@@ -115,6 +116,23 @@ fn the_last_good_fetch_is_of_the_address_or_of_the_server_or_of_the_site() {
 }
 
 #[test]
+fn what_another_address_made_good_is_counted_by_itself() {
+    let (ledger, none) = (Ledger::default(), FailureExample::default());
+    let enter = |is_made_good, addresses, second| {
+        let facts = failed(Some(address(1)), ProxyError::ConnectionRefused, &none);
+        ledger.failed(&Failed { is_made_good, addresses, ..facts }, at(second));
+        let row = ledger.rows().remove(0);
+        (row.count, row.made_good, row.is_made_good(), row.failing_addresses, row.known_addresses)
+    };
+    assert_eq!(enter(true, 3, 1), (1, 1, true, 1, 3), "the name has three addresses, whether or not they were asked");
+    assert_eq!(enter(true, 0, 2), (2, 2, true, 1, 3));
+    assert_eq!(enter(false, 2, 3), (3, 2, false, 1, 2));
+    ledger.succeeded("a.test", "o.test:443", address(2), at(3));
+    ledger.succeeded("a.test", "o.test:443", address(3), at(3));
+    assert_eq!(enter(true, 2, 4), (4, 3, false, 1, 3));
+}
+
+#[test]
 fn what_was_seen_longest_ago_leaves_a_full_ledger() {
     let ledger = Ledger::default();
     let extra = 10;
@@ -180,6 +198,9 @@ fn the_text_of_a_ledger_makes_the_same_ledger() {
     fail(&ledger, Some("[2001:db8::1]:443".parse().unwrap()), ProxyError::ConnectionRefused, at(6));
     let own = FailureExample::default();
     ledger.failed(&Failed { server: "", ..failed(None, ProxyError::ConnectionLimitReached, &own) }, at(7));
+    let made_good =
+        Failed { is_made_good: true, addresses: 3, ..failed(Some(address(2)), ProxyError::ConnectionTimeout, &own) };
+    ledger.failed(&made_good, at(3));
     ledger.succeeded("a.test", "o.test:443", address(1), at(4));
     ledger.succeeded("quiet.test", "o.test:443", address(1), at(8));
     let copy = Ledger::default();
@@ -243,6 +264,8 @@ fn a_text_that_is_not_ours_is_refused_whole_with_its_line() {
         (whole.replace("dns_error", "dns_eror"), "line 1: an unknown cause"),
         (whole.replace("connect\t1", "walk\t1"), "line 1: an unknown phase"),
         (whole.replace("connect\t1", "connect\t0"), "line 1: no count"),
+        (whole.replace("connect\t1\t0", "connect\t1\t2"), "line 1: more made good"),
+        (whole.replace("connect\t1\t0\t0", "connect\t1\t0\t-"), "line 1: no number of addresses"),
         (whole.replace("one.test", "one\\x1b"), "line 1: an example"),
     ];
     for (text, expected) in rows {

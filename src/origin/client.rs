@@ -43,6 +43,10 @@ pub struct Walk<'a> {
     head_start: Vec<u8>,
     /// An answer whose status is in `retry_on`: the best there is until another server has a better one.
     spare: Option<Box<Fetched>>,
+    /// How many addresses the present server's name has.
+    pub(super) addresses: usize,
+    /// Attempts that failed at single addresses, while others of the same server were left.
+    lost: Vec<FetchError>,
 }
 
 /// How one server ended the walk, or did not.
@@ -60,16 +64,19 @@ enum Stop {
 struct Course {
     /// A server was asked, or tried to.
     is_tried: bool,
-    last: Option<FetchError>,
+    /// The servers that failed, each in its own words.
+    failed: Vec<FetchError>,
 }
 
 impl Course {
-    /// One server failed; its words come before those of the ones before it.
-    fn note(&mut self, mut error: FetchError) {
-        if let Some(before) = &self.last {
-            error.detail = format!("{}; before that: {}", error.detail, before.detail);
+    /// The failure of the last server, with the words of those before it.
+    fn last(&mut self) -> Option<FetchError> {
+        let mut last = self.failed.pop()?;
+        for before in self.failed.iter().rev() {
+            last.detail.push_str("; before that: ");
+            last.detail.push_str(&before.detail);
         }
-        self.last = Some(error);
+        Some(last)
     }
 }
 
@@ -94,12 +101,28 @@ impl<'a> Walk<'a> {
             rest: None,
             head_start: Vec::new(),
             spare: None,
+            addresses: 0,
+            lost: Vec::new(),
         })
     }
 
-    /// Goes from server to server until one answers: those in good standing, then what is left.
+    /// Goes from server to server until one answers. What failed on the way comes along, whatever the end.
     pub fn run(mut self) -> Result<Fetched, FetchError> {
         let mut course = Course::default();
+        let end = self.go(&mut course);
+        let mut lost = std::mem::take(&mut self.lost);
+        lost.append(&mut course.failed);
+        match end {
+            Ok(fetched) => Ok(Fetched { lost, ..fetched }),
+            Err(mut error) => {
+                error.facts.earlier = lost;
+                Err(error)
+            }
+        }
+    }
+
+    /// Those in good standing, then what is left.
+    fn go(&mut self, course: &mut Course) -> Result<Fetched, FetchError> {
         let mut resting = Vec::new();
         let (site, request) = (self.site, self.request);
         let turn = self.origins.turn(site);
@@ -108,12 +131,12 @@ impl<'a> Walk<'a> {
             match self.survey(&route) {
                 Err(failure) => {
                     let error = self.error(failure, &route);
-                    course.note(error);
+                    course.failed.push(error);
                 }
                 Ok(found) if found.good.is_empty() => resting.push((route, found.resting)),
                 Ok(found) => {
                     self.rest = (site.origin.servers.len() > 1).then(|| candidates.clone());
-                    if let Some(end) = self.visit(&route, found.good, &mut course) {
+                    if let Some(end) = self.visit(&route, found.good, course) {
                         return end;
                     }
                 }
@@ -123,15 +146,17 @@ impl<'a> Walk<'a> {
             self.rest = None;
             let all_dead = |cause| Failure::early(cause, Phase::Connect).into_error("");
             for (route, addresses) in self.last_resort(resting).map_err(all_dead)? {
-                if let Some(end) = self.visit(&route, addresses, &mut course) {
+                if let Some(end) = self.visit(&route, addresses, course) {
                     return end;
                 }
             }
         }
-        match (self.spare, course.last) {
-            (Some(spare), _) => Ok(*spare),
-            (None, Some(error)) => Err(error),
-            (None, None) => Err(Failure::early(Cause::NoServer, Phase::Resolve).into_error("")),
+        if let Some(spare) = self.spare.take() {
+            return Ok(*spare);
+        }
+        match course.last() {
+            Some(error) => Err(error),
+            None => Err(Failure::early(Cause::NoServer, Phase::Resolve).into_error("")),
         }
     }
 
@@ -159,13 +184,13 @@ impl<'a> Walk<'a> {
             Err(Stop::MoveOn(failure)) => (failure, false),
         };
         let error = self.error(failure, route);
-        course.note(error);
+        course.failed.push(error);
         if !is_final {
             return None;
         }
         // The answer of an earlier server, if there is one, beats the failure of this.
         let spare = self.spare.take().map(|spare| Ok(*spare));
-        spare.or_else(|| course.last.take().map(Err))
+        spare.or_else(|| course.last().map(Err))
     }
 
     /// Goes from address to address of one server.
@@ -201,8 +226,17 @@ impl<'a> Walk<'a> {
                     if !self.may_move() {
                         return Err(Stop::Final(failure));
                     }
+                    self.lose(failure, route);
                 }
             }
+        }
+    }
+
+    /// An address failed, and the fetch goes on without it.
+    pub(super) fn lose(&mut self, failure: Failure, route: &Route) {
+        let error = self.error(failure, route);
+        if self.lost.len() < MAX_LOST {
+            self.lost.push(error);
         }
     }
 
@@ -231,6 +265,7 @@ impl<'a> Walk<'a> {
         let report = &mut self.report;
         report.attempts += 1;
         (report.address, report.tls_version, report.is_reused) = (None, None, false);
+        report.certificate = None;
         (report.connect, report.tls, report.first_byte) = Default::default();
     }
 
@@ -240,6 +275,7 @@ impl<'a> Walk<'a> {
         error.facts.report = Report { origin: route.label.clone(), ..self.report.clone() };
         error.facts.sni = self.report.address.and(route.sni.clone());
         error.facts.head_start = std::mem::take(&mut self.head_start);
+        error.facts.addresses = self.addresses;
         error
     }
 
@@ -309,7 +345,7 @@ impl<'a> Walk<'a> {
             window: RATE_WINDOW,
         };
         let body = OriginBody::new(connection, length, limits, home, &route.label);
-        Ok(Fetched { head, body, report: std::mem::take(&mut self.report) })
+        Ok(Fetched { head, body, report: std::mem::take(&mut self.report), lost: Vec::new() })
     }
 }
 
@@ -317,5 +353,7 @@ impl<'a> Walk<'a> {
 pub(super) const YOUNG: Duration = Duration::from_secs(1);
 /// Servers that want TLS send their page together with the head.
 const HINT_WAIT: Duration = Duration::from_secs(1);
+/// Failed attempts of one fetch that are told of; `retries` is mostly far below.
+const MAX_LOST: usize = 16;
 /// Bytes of a refused head that are kept for people.
 const MAX_HEAD_START: usize = 1024;

@@ -9,12 +9,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, ClientConnection, ProtocolVersion};
+use rustls::{ClientConfig, ClientConnection, HandshakeKind, ProtocolVersion};
 
 use super::buffer::Buffer;
 use super::connector::{wait_either, wait_readable};
 use super::records::Records;
 use super::slots::Slot;
+use crate::tls::CertificateFacts;
 
 /// How a connection failed us.
 #[derive(Debug)]
@@ -191,6 +192,14 @@ impl Connection {
             ProtocolVersion::TLSv1_3 => Some("TLSv1.3"),
             _ => None,
         }
+    }
+
+    /// What the server has shown in the handshake of this connection, if that was a whole one: one that resumes an earlier
+    /// session shows nothing new.
+    pub fn shown(&self) -> Option<CertificateFacts> {
+        let session = &self.tls.as_ref()?.session;
+        let is_whole = session.handshake_kind().is_some_and(|kind| kind != HandshakeKind::Resumed);
+        CertificateFacts::read(session.peer_certificates().filter(|_| is_whole)?.first()?)
     }
 
     /// True where the connection is protected by TLS.

@@ -97,6 +97,11 @@ impl Health {
         self.lock().states(Instant::now())
     }
 
+    /// How many are dead.
+    pub fn dead(&self) -> usize {
+        if self.is_quiet() { 0 } else { self.lock().0.values().filter(|entry| entry.dead_since.is_some()).count() }
+    }
+
     fn change<T>(&self, change: impl FnOnce(&mut Table, Instant) -> T) -> T {
         let mut table = self.lock();
         let changed = change(&mut table, Instant::now());

@@ -59,18 +59,21 @@ pub use choice::route;
 pub use elsewhere::Standing;
 pub use error::FetchError;
 pub use health::AddressState;
-#[cfg(test)]
 pub use lookup::LookupFailure;
-pub use names::NameState;
+pub use names::{Lifetimes, NameState};
 pub use request::{OriginRequest, Upload};
 pub use resolver::Resolver;
 
-use crate::config::Site;
+use crate::config::{ServerConfig, Site};
 use crate::http1::ResponseHead;
+use crate::tls::CertificateFacts;
 use check::Kit;
 use checks::Checks;
+use choice::{Route, is_own_listener};
 use client::Walk;
-use connector::{RefusalKind, knock};
+use connector::{RefusalKind, is_local, knock};
+use error::Cause;
+use guard::prohibited;
 use health::Health;
 use idle::{IdleLimits, IdlePool};
 use policies::Policies;
@@ -88,6 +91,8 @@ pub struct Origins {
     turns: Box<[AtomicU32]>,
     /// Our own listening addresses: an origin there would be a loop.
     listeners: RwLock<Arc<[SocketAddr]>>,
+    /// Outsiders choose the servers: private addresses are refused, but for those of these names and ports.
+    outsiders: Option<Vec<(String, u16)>>,
 }
 
 /// An answer whose head has come.
@@ -99,6 +104,8 @@ pub struct Fetched {
     pub body: OriginBody,
     /// How it went.
     pub report: Report,
+    /// Attempts at other addresses or servers that failed before this one was good; empty in a fetch without any.
+    pub lost: Vec<FetchError>,
 }
 
 /// How a fetch went. Durations are of the last attempt; zero for a step that was not needed.
@@ -122,6 +129,19 @@ pub struct Report {
     pub first_byte: Duration,
     /// `TLSv1.2` or `TLSv1.3`; none on plain HTTP.
     pub tls_version: Option<&'static str>,
+    /// What the server showed, where this attempt made a new handshake.
+    pub certificate: Option<Box<ShownCertificate>>,
+}
+
+/// The certificate that a server showed in a handshake.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShownCertificate {
+    /// The server name that was sent, or the address that was expected.
+    pub sni: String,
+    /// Names, issuer, validity and fingerprint.
+    pub facts: CertificateFacts,
+    /// Why it is not accepted, if it is not.
+    pub refusal: Option<String>,
 }
 
 impl Origins {
@@ -137,6 +157,36 @@ impl Origins {
             slots: Slots::default(),
             turns: (0..TURNS).map(|_| AtomicU32::new(0)).collect(),
             listeners: RwLock::new(listeners.into()),
+            outsiders: None,
+        }
+    }
+
+    /// The same for servers that outsiders choose: whatever no site of `known` configures must not be private.
+    pub fn for_outsiders(self, known: &[Arc<Site>]) -> Origins {
+        let of_site = |site: &Arc<Site>| {
+            let origin = site.origin.clone();
+            let ports = move |server: &ServerConfig| [false, true].map(|https| origin.destination(server, https));
+            site.origin.servers.iter().flat_map(ports).map(|at| (at.name, at.port)).collect::<Vec<_>>()
+        };
+        Origins { outsiders: Some(known.iter().flat_map(of_site).collect()), ..self }
+    }
+
+    /// The addresses of a server that may be dialled; never our own listeners.
+    fn addresses(&self, route: &Route, deadline: Instant) -> Result<Vec<SocketAddr>, Cause> {
+        let found = self.resolver.resolve(&route.name, deadline).map_err(Cause::Lookup)?;
+        let own = self.listeners();
+        let all = found.iter().map(|address| SocketAddr::new(*address, route.port));
+        let foreign: Vec<_> = all.filter(|address| !is_own_listener(*address, &own, is_local)).collect();
+        let Some(first) = foreign.first().copied() else { return Err(Cause::OwnAddress) };
+        let is_known =
+            |known: &Vec<(String, u16)>| known.iter().any(|(name, port)| (name, *port) == (&route.name, route.port));
+        if self.outsiders.as_ref().is_none_or(is_known) {
+            return Ok(foreign);
+        }
+        let open: Vec<_> = foreign.into_iter().filter(|address| prohibited(address.ip()).is_none()).collect();
+        match prohibited(first.ip()).filter(|_| open.is_empty()) {
+            Some(what) => Err(Cause::Prohibited(first.ip(), what)),
+            None => Ok(open),
         }
     }
 
@@ -162,6 +212,11 @@ impl Origins {
     /// The addresses of origins that failed lately, dead ones among them.
     pub fn health(&self) -> Vec<AddressState> {
         self.health.states()
+    }
+
+    /// How many of them are dead.
+    pub fn dead_addresses(&self) -> usize {
+        self.health.dead()
     }
 
     /// What the health checks have found.

@@ -1,21 +1,24 @@
 //! From a server to a connection: its addresses, those in good standing first; an idle connection, or a new one.
 
+use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustls::pki_types::ServerName;
 
-use super::choice::{Route, is_own_listener};
+use super::ShownCertificate;
+use super::choice::Route;
 use super::client::{Walk, YOUNG};
-use super::connection::Connection;
-use super::connector::{Onlooker, RefusalKind, dial_watched, is_local};
+use super::connection::{Connection, WireFailure};
+use super::connector::{Onlooker, Refusal, RefusalKind, dial_watched};
 use super::error::{Cause, Failure};
 use super::health::{AddressState, Health, Standing};
 use super::idle::Key;
 use super::policies::TlsPolicy;
 use super::slots::Slot;
 use crate::status::Phase;
+use crate::tls::{CertificateFacts, PresentedNames, reject_of};
 
 /// Policy and name of a TLS server.
 type Secure = (Arc<TlsPolicy>, ServerName<'static>);
@@ -33,16 +36,12 @@ impl Walk<'_> {
     pub fn survey(&mut self, route: &Route) -> Result<Survey, Failure> {
         let started = Instant::now();
         let deadline = self.deadline.min(started + self.site.origin.timeouts.resolve);
-        let found = self.origins.resolver.resolve(&route.name, deadline);
+        self.addresses = 0;
+        let found = self.origins.addresses(route, deadline);
         self.report.resolve = started.elapsed();
-        let found = found.map_err(|failure| Failure::early(Cause::Lookup(failure), Phase::Resolve))?;
-        let all = found.iter().map(|address| SocketAddr::new(*address, route.port));
-        let own = self.origins.listeners();
-        let foreign: Vec<_> = all.filter(|address| !is_own_listener(*address, &own, is_local)).collect();
-        if foreign.is_empty() {
-            return Err(Failure::early(Cause::OwnAddress, Phase::Resolve));
-        }
-        Ok(self.sift(foreign))
+        let found = found.map_err(|cause| Failure::early(cause, Phase::Resolve))?;
+        self.addresses = found.len();
+        Ok(self.sift(found))
     }
 
     fn sift(&self, all: Vec<SocketAddr>) -> Survey {
@@ -113,7 +112,7 @@ impl Walk<'_> {
             }
             if let Some(mut slots) = self.slots(addresses) {
                 let open: Vec<SocketAddr> = slots.iter().map(|(address, _)| *address).collect();
-                let mut connection = self.dial(&open, tls.as_ref())?;
+                let mut connection = self.dial(route, &open, tls.as_ref())?;
                 let won = slots.iter().position(|(address, _)| *address == connection.address);
                 connection.slot = won.and_then(|index| slots.swap_remove(index).1);
                 self.note(&connection);
@@ -164,19 +163,24 @@ impl Walk<'_> {
         rest.rest().flat_map(known).collect()
     }
 
-    fn dial(&mut self, addresses: &[SocketAddr], tls: Option<&Secure>) -> Result<Connection, Failure> {
+    fn dial(&mut self, route: &Route, addresses: &[SocketAddr], tls: Option<&Secure>) -> Result<Connection, Failure> {
         let timeouts = &self.site.origin.timeouts;
-        let watch = Watch { health: &self.origins.health, others: self.others() };
+        let watch = Watch { health: &self.origins.health, others: self.others(), beaten: RefCell::default() };
         let started = Instant::now();
         let dialled = dial_watched(addresses, self.deadline.min(started + timeouts.connect), Some(&watch));
         let connected = Instant::now();
         self.report.connect = connected.saturating_duration_since(started);
         let (stream, address) = dialled.map_err(|refusals| Failure::early(Cause::Connect(refusals), Phase::Connect))?;
+        let beaten = watch.beaten.into_inner();
+        if !beaten.is_empty() {
+            self.lose(Failure::early(Cause::Connect(beaten), Phase::Connect), route);
+        }
         self.report.address = Some(address);
         let Some((policy, name)) = tls else { return Ok(Connection::plain(stream, address)) };
         let deadline = self.deadline.min(connected + timeouts.tls_handshake);
         let secured = Connection::secure(stream, address, Arc::clone(&policy.config), name.clone(), deadline);
         self.report.tls = connected.elapsed();
+        self.report.certificate = shown(&secured, name).map(Box::new);
         secured.map_err(|failure| Failure {
             cause: Cause::Wire(failure),
             phase: Phase::TlsHandshake,
@@ -186,19 +190,50 @@ impl Walk<'_> {
     }
 }
 
+/// The server's certificate, accepted or not, where it has shown one.
+fn shown(secured: &Result<Connection, WireFailure>, name: &ServerName<'_>) -> Option<ShownCertificate> {
+    let sni = || name.to_str().into_owned();
+    match secured {
+        Ok(connection) => Some(ShownCertificate { sni: sni(), facts: connection.shown()?, refusal: None }),
+        Err(WireFailure::Tls(error)) => {
+            let reject = reject_of(error).filter(|reject| reject.presented != PresentedNames::default())?;
+            let facts = CertificateFacts {
+                names: reject.presented.clone(),
+                fingerprint: reject.fingerprint,
+                ..CertificateFacts::default()
+            };
+            Some(ShownCertificate { sni: sni(), facts, refusal: Some(reject.finding()) })
+        }
+        Err(_) => None,
+    }
+}
+
 /// Tells the table what happens, and gives up on an address that others have found silent, while there is a good one.
 struct Watch<'a> {
     health: &'a Health,
     others: Vec<SocketAddr>,
+    /// Those that another address may yet make good.
+    beaten: RefCell<Vec<Refusal>>,
+}
+
+impl Watch<'_> {
+    /// No route to one family is how most machines are, and what this machine lacks is nobody else's fault.
+    fn note(&self, address: SocketAddr, kind: RefusalKind) {
+        if !matches!(kind, RefusalKind::Unroutable | RefusalKind::Own) {
+            self.beaten.borrow_mut().push(Refusal { address, kind });
+        }
+    }
 }
 
 impl Onlooker for Watch<'_> {
     fn failed(&self, address: SocketAddr, kind: RefusalKind) {
         self.health.failed(address, kind);
+        self.note(address, kind);
     }
 
     fn overtaken(&self, address: SocketAddr) {
         self.health.overtaken(address);
+        self.note(address, RefusalKind::Timeout);
     }
 
     fn answered(&self, address: SocketAddr) {
@@ -233,8 +268,21 @@ mod tests {
             (good, vec![good], false),
         ];
         for (dialled, others, expected) in rows {
-            let watch = Watch { health: &health, others };
+            let watch = Watch { health: &health, others, beaten: RefCell::default() };
             assert_eq!(watch.is_lost(dialled), expected, "{dialled} {:?}", watch.others);
         }
+    }
+
+    #[test]
+    fn what_another_address_may_make_good_is_noted_but_not_what_this_machine_lacks() {
+        let address = |port| SocketAddr::from(([192, 0, 2, 1], port));
+        let health = Health::default();
+        let watch = Watch { health: &health, others: Vec::new(), beaten: RefCell::default() };
+        watch.failed(address(1), RefusalKind::Refused);
+        watch.failed(address(2), RefusalKind::Unroutable);
+        watch.failed(address(3), RefusalKind::Own);
+        watch.overtaken(address(4));
+        let noted: Vec<_> = watch.beaten.take().iter().map(|one| (one.address, one.kind)).collect();
+        assert_eq!(noted, [(address(1), RefusalKind::Refused), (address(4), RefusalKind::Timeout)]);
     }
 }

@@ -108,3 +108,24 @@ fn strangers_get_none_of_the_sites_exceptions() {
         assert_eq!(origin.destination(&origin.servers[0], false).port, 8443);
     }
 }
+
+#[test]
+fn where_outsiders_choose_servers_private_addresses_are_left_out_but_for_those_of_a_site() {
+    let private: IpAddr = [10, 0, 0, 1].into();
+    let open: IpAddr = [198, 41, 0, 4].into();
+    let lookup = move |name: &str| Ok(if name == "both.test" { vec![private, open] } else { vec![private] });
+    let known = Arc::new(tests_support::site(&[SocketAddr::new(private, 8080)]));
+    let anyone = Origins::new(Resolver::with_lookup(lookup), Vec::new());
+    let outsiders = Origins::new(Resolver::with_lookup(lookup), Vec::new()).for_outsiders(&[known]);
+    let found = |origins: &Origins, name: &str, port| {
+        let (label, host) = (name.to_owned(), name.to_owned());
+        let route = Route { name: name.into(), port, label, host, sni: None };
+        let found = origins.addresses(&route, Instant::now() + Duration::from_secs(20));
+        found.map(|all| all.iter().map(SocketAddr::ip).collect::<Vec<_>>())
+    };
+    assert_eq!(found(&anyone, "both.test", 80).unwrap(), [private, open]);
+    assert_eq!(found(&outsiders, "both.test", 80).unwrap(), [open]);
+    assert!(matches!(found(&outsiders, "inside.test", 80), Err(Cause::Prohibited(address, _)) if address == private));
+    assert_eq!(found(&outsiders, "10.0.0.1", 8080).unwrap(), [private], "a site has it in its servers");
+    assert!(matches!(found(&outsiders, "10.0.0.1", 8081), Err(Cause::Prohibited(..))));
+}

@@ -158,3 +158,20 @@ fn a_redirect_to_itself_names_the_protocol_that_ends_it() {
         assert!(error.detail.contains(fix) && error.detail.contains("\"follow\""), "{error}");
     }
 }
+
+#[test]
+fn visitors_are_told_the_sentence_of_the_type_but_where_it_would_mislead() {
+    let rows = [
+        (Cause::RedirectsToItself { wants_https: true }, "in a circle"),
+        (Cause::TlsOnPlainPort, "in plain HTTP where it speaks HTTPS"),
+        (wire(WireFailure::PlainHttp), "over HTTPS where it speaks plain HTTP"),
+        (Cause::TooManyInterims, "too many interim responses"),
+        (Cause::Head(ResponseError::Malformed("x")), "not valid HTTP"),
+        (wire(WireFailure::Closed), "closed the connection before it answered"),
+    ];
+    for (cause, words) in rows {
+        let error = Failure::early(cause, Phase::ResponseHead).into_error("o.test:80");
+        let sentence = error.sentence;
+        assert!(sentence.contains(words) && sentence.ends_with('.') && !sentence.contains("o.test"), "{sentence}");
+    }
+}

@@ -213,3 +213,67 @@ fn an_origin_that_drips_is_cut_off() {
     assert_eq!((error.error, error.phase), (ProxyError::ConnectionReadTimeout, Phase::Body));
     assert!(error.detail.contains("timeouts.min_rate"), "{error}");
 }
+
+/// Where and why the attempts failed that others made good, each address by itself.
+fn lost(fetched: &Fetched) -> Vec<(Option<SocketAddr>, ProxyError, Phase)> {
+    let one = |error: &FetchError| match &error.facts.refusals[..] {
+        [] => vec![(error.address, error.error, error.phase)],
+        refusals => refusals.iter().map(|(address, cause)| (Some(*address), *cause, Phase::Connect)).collect(),
+    };
+    fetched.lost.iter().flat_map(one).collect()
+}
+
+#[test]
+fn addresses_that_fail_while_another_of_the_name_answers_are_told_with_their_number() {
+    let origin = ScriptedOrigin::new(vec![answer(OK)]);
+    let port = origin.address.port();
+    let addresses = [[127, 0, 0, 2], [127, 0, 0, 3], [127, 0, 0, 1]].map(|ip| SocketAddr::from((ip, port)));
+    let origins =
+        Origins::new(Resolver::with_lookup(move |_| Ok(addresses.map(|address| address.ip()).to_vec())), Vec::new());
+    let mut site = site(&[origin.address]);
+    site.origin.servers[0].name = "o.test".into();
+    let fetched = origins.send(&site, &get(), None).unwrap();
+    let refused = |index: usize| (Some(addresses[index]), ProxyError::ConnectionRefused, Phase::Connect);
+    assert_eq!((fetched.report.address, lost(&fetched)), (Some(addresses[2]), vec![refused(0), refused(1)]));
+    let error = &fetched.lost[0];
+    assert_eq!((error.origin.as_str(), error.facts.addresses), (format!("o.test:{port}").as_str(), 3));
+}
+
+#[test]
+fn servers_that_fail_before_another_answers_are_told_and_a_good_fetch_tells_nothing() {
+    let (_held, closed) = closed_port();
+    let rude = ScriptedOrigin::new(vec![script(|mut stream| drop(read_head(&mut stream)))]);
+    let origin = ScriptedOrigin::new(vec![always(OK), answer(OK)]);
+    let origins = origins();
+    let mut fetched = origins.send(&in_order(&[closed, rude.address, origin.address]), &get(), None).unwrap();
+    let expected = vec![
+        (Some(closed), ProxyError::ConnectionRefused, Phase::Connect),
+        (Some(rude.address), ProxyError::ConnectionTerminated, Phase::ResponseHead),
+    ];
+    assert_eq!(lost(&fetched), expected);
+    read_all(&mut fetched.body).unwrap();
+    let good = origins.send(&site(&[origin.address]), &get(), None).unwrap();
+    assert!(good.report.is_reused && good.lost.capacity() == 0);
+}
+
+#[test]
+fn a_fetch_that_fails_in_the_end_tells_of_all_its_attempts() {
+    let ([a, b], rude) = ([closed_port(), closed_port()], ScriptedOrigin::new(vec![script(drop)]));
+    let site = in_order(&[a.1, rude.address, b.1]);
+    let error = origins().send(&site, &get(), None).unwrap_err();
+    assert_eq!((error.error, error.origin.as_str()), (ProxyError::ConnectionRefused, b.1.to_string().as_str()));
+    let earlier: Vec<_> = error.facts.earlier.iter().map(|error| (error.origin.clone(), error.error)).collect();
+    let cause = [ProxyError::ConnectionRefused, ProxyError::ConnectionTerminated];
+    assert_eq!(earlier, [(a.1.to_string(), cause[0]), (rude.address.to_string(), cause[1])]);
+    let places: Vec<_> = [b.1, rude.address, a.1].iter().map(|at| error.detail.find(&at.to_string())).collect();
+    assert!(places.is_sorted() && places.iter().all(Option::is_some), "{}", error.detail);
+}
+
+#[test]
+fn the_answer_of_a_sick_server_beats_the_failure_of_the_next_which_is_told() {
+    let (_held, closed) = closed_port();
+    let sick = ScriptedOrigin::new(vec![answer(SICK)]);
+    let fetched = origins().send(&in_order(&[sick.address, closed]), &get(), None).unwrap();
+    assert_eq!(fetched.head.status, 503);
+    assert_eq!(lost(&fetched), [(Some(closed), ProxyError::ConnectionRefused, Phase::Connect)]);
+}

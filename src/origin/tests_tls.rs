@@ -257,3 +257,41 @@ fn settings_that_cannot_work_are_named() {
     assert_eq!(error.error, ProxyError::ProxyConfigurationError);
     assert!(error.detail.contains("/nowhere/ca.pem"), "{error}");
 }
+
+#[test]
+fn a_certificate_is_told_by_a_whole_handshake_alone_accepted_or_not() {
+    let authority = Authority::new();
+    let (config, (sent, kinds)) = (authority.server(&["www.example"]), mpsc::channel());
+    let connection = || {
+        let sent = sent.clone();
+        tls(config.clone(), move |stream| {
+            read_head(stream);
+            sent.send(stream.conn.handshake_kind().unwrap()).unwrap();
+            stream.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok").unwrap();
+            close_notify(stream);
+            until_closed(stream);
+        })
+    };
+    let origin = ScriptedOrigin::new(vec![connection(), connection()]);
+    let (origins, site) = (origins(), tls_site(&[origin.address], &authority));
+    let told = || {
+        let mut fetched = origins.send(&site, &get(), None).unwrap();
+        read_all(&mut fetched.body).unwrap();
+        fetched.report.certificate
+    };
+    let shown = told().unwrap();
+    assert_eq!(
+        (shown.sni.as_str(), shown.facts.names.all(), shown.refusal),
+        ("www.example", vec!["www.example".into()], None)
+    );
+    assert!(shown.facts.names.issuer.starts_with("Test CA ") && shown.facts.fingerprint != [0; 32]);
+    assert_eq!(told(), None);
+    let expected = [rustls::HandshakeKind::Full, rustls::HandshakeKind::Resumed];
+    assert_eq!([kinds.recv().unwrap(), kinds.recv().unwrap()], expected);
+
+    let other = authority.server(&["shop.example"]);
+    let error = failure(tls(other, |stream| drop(stream.read(&mut [0]))), &authority);
+    let shown = error.facts.report.certificate.unwrap();
+    assert_eq!(shown.facts.names.all(), ["shop.example"]);
+    assert!(shown.refusal.unwrap().contains("shop.example"));
+}

@@ -35,6 +35,7 @@ impl Fetch {
         let interim = interim::forward(request, self.ticket.as_ref());
         let started = self.core.clock.now();
         let first = self.core.origins.send(site, &origin_request, interim)?;
+        self.core.note_way(site, request, &first);
         self.follow(first, &target, started)
     }
 

@@ -121,11 +121,14 @@ impl Fetch {
         if !is_home {
             let live = core.live();
             let standing = Standing::of(&walk.at, &self.site, live.config.sites.iter().map(AsRef::as_ref));
-            return core.origins.send_elsewhere(&self.site, &walk.at, standing, &request, left);
+            let fetched = core.origins.send_elsewhere(&self.site, &walk.at, standing, &request, left)?;
+            core.note_way(&self.site, &self.request, &fetched);
+            return Ok(fetched);
         }
         let mut site = (*self.site).clone();
         site.origin.timeouts.head = left;
         let fetched = core.origins.send(&site, &request, None)?;
+        core.note_way(&self.site, &self.request, &fetched);
         walk.at.is_https = is_https(&fetched);
         Ok(fetched)
     }

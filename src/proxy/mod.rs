@@ -17,6 +17,7 @@ mod follow;
 mod interim;
 mod landing;
 mod learn;
+mod multipart;
 mod negative;
 mod note;
 mod outcome;
@@ -44,10 +45,10 @@ pub use site_rules::{asked_target, full_key, shown_key};
 
 use crate::cache::Cache;
 use crate::config::{Config, Router};
-use crate::observe::{AccessLog, Counter, Ledger, LogBuffer, Metrics, RequestId, Tally};
+use crate::observe::{AccessLog, CertificateBook, Counter, Ledger, LogBuffer, Metrics, RequestId, Tally};
 use crate::origin::Origins;
 use crate::pool::Pool;
-use crate::server::{Answer, Call, Clock, Delivery, Event, Handler, Refusal, Step, Uploaded};
+use crate::server::{Answer, Call, Clock, Delivery, Event, Handler, Refusal, Slow, Step, Uploaded};
 use crate::store::Spill;
 use crate::time::Now;
 use crate::wake::Wake;
@@ -65,6 +66,7 @@ pub struct Core {
     clock: Clock,
     metrics: Arc<Metrics>,
     ledger: Arc<Ledger>,
+    certificates: Arc<CertificateBook>,
     live: RwLock<Arc<Live>>,
     generation: AtomicU64,
     identity: fields::Identity,
@@ -109,6 +111,8 @@ pub struct Parts {
     pub metrics: Arc<Metrics>,
     /// Where failed fetches are entered.
     pub ledger: Arc<Ledger>,
+    /// Where the certificates of origins are noted.
+    pub certificates: Arc<CertificateBook>,
     /// The access log, if any.
     pub access_log: Option<AccessLog>,
 }
@@ -130,6 +134,7 @@ impl Proxy {
             clock: parts.clock,
             metrics: parts.metrics,
             ledger: parts.ledger,
+            certificates: parts.certificates,
             live: RwLock::new(Arc::new(Live::new(config, parts.access_log.map(Arc::new)))),
             generation: AtomicU64::new(0),
             identity: fields::Identity::new(number),
@@ -153,6 +158,11 @@ impl Proxy {
     /// Which fetches failed, and when others went well.
     pub fn ledger(&self) -> &Arc<Ledger> {
         &self.core.ledger
+    }
+
+    /// What origins have shown in handshakes.
+    pub fn certificates(&self) -> &Arc<CertificateBook> {
+        &self.core.certificates
     }
 
     /// The fetchers.
@@ -324,7 +334,11 @@ impl Handler for Proxy {
             Event::Closed => block.subtract(Counter::ConnectionsOpen, 1),
             Event::Handshake => block.add(Counter::HandshakesDone, 1),
             Event::HandshakeFailed => block.add(Counter::HandshakesFailed, 1),
-            Event::TimedOut => block.add(Counter::ConnectionsTimedOut, 1),
+            Event::TimedOut(slow) => {
+                block.add(Counter::ConnectionsTimedOut, u64::from(slow != Slow::Idle));
+                block.add(slow_counter(slow), 1);
+            }
+            Event::Spent => block.add(Counter::ConnectionsSpent, 1),
             Event::Panicked => block.add(Counter::Panics, 1),
             Event::Spilled => block.add(Counter::UploadsSpilled, 1),
         }
@@ -336,6 +350,16 @@ impl Handler for Proxy {
             log.flush_if_due(now);
         }
         local.tally.hand_over_if_due(now, local.metrics.totals());
+    }
+}
+
+fn slow_counter(slow: Slow) -> Counter {
+    match slow {
+        Slow::Handshake => Counter::SlowHandshakes,
+        Slow::Head => Counter::SlowHeads,
+        Slow::Upload => Counter::SlowUploads,
+        Slow::Download => Counter::SlowDownloads,
+        Slow::Idle => Counter::IdleClosed,
     }
 }
 

@@ -17,8 +17,8 @@ use mio::{Interest, Token};
 use rustix::net::{SocketFlags, acceptfrom_with};
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::Shared;
 use super::worker::{Incoming, Remote};
+use super::{Shared, inherited};
 use crate::error::Error;
 
 /// A listening socket, not yet accepting.
@@ -26,15 +26,25 @@ pub struct Bound {
     listener: Socket,
     address: SocketAddr,
     is_https: bool,
+    /// It was handed over, and stays open for whoever comes after us.
+    is_inherited: bool,
 }
 
 impl Bound {
-    /// Binds and listens on `address` (port 0: any free port).
+    /// Binds and listens on `address` (port 0: any free port), or takes over the socket there that a service manager hands
+    /// over.
     ///
     /// # Errors
     /// `Error::Io` naming the address.
     pub fn bind(address: SocketAddr, is_https: bool) -> Result<Bound, Error> {
         let bind = || -> io::Result<Bound> {
+            if let Some(listener) = inherited::listener(address) {
+                listener.set_nonblocking(false)?;
+                listener.set_tcp_nodelay(true)?;
+                // How the acceptor gets to look whether it is to stop: ending the socket would end it for all who have it.
+                listener.set_read_timeout(Some(LOOK))?;
+                return Ok(Bound { listener, address, is_https, is_inherited: true });
+            }
             let listener = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
             listener.set_reuse_address(true)?;
             // Accepted sockets inherit it on Linux, which saves a call each.
@@ -45,7 +55,7 @@ impl Bound {
             listener.bind(&address.into())?;
             listener.listen(BACKLOG)?;
             let address = listener.local_addr()?.as_socket().unwrap_or(address);
-            Ok(Bound { listener, address, is_https })
+            Ok(Bound { listener, address, is_https, is_inherited: false })
         };
         bind().map_err(|source| Error::Io { what: format!("listen on {address}"), source })
     }
@@ -60,6 +70,7 @@ impl Bound {
 pub struct Acceptor {
     listener: Arc<Socket>,
     address: SocketAddr,
+    is_inherited: bool,
     is_over: Arc<AtomicBool>,
     thread: JoinHandle<()>,
 }
@@ -83,7 +94,7 @@ impl Acceptor {
             .stack_size(256 << 10)
             .spawn(move || accepting.run())
             .map_err(|source| Error::Io { what: "start an acceptor".into(), source })?;
-        Ok(Acceptor { listener, address: bound.address, is_over, thread })
+        Ok(Acceptor { listener, address: bound.address, is_inherited: bound.is_inherited, is_over, thread })
     }
 
     /// Where it listens.
@@ -95,7 +106,7 @@ impl Acceptor {
     pub fn stop(self) {
         self.is_over.store(true, Ordering::SeqCst);
         // On Linux this also ends an accept that blocks, with an error.
-        if self.listener.shutdown(std::net::Shutdown::Both).is_ok() {
+        if self.is_inherited || self.listener.shutdown(std::net::Shutdown::Both).is_ok() {
             let _ = self.thread.join();
         }
     }
@@ -132,6 +143,10 @@ impl Accepting {
                 Ok(()) => self.note_taken(),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.rest(),
                 Err(error) if is_about_one_connection(&error) => {}
+                Err(error) if error.kind() == io::ErrorKind::QuotaExceeded => {
+                    self.shared.accept_pauses.fetch_add(1, Ordering::Relaxed);
+                    std::thread::sleep(PAUSE);
+                }
                 Err(_) => {
                     // Out of descriptors or memory: what is open goes on, and room may come back.
                     self.shared.accept_errors.fetch_add(1, Ordering::Relaxed);
@@ -174,6 +189,8 @@ impl Accepting {
     }
 
     fn hand_over(&mut self, mut stream: TcpStream, peer: SocketAddr) -> io::Result<()> {
+        // Without a place the connection is closed at once: dropping it does that.
+        let Ok(seat) = self.shared.seats.take(peer.ip()) else { return Ok(()) };
         self.turn = self.turn.wrapping_add(1);
         let count = self.workers.len();
         let Some(worker) = (0..count)
@@ -187,7 +204,7 @@ impl Accepting {
         worker.registry.register(&mut stream, token, Interest::READABLE)?;
         self.shared.connections.fetch_add(1, Ordering::Relaxed);
         worker.sessions.fetch_add(1, Ordering::Relaxed);
-        worker.hand_over(Incoming { stream, peer, is_https: self.is_https });
+        worker.hand_over(Incoming { stream, peer, is_https: self.is_https, seat });
         Ok(())
     }
 }
@@ -210,4 +227,6 @@ const BACKLOG: i32 = 4096;
 const WINDOW: usize = 32;
 const RUSH: Duration = Duration::from_millis(8);
 const REST: Duration = Duration::from_micros(200);
+/// How long an acceptor on a socket that others have too waits before it looks whether it is to stop.
+const LOOK: Duration = Duration::from_millis(250);
 const PAUSE: Duration = Duration::from_millis(50);

@@ -18,6 +18,7 @@ use mio::{Events, Poll, Registry, Token, Waker};
 use super::deadline::Wheel;
 use super::listener::worker_slot;
 use super::renew::input_size;
+use super::seats::Seat;
 use super::session::{Outcome, Session};
 use super::upload::SpillerRemote;
 use super::{Clock, Event, Handler, Settings, Shared};
@@ -42,6 +43,8 @@ pub struct Incoming {
     pub stream: TcpStream,
     pub peer: std::net::SocketAddr,
     pub is_https: bool,
+    /// Its place among the connections of its address, where they are limited.
+    pub seat: Option<Box<Seat>>,
 }
 
 impl Remote {
@@ -132,6 +135,8 @@ struct Worker<H: Handler> {
     due: Vec<Address>,
     generation: u64,
     ticked: Duration,
+    /// Sessions have run since.
+    has_run: bool,
 }
 
 /// Starts worker `number`.
@@ -189,6 +194,7 @@ pub fn start<H: Handler>(
         due: Vec::new(),
         generation: 0,
         ticked: now.monotonic,
+        has_run: false,
     };
     let thread =
         std::thread::Builder::new().name(format!("worker-{number}")).spawn(move || worker.run()).map_err(failed)?;
@@ -219,6 +225,7 @@ impl<H: Handler> Worker<H> {
             self.expire();
             if self.turn.now.monotonic.saturating_sub(self.ticked) >= TICK {
                 self.ticked = self.turn.now.monotonic;
+                self.has_run = false;
                 self.turn.handler.tick(&mut self.turn.local, self.turn.now);
             }
         }
@@ -246,7 +253,7 @@ impl<H: Handler> Worker<H> {
             return Some(Duration::ZERO);
         }
         let deadline = self.wheel.next(self.turn.now.monotonic);
-        let tick = if self.open.load(Ordering::Relaxed) > 0 { Some(TICK) } else { Some(IDLE_TICK) };
+        let tick = if self.has_run || self.open.load(Ordering::Relaxed) > 0 { Some(TICK) } else { Some(IDLE_TICK) };
         deadline.min(tick).or(tick)
     }
 
@@ -322,6 +329,7 @@ impl<H: Handler> Worker<H> {
             return;
         }
         session.is_queued = false;
+        self.has_run = true;
         let turn = &mut self.turn;
         let outcome = catch_unwind(AssertUnwindSafe(|| session.run(turn))).unwrap_or_else(|_| {
             turn.handler.count(&mut turn.local, Event::Panicked);

@@ -14,6 +14,7 @@ use rustls::server::{ClientHello, ResolvesServerCert, ServerSessionMemoryCache};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 
 use super::certificate_problem::{CertificateProblem, ProblemKind, key_problem};
+use super::facts::CertificateFacts;
 use super::names::{NameRule, PresentedNames};
 use super::verifier::provider;
 
@@ -76,6 +77,11 @@ pub(crate) fn refusal_alert(error: &rustls::Error) -> Option<[u8; 7]> {
     let is_refusal = matches!(error, rustls::Error::General(text) if text == NO_CERTIFICATE);
     // Record: alert, TLS 1.2, two bytes: fatal, unrecognized_name(112). Nothing is encrypted yet.
     is_refusal.then_some([21, 3, 3, 0, 2, 2, 112])
+}
+
+/// The facts of the first certificate in a PEM text; `None` where there is none that can be read.
+pub(crate) fn leaf_facts(chain_pem: &[u8]) -> Option<CertificateFacts> {
+    CertificateFacts::read(read_chain(chain_pem).ok()?.first()?)
 }
 
 impl CertificatesBuilder {
@@ -237,4 +243,4 @@ const NO_CERTIFICATE: &str = "no server certificate chain resolved";
 /// Sessions kept for clients that resume without tickets.
 const MAX_SESSIONS: usize = 1024;
 /// Renewal is due when fewer days are left; public certificates live 47 to 90 days.
-const WARN_DAYS: i64 = 21;
+pub(crate) const WARN_DAYS: i64 = 21;

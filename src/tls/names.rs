@@ -22,6 +22,8 @@ pub(crate) struct PresentedNames {
     pub has_name_constraints: bool,
     /// The issuer's Common Name, else its organisation, else empty.
     pub issuer: String,
+    /// The issuer's organisation, else empty: it stays the same where a CA changes its intermediates.
+    pub issuer_organisation: String,
     /// Whether issuer and subject are the same name, which is how self-signed certificates look.
     pub is_self_issued: bool,
     /// Start of validity, Unix seconds.
@@ -54,6 +56,7 @@ impl PresentedNames {
         let mut names = PresentedNames {
             common_names: attributes(Der::new(subject), OID_COMMON_NAME)?,
             issuer: issuer_text(issuer)?,
+            issuer_organisation: attributes(Der::new(issuer), OID_ORGANISATION)?.pop().unwrap_or_default(),
             is_self_issued: issuer == subject,
             not_before: next_time(&mut validity)?,
             not_after: next_time(&mut validity)?,

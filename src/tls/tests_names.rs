@@ -22,6 +22,7 @@ fn by_x509_parser(der: &[u8]) -> Option<PresentedNames> {
     let mut names = PresentedNames {
         common_names: certificate.subject().iter_common_name().filter_map(text).collect(),
         issuer: issuer_text.or_else(organisation).unwrap_or_default(),
+        issuer_organisation: organisation().unwrap_or_default(),
         is_self_issued: issuer.as_raw() == certificate.subject().as_raw(),
         not_before: certificate.validity().not_before.timestamp(),
         not_after: certificate.validity().not_after.timestamp(),

@@ -4,12 +4,13 @@
 use serde_json::{Value, json};
 
 use super::super::Desk;
-use super::super::control::Refused;
+use super::super::control::{Changes, Refused};
 use super::super::rehearsal::Rehearsal;
+use super::super::reply::problem_json;
 use super::{Answered, Reply, Request};
 use crate::config::Problem;
 use crate::config::written::{LineKind, Unwritable};
-use crate::settings::{Change, NotApplied, Proposal, Settings, Snapshot};
+use crate::settings::{Applied, Change, NotApplied, Proposal, Settings, Snapshot};
 
 /// How it is to be made.
 #[derive(Clone, Copy)]
@@ -92,49 +93,44 @@ pub fn make(
 ) -> Answered {
     let settings = settings(desk)?;
     let proposal = settings.propose(before, change).map_err(|why| unwritable(&why))?;
-    let diff = diff(&proposal);
+    let (etag, diff) = (proposal.after.etag.clone(), diff(&proposal));
     let found = look(desk, settings, &proposal)?;
     if !found.problems.is_empty() {
         return Err(problems_reply("the configuration would not be accepted", &found.problems, Some(diff)));
     }
     let rehearsal = manner.is_rehearsed.then(|| desk.rehearsals.rehearse(&proposal)).transpose()?;
-    let mut told = json!({
-        "applied": false,
-        "etag": proposal.after.etag,
-        "version": null,
-        "diff": diff,
-        "problems": [],
-        "warnings": found.warnings,
-        "restart_needed": found.restart_needed,
-        "changed": [],
-        "rehearsal": rehearsal.as_ref().map(Rehearsal::json),
-    });
+    let told = |applied: Option<&Applied<Changes>>| {
+        json!({
+            "applied": applied.is_some(),
+            "etag": applied.map(|_| etag.as_str()),
+            "version": applied.and_then(|applied| applied.version.clone()),
+            "diff": diff,
+            "problems": [],
+            "warnings": found.warnings,
+            "restart_needed": found.restart_needed,
+            "changed": applied.map(|applied| applied.in_force.changed.clone()).unwrap_or_default(),
+            "rehearsal": rehearsal.as_ref().map(Rehearsal::json),
+        })
+    };
     if manner.is_dry {
-        return Ok(Reply::json(&told));
+        return Ok(Reply::json(&told(None)));
     }
     if let Some(rehearsal) = rehearsal.as_ref().filter(|it| !it.broken.is_empty() && !manner.is_forced) {
         let detail = format!(
             "{} would answer every fetch with a failure, and does not now; mend that, or ask with force=true",
             rehearsal.broken.join(", ")
         );
-        let more = [("rehearsal", rehearsal.json()), ("diff", told["diff"].take())];
+        let more = [("rehearsal", rehearsal.json()), ("diff", diff)];
         return Err(Reply::problem_with(409, "A site would break", &detail, &more));
     }
-    let etag = proposal.after.etag.clone();
-    let applied = settings.apply(proposal, request.now.wall, |mut config| {
-        if let Some(proxy) = desk.control.proxy() {
-            config.keep_fixed(&proxy.live().config);
-        }
-        desk.control.put_in_force(config)
-    });
+    let applied = settings.apply(proposal, request.now.wall, |config| desk.control.put_in_force(config));
     let applied = applied.map_err(not_applied)?;
     if let Some(rehearsal) = &rehearsal {
         desk.rehearsals.note(rehearsal);
     }
-    told["applied"] = true.into();
-    told["version"] = applied.version.into();
-    told["changed"] = applied.in_force.changed.into();
-    Ok(Reply::json_of(status, &told).tagged(&etag))
+    let changed = applied.in_force.changed.join(", ");
+    log::info!("{} is changed, as asked for at the operator's door: {changed}", settings.path().display());
+    Ok(Reply::json_of(status, &told(Some(&applied))).tagged(&etag))
 }
 
 /// What checking finds: the text alone, the files that it names, and what is in force.
@@ -152,12 +148,8 @@ fn look(desk: &Desk, settings: &Settings, proposal: &Proposal) -> Result<Found, 
         Ok(config) => {
             config.warnings().iter().cloned().for_each(&mut sort);
             desk.control.check(config).into_iter().for_each(&mut sort);
-            let live = desk.proxy()?.live();
-            let mut config = config.clone();
-            config.keep_door(&live.config);
-            let fixed = config.beyond_reload(&live.config);
-            found.restart_needed =
-                fixed.iter().map(|problem| format!("{}: in force after a restart", problem.key)).collect();
+            let fixed = config.clone().keep_fixed(&desk.proxy()?.live().config);
+            found.restart_needed = fixed.iter().map(|left| format!("{}: in force after a restart", left.key)).collect();
         }
     }
     if !settings.keeps_versions() {
@@ -173,17 +165,6 @@ pub fn problems_reply(detail: &str, problems: &[Problem], diff: Option<Value>) -
     let mut more = vec![("problems", problems.iter().map(problem_json).collect())];
     more.extend(diff.map(|diff| ("diff", diff)));
     Reply::problem_with(422, "Configuration refused", detail, &more)
-}
-
-/// One problem of a configuration.
-pub fn problem_json(problem: &Problem) -> Value {
-    json!({
-        "file": problem.file.display().to_string(),
-        "line": problem.line,
-        "key": problem.key,
-        "what": problem.message,
-        "hint": problem.hint,
-    })
 }
 
 fn diff(proposal: &Proposal) -> Value {

@@ -7,7 +7,7 @@ use super::super::reply::time_text;
 use super::change::{MANNERS, Manner, make, matched, settings, snapshot};
 use super::{Answered, Reply, Request, Row};
 use crate::config::written::Remedy;
-use crate::settings::Change;
+use crate::settings::{Change, Settings};
 
 /// Endpoint by endpoint.
 pub static ROWS: &[Row] = &[
@@ -37,7 +37,9 @@ fn restore(desk: &Desk, request: &Request) -> Answered {
 }
 
 fn versions(desk: &Desk, _: &Request) -> Answered {
-    let versions = settings(desk)?.versions().map_err(|error| unreadable(&error.to_string()))?;
+    // Without a file there is none of it.
+    let versions = desk.settings.as_ref().map_or(Ok(Vec::new()), Settings::versions);
+    let versions = versions.map_err(|error| unreadable(&error.to_string()))?;
     let items = versions
         .iter()
         .map(|version| json!({ "version": version.id, "saved": time_text(version.saved), "bytes": version.bytes }));
@@ -70,24 +72,24 @@ fn apply_fix(desk: &Desk, request: &Request) -> Answered {
         return Err(Reply::unfit("\"changes\" is missing: there is nothing to change"));
     }
     let own = settings.path().display().to_string();
-    let is_elsewhere = |change: &&Value| !matches!(change["file"].as_str(), None | Some("")) && change["file"] != own;
-    if let Some(change) = changes.iter().find(is_elsewhere) {
-        return Err(Reply::unfit(&format!("{} is not the file that Millpond runs with, {own:?}", change["file"])));
+    let mut files = changes.iter().filter_map(|change| change.get("file")?.as_str());
+    if let Some(file) = files.find(|file| !file.is_empty() && *file != own) {
+        return Err(Reply::unfit(&format!("{file:?} is not the file that Millpond runs with, {own:?}")));
     }
     make(desk, request, before, Change::Remedies(remedies), manner, 200)
 }
 
 /// One of the doctor's changes (see its JSON).
 fn remedy(change: &Value) -> Option<Remedy<'_>> {
-    let line = |name: &str| match &change[name] {
-        Value::Null => Some(0),
-        line => usize::try_from(line.as_u64()?).ok(),
+    let line = |name: &str| match change.get(name) {
+        None | Some(Value::Null) => Some(0),
+        Some(line) => usize::try_from(line.as_u64()?).ok(),
     };
     Some(Remedy {
         line: line("line")?,
         section_line: line("section_line")?,
-        key: change["key"].as_str()?,
-        text: change["text"].as_str()?,
+        key: change.get("key")?.as_str()?,
+        text: change.get("text")?.as_str()?,
     })
 }
 

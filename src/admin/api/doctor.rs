@@ -66,7 +66,7 @@ fn patient(desk: &Desk, request: &Request) -> Result<Patient, Reply> {
     let live = desk.proxy()?.live();
     match (target, origin) {
         (Some(target), None) if sni.is_none() && host.is_none() => {
-            Ok(Patient::Site(live, Subject::parse(target).map_err(|what| Reply::unfit(&what))?))
+            Ok(Patient::Site(live, Subject::parse(target).map_err(|what| Reply::missing(&what))?))
         }
         (None, Some(url)) => {
             let config = Config::for_server(url, host, sni).map_err(|problem| Reply::unfit(&problem.to_string()))?;

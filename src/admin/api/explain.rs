@@ -89,6 +89,7 @@ fn failure_json(row: &FailureRow) -> Value {
         "phase": row.phase,
         "status": status_of(row.cause),
         "count": row.count,
+        "made_good": row.made_good,
         "first": time_text(row.first),
         "last": time_text(row.last),
         "last_good": row.last_good.map(time_text),
@@ -209,26 +210,21 @@ fn origins(desk: &Desk, request: &Request) -> Answered {
     Ok(Reply::json(&json!({ "names": names, "addresses": addresses, "checks": checks.collect::<Vec<_>>() })))
 }
 
-fn certificates(desk: &Desk, request: &Request) -> Answered {
-    let unix = request.now.unix();
+fn certificates(desk: &Desk, _: &Request) -> Answered {
     let items = desk.control.certificates().into_iter().map(|row| {
-        let days = row.not_after.map(|end| end.saturating_sub(unix).div_euclid(DAY));
         json!({
             "side": row.side,
             "site": row.site,
             "server": row.server,
+            "sni": row.sni,
             "names": row.names,
             "issuer": row.issuer,
             "not_before": row.not_before.map(date_text),
             "not_after": row.not_after.map(date_text),
-            "days_left": days,
-            "state": match days {
-                None => "unknown",
-                Some(days) if days < 0 => "expired",
-                Some(days) if days < SOON => "ends-soon",
-                Some(_) => "ok",
-            },
+            "days_left": row.days_left,
+            "state": row.state,
             "fingerprint": row.fingerprint,
+            "refusal": row.refusal,
         })
     });
     Ok(Reply::json(&json!({ "items": items.collect::<Vec<_>>() })))
@@ -237,7 +233,3 @@ fn certificates(desk: &Desk, request: &Request) -> Answered {
 fn date_text(unix: i64) -> String {
     time_text(Duration::from_secs(u64::try_from(unix).unwrap_or(0)))
 }
-
-const DAY: i64 = 86_400;
-/// Days before the end in which a certificate should have been renewed.
-const SOON: i64 = 21;

@@ -27,7 +27,7 @@ fn check(desk: &Desk, request: &Request) -> Answered {
         let list = if found.is_warning { &mut warnings } else { &mut problems };
         list.push(problem_json(found));
     };
-    match Config::parse(request.text()?, &path) {
+    match Config::parse_with_door(request.text()?, &path) {
         Err(found) => found.iter().for_each(&mut sort),
         Ok(config) => {
             config.warnings().iter().for_each(&mut sort);
@@ -42,7 +42,7 @@ fn reload(desk: &Desk, _: &Request) -> Answered {
     let Some((path, _)) = desk.control.config_file() else {
         return Err(Reply::conflict("there is no configuration file: Millpond was started without one"));
     };
-    let config = Config::load(&path).map_err(|problems| refused(Refused::Problems(problems)))?;
+    let config = Config::load_with_door(&path).map_err(|problems| refused(Refused::Problems(problems)))?;
     let changes = desk.control.put_in_force(config).map_err(refused)?;
     log::info!("reloaded {}, as asked for at the operator's door", Path::new(&path).display());
     Ok(Reply::json(&json!({ "changed": changes.changed, "restart_needed": changes.restart_needed })))

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::super::Desk;
+use super::super::control::CertificateRow;
 use super::super::reply::time_text;
 use super::super::tree;
 use super::change::{MANNERS, Manner, make, matched, problems_reply, settings, snapshot, unwritable};
@@ -23,15 +24,21 @@ pub static ROWS: &[Row] = &[
     Row::post("/api/v1/sites/{name}", delete).with_method("DELETE").with_query(MANNERS).with_body(None),
 ];
 
-fn list(desk: &Desk, _: &Request) -> Answered {
+fn list(desk: &Desk, request: &Request) -> Answered {
     let proxy = desk.proxy()?;
     let live = proxy.live();
     let snapshot = desk.settings.as_ref().map(snapshot).transpose()?;
     // A file that is not accepted is not in force either: what is, is told then.
     let written = desk.settings.as_ref().zip(snapshot.as_ref()).and_then(|(it, now)| it.config(&now.text).ok());
     let sites = written.as_ref().map_or(&live.config.sites, |config| &config.sites);
-    let facts =
-        Facts { desk, live: &live.config, counts: proxy.metrics().totals().counts(), failures: proxy.ledger().rows() };
+    let facts = Facts {
+        desk,
+        live: &live.config,
+        counts: proxy.metrics().totals().counts(),
+        failures: proxy.ledger().rows(),
+        certificates: desk.control.certificates(),
+        unix: request.now.unix(),
+    };
     let items: Vec<Value> = sites.iter().map(|site| facts.row(site)).collect();
     let etag = snapshot.map(|now| now.etag);
     let reply = Reply::json(&json!({ "etag": etag, "items": items }));
@@ -76,13 +83,10 @@ fn create(desk: &Desk, request: &Request) -> Answered {
     if let Some(name) = first.filter(|name| written.site(name).is_some()) {
         return Err(Reply::conflict(&format!("there is a site for {name:?} already")));
     }
-    let location = first.map(|name| format!("/api/v1/sites/{}", encoded(name)));
+    let location = format!("/api/v1/sites/{}", encoded(first.unwrap_or("default")));
     let manner = Manner::of(request)?;
     let reply = make(desk, request, before, Change::Add(wanted), manner, 201)?;
-    Ok(match location.filter(|_| !manner.is_dry) {
-        Some(location) => reply.with("Location", location),
-        None => reply,
-    })
+    Ok(if manner.is_dry { reply } else { reply.with("Location", location) })
 }
 
 fn change(desk: &Desk, request: &Request) -> Answered {
@@ -120,6 +124,8 @@ struct Facts<'a> {
     live: &'a Config,
     counts: Counts,
     failures: Vec<FailureRow>,
+    certificates: Vec<CertificateRow>,
+    unix: i64,
 }
 
 impl Facts<'_> {
@@ -148,11 +154,17 @@ impl Facts<'_> {
             "sni": origin.sni,
             "healthy": self.is_healthy(site, last.copied(), served > 0),
             "last_failure": last.map(|row| json!({ "cause": row.cause, "at": time_text(row.last) })),
-            "certificate_days_left": null,
+            "certificate_days_left": self.days_left(site),
             "requests": counts.requests.iter().sum::<u64>(),
             "hits": of(&[CacheResult::Hit, CacheResult::Stale]),
             "failures": failures.iter().map(|row| row.count).sum::<u64>(),
         })
+    }
+
+    /// Of the certificate that clients see; negative once it has ended.
+    fn days_left(&self, site: &Site) -> Option<i64> {
+        let own = self.certificates.iter().find(|row| row.side == "client" && row.site == site.name)?;
+        Some(own.not_after?.saturating_sub(self.unix).div_euclid(DAY))
     }
 
     /// By the last fetches, else by the last rehearsal; `None`: it is not known.
@@ -174,3 +186,5 @@ fn server(server: &ServerConfig) -> Value {
     };
     json!({ "address": address, "role": role })
 }
+
+const DAY: i64 = 86_400;

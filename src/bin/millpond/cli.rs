@@ -3,6 +3,7 @@
 //! Parsed by hand, from one table of commands and options. Opens nothing, prints nothing, knows of the library only what is
 //! asked of it: whoever calls it acts on the `Command`, or prints the `Usage` and ends with `Usage::EXIT_STATUS`.
 
+mod asked;
 mod given;
 mod help;
 mod table;
@@ -63,6 +64,15 @@ pub enum Command {
     },
     /// Show which fetches failed.
     Failures(Asked),
+    /// Print a Grafana dashboard.
+    Dashboard,
+    /// Print a systemd unit.
+    Service {
+        /// The configuration file.
+        config: PathBuf,
+        /// The unit of its sockets.
+        is_socket: bool,
+    },
     /// Explain.
     Help(Topic),
     /// Tell the version.
@@ -147,6 +157,10 @@ pub enum Topic {
     Demo,
     /// `failures`
     Failures,
+    /// `dashboard`
+    Dashboard,
+    /// `service`
+    Service,
     /// `help`
     Help,
 }
@@ -227,6 +241,14 @@ impl Given {
             Topic::Init => Ok(Command::Init { file: self.argument.map(PathBuf::from) }),
             Topic::Demo => Ok(Command::Demo { is_once: self.option_value("--once").is_some() }),
             Topic::Failures => self.failures().map(Command::Failures),
+            Topic::Dashboard => Ok(Command::Dashboard),
+            Topic::Service => match self.option_value("--config") {
+                Some(config) => {
+                    let is_socket = self.option_value("--socket").is_some();
+                    Ok(Command::Service { config: config.into(), is_socket })
+                }
+                None => Err(self.usage("service needs a file".to_owned(), "write millpond service --config FILE")),
+            },
             Topic::Help | Topic::Config | Topic::Overview => self.topic().map(Command::Help),
         }
     }
@@ -290,51 +312,6 @@ impl Given {
                 keep_host: self.option_value("--keep-host").is_some(),
             }),
         }
-    }
-
-    fn diagnosis(&self) -> Result<Diagnosis, Usage> {
-        let text = |name| self.option_value(name).map(|value| self.text(name, value)).transpose();
-        let (url, sni, host) = (text("--origin")?, text("--sni")?, text("--host")?);
-        let config = self.option_value("--config");
-        match (&self.argument, url) {
-            (Some(_), Some(_)) => {
-                let message = "a domain and --origin exclude each other".to_owned();
-                Err(self.usage(message, "give the domain of a site, or the server that no file names yet"))
-            }
-            (None, None) => {
-                let message = "doctor needs something to look at".to_owned();
-                Err(self.usage(message, "write millpond doctor DOMAIN --config FILE, or millpond doctor --origin URL"))
-            }
-            (None, Some(_)) if config.is_some() => {
-                let message = "--config goes with a domain, not with --origin".to_owned();
-                Err(self.usage(message, "leave one of them out"))
-            }
-            (None, Some(url)) => Ok(Diagnosis::Server { url, sni, host }),
-            (Some(subject), None) => {
-                if sni.is_some() || host.is_some() {
-                    let message = "--sni and --host go with --origin, not with a domain".to_owned();
-                    return Err(self.usage(message, "in the file, set sni and host under [site.origin]"));
-                }
-                let config = config.map_or_else(|| PathBuf::from("millpond.toml"), PathBuf::from);
-                Ok(Diagnosis::Site { subject: self.text("the domain", subject)?, config })
-            }
-        }
-    }
-
-    fn failures(&self) -> Result<Asked, Usage> {
-        let ledger = match (self.option_value("--config"), self.option_value("--state")) {
-            (Some(config), None) => LedgerPlace::Config(config.into()),
-            (None, Some(dir)) => LedgerPlace::State(dir.into()),
-            (Some(_), Some(_)) => {
-                return Err(self.usage("--config and --state exclude each other".to_owned(), "give one of them"));
-            }
-            (None, None) => {
-                let hint = "write millpond failures --config FILE, or millpond failures --state DIR";
-                return Err(self.usage("failures must know where the ledger is".to_owned(), hint));
-            }
-        };
-        let domain = self.argument.as_ref().map(|domain| self.text("DOMAIN", domain)).transpose()?;
-        Ok(Asked { domain, ledger, is_json: self.option_value("--json").is_some() })
     }
 
     fn listen(&self) -> Result<SocketAddr, Usage> {

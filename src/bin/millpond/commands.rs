@@ -13,6 +13,8 @@ use crate::diagnosis::{check_live, doctor, require_healthy};
 use crate::failure::Failure;
 use crate::failures;
 use crate::messages::{answer, complain};
+use crate::operate;
+use crate::reloading::Reloads;
 use crate::signals::Caught;
 
 /// Does what was asked for.
@@ -25,6 +27,8 @@ pub fn run(command: Command) -> Result<(), Failure> {
         Command::Init { file } => init(file.as_deref()),
         Command::Demo { is_once } => demo(is_once),
         Command::Failures(asked) => failures::show(&asked),
+        Command::Dashboard => operate::dashboard(),
+        Command::Service { config, is_socket } => operate::service(&config, is_socket),
         Command::Help(topic) => help(topic),
         Command::Version => answer(&format!("millpond {}\n", env!("CARGO_PKG_VERSION"))),
     }
@@ -57,14 +61,11 @@ fn serve(source: &Source, must_be_healthy: bool) -> Result<(), Failure> {
     if let Some(more @ 1..) = sites.len().checked_sub(MOST_SITES) {
         log::info!("serving {more} more sites");
     }
-    let signal = signals.wait(|| {
-        edge.reopen_log();
-        log::info!("the access log is opened anew");
-        if let Source::File(path) = source {
-            reload(&edge, path);
-        }
-    });
+    let file = if let Source::File(path) = source { Some(path.as_path()) } else { None };
+    let reloads = Reloads::of(edge, file, must_be_healthy);
+    let signal = signals.wait(|| reloads.hang_up());
     log::info!("{signal}: finishing what runs; send it again to stop at once");
+    let Some(edge) = reloads.end() else { return Ok(()) };
     let stats = edge.stats();
     edge.shutdown();
     log::info!("stopped after {} requests, {} hits, {} fetches", stats.requests, stats.hits, stats.fetches);
@@ -77,30 +78,6 @@ fn open_door(edge: &Edge) {
     log::info!("API and console on {address}");
     if let Some(sign_in) = edge.sign_in() {
         complain(&format!("\n  sign in:  {sign_in}\n"));
-    }
-}
-
-/// Puts the file as it is now in force, and says what came of it; where anything is wrong with it, nothing changes.
-fn reload(edge: &Edge, path: &Path) {
-    let before = edge.addresses();
-    let reloaded = Config::load_with_door(path).map_err(Failure::from).and_then(|config| {
-        for warning in config.warnings() {
-            log::warn!("{}", warning.to_string().replacen("warning: ", "", 1));
-        }
-        Ok(edge.reload(config)?)
-    });
-    match reloaded {
-        Ok(reloaded) => {
-            log::info!("reloaded {}: {reloaded}", path.display());
-            let after = edge.addresses();
-            if after != before {
-                listening(&after.http, &after.https).iter().for_each(|line| log::info!("listening on {line}"));
-            }
-        }
-        Err(failure) => {
-            failure.to_string().lines().for_each(|problem| log::error!("{problem}"));
-            log::error!("not reloaded: the old configuration stays in force");
-        }
     }
 }
 
@@ -171,7 +148,7 @@ fn help(topic: Topic) -> Result<(), Failure> {
 }
 
 /// `http://127.0.0.1:8080` for every address.
-fn listening(http: &[SocketAddr], https: &[SocketAddr]) -> Vec<String> {
+pub fn listening(http: &[SocketAddr], https: &[SocketAddr]) -> Vec<String> {
     let http = http.iter().map(|address| format!("http://{address}"));
     http.chain(https.iter().map(|address| format!("https://{address}"))).collect()
 }

@@ -3,7 +3,7 @@
 use std::io::{IsTerminal, Write};
 
 use millpond::config::Config;
-use millpond::doctor::{Outcome, Progress, Report, Subject, diagnose, rehearse, sni_table};
+use millpond::doctor::{Outcome, Progress, Report, Subject, diagnose, rehearse, rehearse_change, sni_table};
 
 use crate::cli::Diagnosis;
 use crate::failure::Failure;
@@ -68,19 +68,46 @@ pub fn check_live(config: &Config) -> Result<(), Failure> {
 pub fn require_healthy(config: &Config) -> Result<(), Failure> {
     let mut dead = Vec::new();
     for report in rehearse(config, AT_ONCE, &mut |_, _| ()) {
-        let site = report.site.clone().unwrap_or_else(|| report.subject.clone());
         if report.is_dead() {
-            dead.push(format!("millpond: {site}: {}", report.ending()));
+            dead.push(format!("millpond: {}: {}", site_of(&report), report.ending()));
         } else if !report.is_healthy() {
-            log::warn!("{site}: {}", report.ending());
+            log::warn!("{}: {}", site_of(&report), report.ending());
         }
-        doubts(&report).for_each(|(server, what, fix)| log::warn!("{site}: {server}: {what}; {fix}"));
+        warn_of_doubts(&report);
     }
     if dead.is_empty() {
         return Ok(());
     }
     dead.push("millpond: not started, because --require-healthy is given".into());
     Err(Failure::Failed(dead.join("\n")))
+}
+
+/// Refuses a change by which a site would answer every fetch with a failure that did not before; other findings are logged.
+pub fn require_no_harm(old: &Config, new: &Config) -> Result<(), Failure> {
+    let mut broken = Vec::new();
+    for rehearsal in rehearse_change(old, new, AT_ONCE) {
+        let report = &rehearsal.report;
+        if rehearsal.breaks() {
+            broken.push(format!("{}: {}", site_of(report), report.ending()));
+        } else if !report.is_healthy() {
+            let before = if rehearsal.was_dead { " (as it was before)" } else { "" };
+            log::warn!("{}: {}{before}", site_of(report), report.ending());
+        }
+        warn_of_doubts(report);
+    }
+    if broken.is_empty() {
+        return Ok(());
+    }
+    broken.push("--require-healthy is given, and every fetch of these sites would fail".into());
+    Err(Failure::Failed(broken.join("\n")))
+}
+
+fn site_of(report: &Report) -> &str {
+    report.site.as_deref().unwrap_or(&report.subject)
+}
+
+fn warn_of_doubts(report: &Report) {
+    doubts(report).for_each(|(server, what, fix)| log::warn!("{}: {server}: {what}; {fix}", site_of(report)));
 }
 
 /// Doubtful findings of a report: server, what, remedy. What the file itself is warned of is left to `check`.

@@ -39,7 +39,7 @@ fn place(asked: &Asked) -> Result<(PathBuf, Option<String>), Failure> {
         }
         LedgerPlace::Config(path) => path,
     };
-    let config = Config::load(path)?;
+    let config = Config::load_with_door(path)?;
     let site = asked.domain.as_deref().map(|domain| site_of(&config, domain, path)).transpose()?;
     let dir = config.state.dir.ok_or_else(|| {
         let hint = "write dir = \"/var/lib/millpond\" under [state], and serve with it";
@@ -105,6 +105,7 @@ fn merged(rows: Vec<FailureRow>) -> Vec<Line> {
             // The latest comes first, and gives the example.
             Some(line) => {
                 line.row.count = line.row.count.saturating_add(row.count);
+                line.row.made_good = line.row.made_good.saturating_add(row.made_good);
                 line.row.first = line.row.first.min(row.first);
                 line.row.last_good = line.row.last_good.max(row.last_good);
             }
@@ -127,11 +128,20 @@ impl Line {
             row.cause.to_owned(),
             row.phase.to_owned(),
             self.origin(),
-            row.count.to_string(),
+            self.count(),
             rfc3339(row.first),
             ago(row.last, now),
             last_good,
         ]
+    }
+
+    /// How often, and how often of that no client saw it.
+    fn count(&self) -> String {
+        match (self.row.count, self.row.made_good) {
+            (count, 0) => count.to_string(),
+            (count, good) if good >= count => format!("{count} (no client saw it)"),
+            (count, good) => format!("{count} ({good} seen by no client)"),
+        }
     }
 
     /// The server and which of its addresses.

@@ -11,6 +11,8 @@ mod diagnosis;
 mod failure;
 mod failures;
 mod messages;
+mod operate;
+mod reloading;
 mod signals;
 
 use std::process::ExitCode;

@@ -6,17 +6,27 @@ use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use env_logger::{Builder, Env};
-use log::Level;
+use env_logger::Builder;
+use log::{Level, LevelFilter};
 use millpond::HttpDate;
 
 use crate::failure::Failure;
 
-/// Has the log written to standard error. `MILLPOND_LOG` chooses what: `warn`, `debug`, `millpond=trace`, `off`.
+/// Has the log written to standard error. `MILLPOND_LOG` chooses what: `warn`, `debug`, `millpond=trace`, `off`. Where it is
+/// absent or a plain level, another level can be set while it runs.
 pub fn start() {
-    Builder::from_env(Env::new().filter_or("MILLPOND_LOG", "millpond=info"))
-        .format(|out, record| writeln!(out, "{} {}: {}", clock(), word(record.level()), record.args()))
-        .init();
+    let chosen = std::env::var("MILLPOND_LOG").unwrap_or_else(|_| "millpond=info".to_owned());
+    let plain = chosen.strip_prefix("millpond=").unwrap_or(&chosen).parse::<LevelFilter>().ok();
+    let mut builder = Builder::new();
+    builder.parse_filters(&chosen);
+    if plain.is_some() {
+        // What we say ourselves is held back by the level in force alone.
+        builder.filter_module("millpond", LevelFilter::Trace);
+    }
+    builder.format(|out, record| writeln!(out, "{} {}: {}", clock(), word(record.level()), record.args())).init();
+    if let Some(level) = plain {
+        log::set_max_level(level);
+    }
 }
 
 /// Writes what was asked for to standard output.

@@ -14,6 +14,8 @@ pub(super) fn text(topic: Topic) -> Option<&'static str> {
         Topic::Init => Some(INIT),
         Topic::Demo => Some(DEMO),
         Topic::Failures => Some(FAILURES),
+        Topic::Dashboard => Some(DASHBOARD),
+        Topic::Service => Some(SERVICE),
         Topic::Help => Some(HELP),
     }
 }
@@ -31,8 +33,11 @@ fetch failed when one does.
   millpond failures --config millpond.toml         show which fetches failed, since when and how often
 
   millpond explain URL --config millpond.toml      tell what becomes of a request, and why
+  millpond service --config millpond.toml          print a systemd unit for it
+  millpond dashboard                               print a Grafana dashboard
 
-  millpond help COMMAND                            explain serve, check, doctor, explain, init, demo or failures
+  millpond help COMMAND                            explain serve, check, doctor, explain, init, demo, failures, service
+                                                   or dashboard
   millpond help config                             explain every key of the configuration file
   millpond --version
 
@@ -52,7 +57,8 @@ Serves until SIGTERM or Ctrl-C; then it takes no new connections and finishes wh
   --listen ADDRESS:PORT   with --origin: where clients reach Millpond; 127.0.0.1:8080 unless given
   --keep-host             with --origin: send the client's Host to the origin, instead of the origin's own name
   --require-healthy       look at every origin first (as millpond check --live does), and do not start where a site's
-                          fetches would all fail
+                          fetches would all fail; a reload (SIGHUP) looks at the sites that it changes in the same
+                          way, and is refused where one would fail from then on
 
 Try it:
 
@@ -155,14 +161,15 @@ millpond failures [DOMAIN] --state DIR [--json]
 Shows the failure ledger of a Millpond that runs or has run: a line for each site, cause and origin address, with how
 often, the first and the last time, and the last fetch from there that went well. \"all 3 addresses\" means that every
 address of the server fails; \"1 of 3\" that others do well. Below each is one example. What has gone well since its
-last failure is marked \"well again\". A running Millpond writes its ledger every few seconds.
+last failure is marked \"well again\"; \"no client saw it\" means that another address or server made it good at once.
+A running Millpond writes its ledger every few seconds.
 
   DOMAIN          only the site that answers for this name
   --config FILE   the ledger in the state directory of this configuration file: dir under [state]
   --state DIR     the ledger in this directory; DOMAIN is then a site's first domain
-  --json          an object a line: site, server, address, cause, phase, count, first, last, last_good (RFC 3339 or
-                  null), is_open, failing_addresses, known_addresses, seconds (of the last one's phases), example
-                  (time, request, detail, sni, alert, rcode, certificate_names, head_start)
+  --json          an object a line: site, server, address, cause, phase, count, made_good, first, last, last_good (RFC
+                  3339 or null), is_open, failing_addresses, known_addresses, seconds (of the last one's phases),
+                  example (time, request, detail, sni, alert, rcode, certificate_names, head_start)
 
 Exit status: 0 the ledger could be read, whatever is in it; 1 it could not; 2 the command line or the file is wrong.
 
@@ -170,11 +177,42 @@ Exit status: 0 the ledger could be read, whatever is in it; 1 it could not; 2 th
   millpond failures img.example.com --config millpond.toml
 ";
 
+const DASHBOARD: &str = "\
+millpond dashboard
+
+Prints a Grafana dashboard (JSON) over the metrics that Prometheus finds at the operator's door, under /metrics:
+requests and hit ratio, how long hits, misses and the phases of fetches take, failures by cause, what is stored,
+certificates.
+
+  millpond dashboard > millpond.json      # Grafana: Dashboards, New, Import
+
+Prometheus is told to show the token, which stands in the second line of the file \"token\" in the state directory:
+
+  scrape_configs:
+    - job_name: millpond
+      authorization: { credentials_file: /etc/prometheus/millpond-token }
+      static_configs: [{ targets: [\"127.0.0.1:9180\"] }]
+";
+
+const SERVICE: &str = "\
+millpond service --config FILE [--socket]
+
+Prints a systemd unit that serves the file, with all rights taken away that Millpond does not need; in its head stand
+the commands that set it up. It takes its listening sockets over from systemd, so that nothing is refused while it
+restarts.
+
+  --config FILE   the configuration file; it must be valid
+  --socket        print the unit of the sockets: the addresses under [listen]
+
+  millpond service --config /etc/millpond/millpond.toml > /etc/systemd/system/millpond.service
+  millpond service --config /etc/millpond/millpond.toml --socket > /etc/systemd/system/millpond.socket
+";
+
 const HELP: &str = "\
 millpond help [COMMAND | config]
 
-Explains the program, a command (serve, check, doctor, explain, init, demo, failures), or every key of the configuration
-file.
+Explains the program, a command (serve, check, doctor, explain, init, demo, failures, dashboard, service), or every
+key of the configuration file.
 
   millpond help config | less
 ";

@@ -82,5 +82,12 @@ pub(super) const COMMANDS: &[CommandSpec] = &[
         ],
         takes_argument: true,
     },
+    CommandSpec { name: "dashboard", topic: Topic::Dashboard, options: &[], takes_argument: false },
+    CommandSpec {
+        name: "service",
+        topic: Topic::Service,
+        options: &[CONFIG, OptionSpec { name: "--socket", value: None, is_repeatable: false }],
+        takes_argument: false,
+    },
     CommandSpec { name: "help", topic: Topic::Help, options: &[], takes_argument: true },
 ];

@@ -102,7 +102,7 @@ fn a_wrong_command_gets_a_suggestion() {
     refuse("chek --config m.toml", "millpond: there is no command \"chek\"\ndid you mean millpond check?");
     refuse(
         "proxy",
-        "millpond: there is no command \"proxy\"\nthe commands are serve, check, doctor, explain, init, demo, failures, help; see millpond help",
+        "millpond: there is no command \"proxy\"\nthe commands are serve, check, doctor, explain, init, demo, failures, dashboard, service, help; see millpond help",
     );
     refuse("--config m.toml", "millpond: --config is not a command\ndid you mean millpond serve --config?");
     refuse("--verbose", "millpond: --verbose is not a command\na command goes first: see millpond help");
@@ -212,7 +212,7 @@ fn the_examples_of_the_help_are_command_lines() {
         let examples =
             text.lines().filter_map(|line| line.strip_prefix("  millpond ")).filter(|line| !line.starts_with("m."));
         for example in examples {
-            let line = example.split(['#', '|', '&']).next().unwrap();
+            let line = example.split(['#', '|', '&', '>']).next().unwrap();
             assert!(parse(line).is_ok(), "{example}");
         }
     }

@@ -38,6 +38,7 @@ pub fn object(row: &FailureRow) -> String {
         ("cause", text(row.cause)),
         ("phase", text(row.phase)),
         ("count", row.count.to_string()),
+        ("made_good", row.made_good.to_string()),
         ("first", text(&rfc3339(row.first))),
         ("last", text(&rfc3339(row.last))),
         ("last_good", text_or_null(row.last_good.map(rfc3339))),

@@ -14,6 +14,7 @@ fn row(address: &str, failing: usize, known: usize) -> FailureRow {
         cause: "connection_refused",
         phase: "connect",
         count: 2,
+        made_good: 0,
         first: NOW - Duration::from_secs(7200),
         last: NOW - Duration::from_secs(180),
         last_good: None,
@@ -60,6 +61,17 @@ fn the_addresses_of_a_server_become_one_line_where_all_of_them_fail() {
     let text = table(vec![healed, row("192.0.2.1:443", 1, 2)], None, NOW);
     assert_eq!(text.matches("(1 of 2 addresses)").count(), 2, "{text}");
     assert!(text.contains("(just now), well again"), "{text}");
+}
+
+#[test]
+fn it_is_said_where_no_client_saw_a_failure() {
+    let cell = |count, made_good| {
+        let row = FailureRow { count, made_good, ..row("192.0.2.1:443", 1, 3) };
+        Line { row, is_of_all: false }.count()
+    };
+    assert_eq!([cell(2, 0), cell(2, 2), cell(3, 1)], ["2", "2 (no client saw it)", "3 (1 seen by no client)"]);
+    let both = [row("192.0.2.1:443", 2, 2), row("192.0.2.2:443", 2, 2)].map(|row| FailureRow { made_good: 1, ..row });
+    assert_eq!(merged(both.to_vec())[0].count(), "4 (2 seen by no client)");
 }
 
 #[test]
@@ -125,7 +137,7 @@ fn json_is_an_object_a_row() {
     assert_eq!(
         json::object(&row),
         "{\"site\":\"a.test\",\"server\":\"o.test:443\",\"address\":\"[2001:db8::1]:443\",\"cause\":\"connection_refused\",\
-         \"phase\":\"connect\",\"count\":2,\"first\":\"1994-11-06T06:49:37Z\",\"last\":\"1994-11-06T08:46:37Z\",\
+         \"phase\":\"connect\",\"count\":2,\"made_good\":0,\"first\":\"1994-11-06T06:49:37Z\",\"last\":\"1994-11-06T08:46:37Z\",\
          \"last_good\":\"1994-11-06T08:49:37Z\",\"is_open\":false,\"failing_addresses\":1,\"known_addresses\":1,\
          \"seconds\":{\"connect\":0.001500},\"example\":{\"time\":\"1970-01-01T00:00:00Z\",\"request\":\"ab\",\
          \"detail\":\"192.0.2.1:443 refused\",\"sni\":null,\"alert\":null,\"rcode\":null,\"certificate_names\":[],\
