@@ -121,6 +121,11 @@
 //! subject (`admin::api`), beside the part of the OpenAPI document that describes them. What the door does to the whole goes
 //! through one trait, `admin::Control`, which `edge::door` implements without keeping anything alive.
 //!
+//! The console (`admin::console`) is a folder of plain files, `src/admin/console`, kept in the program as they are: HTML,
+//! CSS and ES modules, without a framework and without a build step. It knows no more than the API tells. `main.js` begins,
+//! `router.js` names the pages, `change.js` is the one way by which anything is applied; every text of the server goes in
+//! as a text node. `tests/console.rs` walks through it in a real browser.
+//!
 //! Counts by site and durations cost a request no atomic operation: each worker keeps them for itself
 //! (`observe::tally`) and hands them over once a second.
 //!

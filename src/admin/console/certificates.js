@@ -9,7 +9,7 @@ export function certificateTable(label, items, { withSite = true } = {}) {
   const columns = [
     { title: "Names", cell: (item) => h("div", { class: "cell-two" }, item.names.length > 0 ? h("span", { class: "mono wrap-anywhere" }, item.names[0]) : h("span", { class: "note" }, "not seen yet"), item.names.length > 1 && h("span", { class: "note", title: item.names.slice(1).join(", ") }, `and ${plural(item.names.length - 1, "more name")}`)) },
     withSite && { title: "Site", cell: (item) => h("div", { class: "cell-two" }, item.site ? h("span", { class: "wrap-anywhere" }, link(item.site, `#/domains/${encodeURIComponent(item.site)}/${item.side === "client" ? "https" : "origin"}`)) : "–", item.server && h("span", { class: "note mono wrap-anywhere" }, item.server), item.sni && h("span", { class: "note" }, `SNI ${item.sni}`)) },
-    { title: "State", cell: (item) => h("div", { class: "cell-two" }, badge(...(STATES[item.state] ?? STATES.unknown)), item.refusal && h("span", { class: "note" }, item.refusal)) },
+    { title: "State", cell: (item) => h("div", { class: "cell-two" }, badge(...(item.refusal && item.state !== "expired" ? ["bad", "Refused"] : (STATES[item.state] ?? STATES.unknown))), item.refusal && h("span", { class: "note" }, item.refusal)) },
     { title: "Days left", kind: "right", cell: daysLeft },
     { title: "Ends", cell: (item) => day(item.not_after) },
     { title: "Issuer", cell: (item) => h("span", { class: "wrap-anywhere" }, item.issuer ?? "–") },

@@ -1,5 +1,6 @@
 // How a change is applied: its diff first, then the rehearsal's result, then a decision. All changes go this way.
 import { h, replace } from "./dom.js";
+import { plural } from "./format.js";
 import { badge, busy, button, dialog, failed, mark, notice, skeleton, toast } from "./parts.js";
 
 /**
@@ -116,11 +117,11 @@ function proposal(plan, { send, verb, close }) {
     body: [
       h("h3", {}, "What changes in the file"),
       diffView(plan.diff),
-      plan.warnings?.length > 0 && notice("warn", "Worth a look", h("ul", { class: "bullets" }, plan.warnings.map((text) => h("li", {}, text)))),
       plan.restart_needed?.length > 0 && notice("warn", "Takes effect after a restart", h("ul", { class: "bullets" }, plan.restart_needed.map((text) => h("li", {}, text)))),
       h("h3", {}, "Rehearsal"),
       result,
       forced,
+      plan.warnings?.length > 0 && h("details", { class: "inner" }, h("summary", {}, `${plural(plan.warnings.length, "warning")} about the file`), h("ul", { class: "bullets" }, plan.warnings.map((text) => h("li", {}, text)))),
     ],
     buttons: [button("Cancel", () => close(undefined)), apply],
   };

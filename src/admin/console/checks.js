@@ -36,7 +36,7 @@ function findingView(finding, kind, onFix) {
     h("p", { class: "finding-what" }, finding.what),
     finding.error && h("p", { class: "note" }, "Visitors get ", h("code", {}, finding.error)),
     finding.evidence.length > 0 && h("ul", { class: "evidence" }, finding.evidence.map((text) => h("li", {}, text))),
-    fixes.length > 0 && h("h4", {}, fixes.length > 1 ? "What mends it, the smaller change first" : "What mends it"),
+    fixes.length > 0 && h("h3", {}, fixes.length > 1 ? "What mends it, the smaller change first" : "What mends it"),
     h("ol", { class: "fixes" }, fixes.map((fix, index) => fixView(fix, index, onFix))),
     finding.commands.length > 0 && h("details", { class: "commands" }, h("summary", {}, "See it yourself"), finding.commands.map((text) => h("pre", { tabindex: 0, "aria-label": "Command" }, text))),
   );

@@ -18,7 +18,7 @@ export function frame(main) {
   const failures = h("span", { class: "count", hidden: true });
   const nav = h(
     "nav",
-    { class: "nav", "aria-label": "Console" },
+    { class: "nav", "aria-label": "Pages" },
     GROUPS.map(([title, items]) =>
       h(
         "div",
@@ -34,8 +34,8 @@ export function frame(main) {
   );
   const version = h("p", { class: "version" });
   const sidebar = h(
-    "div",
-    { class: "sidebar", id: "sidebar" },
+    "aside",
+    { class: "sidebar", id: "sidebar", "aria-label": "Console" },
     brand(),
     nav,
     h("div", { class: "sidebar-foot" }, themeSwitch(), button("Sign out", signOut, { kind: "quiet", iconName: "out", key: "sign-out" }), version),
@@ -48,6 +48,7 @@ export function frame(main) {
     const was = app.classList.contains("nav-open");
     app.classList.toggle("nav-open", isOpen);
     opener.setAttribute("aria-expanded", String(isOpen));
+    main.inert = isOpen;
     if (isOpen) (sidebar.querySelector("[aria-current]") ?? sidebar.querySelector("a")).focus();
     else if (was && sidebar.contains(document.activeElement)) opener.focus();
   };

@@ -31,19 +31,33 @@ export function namesPanel(site) {
   return card("The names of a fetch", { actions: look, id: "names", note: "What is sent, what is accepted, and what the origin's certificate says. It follows your edits as you type." }, box);
 }
 
-async function ask({ name, context }, state, draw) {
+async function ask({ name, draft, context }, state, draw) {
   asked.set(name, state);
+  const hear = (isEdit) => (line) => {
+    if (line.event !== "report") return;
+    for (const server of line.report.servers) keep(state, server, isEdit && Boolean(draft.read("origin.trust")));
+    state.note = line.report.servers.some((server) => server.sni.length > 0) ? "" : broken(line.report);
+  };
   try {
-    await stream("/doctor", { target: name }, (line) => {
-      if (line.event !== "report") return;
-      for (const server of line.report.servers) state.rows.set(server.server, server.sni);
-      state.note = line.report.servers.some((server) => server.sni.length > 0) ? "" : broken(line.report);
-    }, context.signal);
+    if (draft.changes() === 0) await stream("/doctor", { target: name }, hear(false), context.signal);
+    else {
+      // Edits that are not applied yet: each server is asked for by its own address, with the names as they are typed.
+      for (const [one, { host, sni }] of fetches(draft, name).filter(([one]) => one.scheme !== "http")) {
+        await stream("/doctor", { origin: `https://${one.name}:${one.port}`, sni, host }, hear(true), context.signal);
+      }
+    }
   } catch (error) {
     if (error.name === "AbortError") state.tried = "";
     state.note = error.message;
   }
   draw();
+}
+
+/** Notes what a server shows; asked by its address alone, a CA file of the site's own has not been looked at. */
+function keep(state, { server, sni: rows }, isChainOpen) {
+  const seen = rows.map((row) => (row.certificate && isChainOpen ? { ...row, certificate: { ...row.certificate, chain_error: null, is_chain_open: true } } : row));
+  const older = (state.rows.get(server) ?? []).filter((row) => !seen.some((one) => one.sni === row.sni));
+  state.rows.set(server, [...seen, ...older]);
 }
 
 function broken(report) {
@@ -66,9 +80,10 @@ function fetches(draft, name) {
   return targets.map((one) => [one, sentNames(one.table, origin, wanted)]);
 }
 
-/** Of some server it is not known what it shows. */
+/** Of some server it is not known what it shows, or not what the site's own settings make of it. */
 function isUnknown(draft, name, state) {
-  return fetches(draft, name).some(([one, sent]) => one.scheme !== "http" && !known(one, sent, state));
+  const isSettled = (certificate) => certificate && !(certificate.is_chain_open && draft.changes() === 0);
+  return fetches(draft, name).some(([one, sent]) => one.scheme !== "http" && !isSettled(known(one, sent, state)));
 }
 
 function panel(one, sent, state) {
@@ -110,7 +125,7 @@ function columns(sent, certificate, isPlain) {
 function judge(sent, certificate) {
   const host = sent.host.replace(/:\d+$/, "");
   const pairs = [[host === sent.sni ? "good" : "info", "Host and SNI", host === sent.sni ? "are the same name" : "differ, as set; that is allowed"]];
-  if (!certificate) return { pairs, verdict: ["info", "The certificate for this SNI is not known yet", "Press “Look now” to ask the origin."] };
+  if (!certificate) return { pairs, verdict: ["info", "The certificate for this SNI is not known yet", "Press “Look now” to ask the origin; nothing is changed by it."] };
   if (certificate.refused) {
     pairs.push(["bad", "SNI and server", certificate.refused]);
     return { pairs, verdict: ["bad", "The handshake fails", "Visitors get a 502. The server does not know this name; set another SNI."] };
@@ -121,7 +136,8 @@ function judge(sent, certificate) {
   if (sent.accepted.length) pairs.push([met ? "good" : covered ? "info" : "bad", "Whitelist and certificate", met ? `${met.entry} meets ${met.name}` : "no entry meets a name on the certificate"]);
   const isTrusted = !certificate.chain_error;
   const days = certificate.days_left;
-  pairs.push([isTrusted ? "good" : "bad", "Chain and dates", isTrusted ? `issued by ${certificate.issuer}` : certificate.chain_error]);
+  const chain = isTrusted ? `issued by ${certificate.issuer}${certificate.is_chain_open ? "; the rehearsal looks at the chain" : ""}` : certificate.chain_error;
+  pairs.push([certificate.is_chain_open ? "info" : isTrusted ? "good" : "bad", "Chain and dates", chain]);
   if (days !== null && days !== undefined) pairs.push([days < 0 ? "bad" : days < 21 ? "warn" : "good", "Days left", days < 0 ? `it ended ${plural(-days, "day")} ago` : plural(days, "day")]);
   const isGood = (covered || met) && isTrusted && !(days < 0);
   const why = covered || met ? "The names agree, but the certificate itself is not trusted." : "Set the SNI to a name on the certificate, or add one of its names to the whitelist.";

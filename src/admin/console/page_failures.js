@@ -83,7 +83,7 @@ function body(item, key) {
       ["Status for visitors", item.status && String(item.status)],
       ["Times of the last one", times(item.times)],
     ]),
-    h("h3", {}, "An example"),
+    h("h2", {}, "An example"),
     facts(
       [
         ["What happened", example.detail],

@@ -34,7 +34,7 @@ export function taskProgress(task) {
       task.failed > 0 && h("span", { class: "bad-text" }, count(task.failed), " failed"),
       task.state === "running" && h("span", {}, `${(task.rate_per_second ?? 0).toFixed(1)} a second`),
       task.state === "running" && task.seconds_left !== null && h("span", {}, `${durationText(task.seconds_left)} left`),
-      task.error && h("span", { class: "bad-text" }, task.error),
+      task.error && task.failed === 0 && h("span", { class: "bad-text" }, task.error),
     ),
   );
 }
