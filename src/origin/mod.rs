@@ -56,6 +56,7 @@ pub use answer::Interim;
 pub use body::OriginBody;
 pub use checks::CheckState;
 pub use choice::route;
+pub use client::MAX_HEAD_START;
 pub use elsewhere::Standing;
 pub use error::FetchError;
 pub use health::AddressState;
