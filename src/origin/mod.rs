@@ -63,7 +63,7 @@ pub use health::AddressState;
 pub use lookup::LookupFailure;
 pub use names::{Lifetimes, NameState};
 pub use request::{OriginRequest, Upload};
-pub use resolver::Resolver;
+pub use resolver::{Lookup, Resolver};
 
 use crate::config::Site;
 use crate::http1::ResponseHead;

@@ -125,7 +125,7 @@ impl CertificateReject {
             }
             Reason::PinMismatch => format!("{of} is none of the pinned ones and has no trusted issuer"),
             Reason::Other => match CHAIN_WORDS.iter().find(|(word, _)| self.chain_error.contains(word)) {
-                Some((_, words)) => format!("{of} {words}"),
+                Some((word, words)) => format!("{of} {words} ({word})"),
                 None => format!("{of} was refused: {}", self.chain_error),
             },
         }
@@ -240,7 +240,7 @@ fn list(names: &[String]) -> String {
 /// Faults of a chain that webpki has a name for, and rustls none.
 const CHAIN_WORDS: [(&str, &str); 6] = [
     ("UnsupportedCriticalExtension", "has a critical extension that is not known here"),
-    ("NameConstraintViolation", "is for a name that its CA may not vouch for (nameConstraints)"),
+    ("NameConstraintViolation", "is for a name that its CA may not vouch for"),
     ("PathLenConstraintViolated", "has a longer chain than one of its CAs allows"),
     ("EndEntityUsedAsCa", "is signed by a certificate that is not that of a CA"),
     ("MaximumPathDepthExceeded", "has a chain that is too long"),
