@@ -318,3 +318,20 @@ fn one_of_two_addresses_with_another_certificate() {
         .cured_at_origin(|| odd.becomes(sound(&certificates), content));
     drop(even);
 }
+
+#[test]
+fn an_expired_certificate_for_another_name() {
+    let (certificates, origin) = issued(Leaf::names(&["b.test"]).expired());
+    refused(&origin, &certificates, "", &["b.test"])
+        .finding(Step::Certificate, &["expired on 2002-01-01"])
+        .evidence(&["nor does it name \"a.test\""])
+        .fix(&["renew the certificate at the origin"])
+        .cured_at_origin(|| origin.becomes(sound(&certificates), content));
+}
+
+#[test]
+fn a_certificate_with_an_extension_that_nobody_knows() {
+    let leaf =
+        Weak::new(&["rsa:2048"], &["-sha256"], "subjectAltName=DNS:a.test\n1.2.3.4=critical,ASN1:UTF8String:x\n");
+    weak(&leaf, &["has a critical extension that is not known here"], "RSA 2048 bits", "have a new certificate issued");
+}

@@ -94,7 +94,7 @@ fn silence_in_the_handshake() {
     let gate = Gate::new();
     let held = gate.clone();
     let origin = Origin::raw(move |_, _| held.wait());
-    let timeouts = "timeouts = { tls_handshake = \"200ms\", first_byte = \"200ms\" }";
+    let timeouts = "timeouts = { tls_handshake = \"700ms\", first_byte = \"1s\" }";
     Broken::https(&origin, &certificates, timeouts)
         .page(504, "connection_timeout", "tls-handshake")
         .finding(Step::Handshake, &["the origin was silent for too long during the TLS handshake"])

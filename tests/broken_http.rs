@@ -112,11 +112,11 @@ fn a_slow_first_byte() {
     let held = gate.clone();
     let origin = Origin::plain(move |_| Reply::nothing().wait(&held).then("HTTP/1.1 204 No Content\r\n\r\n"));
     let answered = origin.address().to_string();
-    Broken::before(&origin, "timeouts = { first_byte = \"200ms\" }")
+    Broken::before(&origin, "timeouts = { first_byte = \"500ms\" }")
         .page(504, "http_response_timeout", "response-head")
         .facts(|example| assert!(example.head_start.is_empty()))
         .finding(Step::Http, &[&answered, "the origin was silent for too long before the first byte"])
-        .fix(&["make the origin answer sooner, or wait longer for it", "first_byte = \"400ms\""])
+        .fix(&["make the origin answer sooner, or wait longer for it", "first_byte = \"1s\""])
         .cured_by_fix_and(|| {
             gate.open();
             origin.becomes(None, content);
@@ -236,6 +236,12 @@ fn a_body_without_length_over_tls_that_ends_without_goodbye() {
     let origin = Origin::tls(OriginTls::new(&identity), truncated(&gate, "", "half", false));
     Broken::https(&origin, &certificates, "")
         .cut("http_response_incomplete", &gate)
+        .facts(|example| {
+            assert_eq!(
+                (&example.head_start[..], example.sni.as_deref()),
+                (&b"HTTP/1.1 200 OK\r\n\r\n"[..], Some("a.test"))
+            );
+        })
         .finding(Step::Http, &["without close_notify"])
         .fix(&["have the origin send Content-Length or chunks", "close_notify"])
         .cured_at_origin(|| origin.becomes(Some(OriginTls::new(&identity)), content));
@@ -270,6 +276,7 @@ fn a_transfer_coding_that_nobody_asked_for() {
     let origin = Origin::plain(|_| Reply::bytes("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n").close());
     Broken::before(&origin, "")
         .page(502, "http_response_transfer_coding", "response-head")
+        .facts(|example| assert!(example.head_start.starts_with(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip")))
         .finding(Step::Http, &["the response head is refused"])
         .fix(&["have the origin send Transfer-Encoding: chunked or a Content-Length"])
         .cured_at_origin(|| origin.becomes(None, content));
@@ -333,4 +340,26 @@ fn a_redirect_to_an_address_that_is_not_for_outsiders() {
         .moves()
         .cured_at_origin(|| origin.becomes(None, content));
     assert_eq!(inside.count(), 0);
+}
+
+#[test]
+fn a_304_to_a_request_without_a_condition() {
+    let origin = Origin::plain(|_| Reply::bytes("HTTP/1.1 304 Not Modified\r\n\r\n"));
+    Broken::before(&origin, "")
+        .passes(304)
+        .warning(Step::Http, &["304 to a request that asked for the whole"])
+        .fix(&["with 200 and all of the content"])
+        .cured_at_origin(|| origin.becomes(None, content));
+}
+
+#[test]
+fn a_page_without_a_head() {
+    let origin = Origin::plain(|_| Reply::bytes("<html>hello</html>").close());
+    Broken::before(&origin, "")
+        .page(502, "http_response_incomplete", "response-head")
+        .facts(|example| assert_eq!(example.head_start, b"<html>hello</html>"))
+        .finding(Step::Http, &["within the response head"])
+        .evidence(&["<html>hello</html>"])
+        .fix(&["write the port on which the server speaks HTTP/1.1"])
+        .cured_at_origin_instead(|| origin.becomes(None, content));
 }

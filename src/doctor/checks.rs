@@ -238,6 +238,7 @@ impl Server<'_> {
         let is_suspect = match &got {
             Ok(got) => got.head.status == 400,
             // What begins like HTTP is HTTP, however broken.
+            Err(error) if error.facts.head_start.starts_with(b"HTTP/1.1 400") => true,
             Err(error) => may_be_tls(error.error) && !error.facts.head_start.starts_with(b"HTTP/"),
         };
         let secure = self.probe.with(|site| {

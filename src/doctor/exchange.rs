@@ -105,6 +105,11 @@ impl Server<'_> {
         if status >= 400 {
             return self.denied(address, status);
         }
+        if matches!(status, 206 | 304) {
+            let what = format!("{}: {status} to a request that asked for the whole", self.probe.route.label);
+            let fix = Remedies::words("have the origin answer a plain GET with 200 and all of the content");
+            return Verdict::doubtful("", Finding { what, fix, ..Finding::default() });
+        }
         if let (Some(time), Ok(length)) = (got.is_slow, &got.body) {
             let (label, seconds) = (&self.probe.route.label, time.as_secs());
             let what =

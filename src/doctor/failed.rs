@@ -26,7 +26,11 @@ impl Server<'_> {
                 "the fault comes and goes, for the steps before have just passed: look at the server's own log, and at \
                  what millpond failures counts",
             ),
-            ProxyError::HttpProtocolError if is_foreign(&error.facts.head_start) => self.other_port(),
+            ProxyError::HttpProtocolError | ProxyError::HttpResponseIncomplete
+                if is_in_head && is_foreign(&error.facts.head_start) =>
+            {
+                self.other_port()
+            }
             _ if error.facts.setting.is_some() => self.patience(error.facts.setting.unwrap_or_default()),
             ProxyError::HttpResponseIncomplete | ProxyError::ConnectionTerminated if is_in_head => {
                 Remedies::words("look at the server's own log: it ended the connection without a whole answer")

@@ -134,8 +134,11 @@ impl Remedies<'_> {
     }
 }
 
+/// A setting as it stands in TOML.
+type Written = fn(&Timeouts) -> String;
+
 /// Every key of `timeouts`, and its value as the file has it.
-const TIMEOUTS: [(&str, fn(&Timeouts) -> String); 8] = [
+const TIMEOUTS: [(&str, Written); 8] = [
     ("resolve", |it| duration_text(it.resolve)),
     ("connect", |it| duration_text(it.connect)),
     ("tls_handshake", |it| duration_text(it.tls_handshake)),

@@ -138,6 +138,11 @@ impl Server<'_> {
             finding.what = format!("{}: {}", self.probe.route.label, reject.finding());
         }
         finding.evidence.extend(lines.iter().cloned());
+        let (sni, origin) = (self.probe.route.sni.as_deref().unwrap_or_default(), &self.probe.site().origin);
+        let is_named = seen.chain.first().is_none_or(|leaf| leaf.names.is_valid_for(sni, self.rule()));
+        if reason != Reason::NotValidForName && !is_named && origin.common_name_whitelist.is_empty() {
+            finding.evidence.push(format!("nor does it name {sni:?}"));
+        }
         if matches!(reason, Reason::Expired | Reason::NotYetValid) {
             let date = String::from_utf8_lossy(&self.clock.now().date().format()).into_owned();
             finding.evidence.push(format!("the clock of this machine says {date}"));

@@ -9,10 +9,10 @@ use super::Edge;
 use crate::config::Config;
 use crate::doctor::{self, Progress, Report, Subject};
 use crate::error::Error;
-use crate::origin::{Lifetimes, LookupFailure, Resolver};
+use crate::origin::{Lifetimes, Lookup, LookupFailure, Resolver};
 
 /// The names of a world of one's own.
-pub struct Names(Arc<dyn Fn(&str) -> Result<Vec<IpAddr>, LookupFailure> + Send + Sync>);
+pub struct Names(Arc<Lookup>);
 
 impl Names {
     /// Every name is looked up by `lookup`; good answers are kept as ever, failures are forgotten at once.

@@ -325,10 +325,14 @@ impl<'a> Walk<'a> {
         let mut connection = exchange.connection;
         let no_head = || broken(Cause::Internal("ureq ended an exchange without a head".into()));
         let head = exchange.answer.into_head().ok_or_else(no_head)?;
-        let length = head.body(self.prepared.method()).map_err(|error| broken(Cause::Head(error)))?;
+        let length = head.body(self.prepared.method()).map_err(|error| {
+            self.head_start = head.start(MAX_HEAD_START).to_vec();
+            broken(Cause::Head(error))
+        })?;
         let timeouts = &self.site.origin.timeouts;
         let now = Instant::now();
         if !connection.is_tls() && wants_tls(&head, length, &mut connection, now + HINT_WAIT) {
+            self.head_start = head.start(MAX_HEAD_START).to_vec();
             return Err(broken(Cause::TlsOnPlainPort));
         }
         let may_serve_again = head.keep_alive && !is_cut_short && length != BodyLength::UntilClose;
@@ -356,4 +360,4 @@ const HINT_WAIT: Duration = Duration::from_secs(1);
 /// Failed attempts of one fetch that are told of; `retries` is mostly far below.
 const MAX_LOST: usize = 16;
 /// Bytes of a refused head that are kept for people.
-const MAX_HEAD_START: usize = 1024;
+pub const MAX_HEAD_START: usize = 1024;

@@ -56,13 +56,14 @@ pub use answer::Interim;
 pub use body::OriginBody;
 pub use checks::CheckState;
 pub use choice::route;
+pub use client::MAX_HEAD_START;
 pub use elsewhere::Standing;
 pub use error::FetchError;
 pub use health::AddressState;
 pub use lookup::LookupFailure;
 pub use names::{Lifetimes, NameState};
 pub use request::{OriginRequest, Upload};
-pub use resolver::Resolver;
+pub use resolver::{Lookup, Resolver};
 
 use crate::config::{ServerConfig, Site};
 use crate::http1::ResponseHead;

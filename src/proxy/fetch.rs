@@ -220,7 +220,7 @@ impl Fetch {
         let (lead, followers) = (arrived(own), arrived(response.clone()));
         drop(reader);
         self.land(lead, followers);
-        let is_whole = self.fill(writer, body, Some(&response));
+        let is_whole = self.fill(writer, (&head, body), Some(&response));
         if !is_whole {
             self.core.cache.store.remove_response(&key, &response);
         }
@@ -256,7 +256,7 @@ impl Fetch {
             }
             self.land(lead, Landing::Apart);
         }
-        self.fill(writer, body, None);
+        self.fill(writer, (&head, body), None);
     }
 
     pub(super) fn facts(&self) -> RequestFacts<'_> {

@@ -4,20 +4,26 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use super::fetch::{Fetch, Goal};
-use crate::http1::BodyLength;
+use crate::http1::{BodyLength, ResponseHead};
 use crate::observe::{Counter, FetchTimes};
-use crate::origin::OriginBody;
+use crate::origin::{MAX_HEAD_START, OriginBody, route};
 use crate::status::ProxyError;
 use crate::store::{StoredResponse, Writer};
 
 impl Fetch {
     /// Moves the body over, as it comes; true when it is whole and still kept as planned.
-    pub(super) fn fill(&self, writer: Writer, body: OriginBody, stored: Option<&Arc<StoredResponse>>) -> bool {
+    /// `head` is what came before it.
+    pub(super) fn fill(
+        &self,
+        writer: Writer,
+        (head, body): (&ResponseHead, OriginBody),
+        stored: Option<&Arc<StoredResponse>>,
+    ) -> bool {
         let mut room = ROOM.take();
         if room.is_empty() {
             room = vec![0; ROOM_SIZE];
         }
-        let is_whole = self.pour(writer, body, stored, room.get_mut(..READ).unwrap_or_default());
+        let is_whole = self.pour(writer, (head, body), stored, room.get_mut(..READ).unwrap_or_default());
         ROOM.set(room);
         is_whole
     }
@@ -25,7 +31,7 @@ impl Fetch {
     fn pour(
         &self,
         mut writer: Writer,
-        mut body: OriginBody,
+        (head, mut body): (&ResponseHead, OriginBody),
         stored: Option<&Arc<StoredResponse>>,
         room: &mut [u8],
     ) -> bool {
@@ -38,7 +44,9 @@ impl Fetch {
                     return is_stored || stored.is_none();
                 }
                 Ok(n) => n,
-                Err(error) => {
+                Err(mut error) => {
+                    error.facts.head_start = head.start(MAX_HEAD_START).to_vec();
+                    error.facts.sni = self.sni_of(&error.origin);
                     self.core.metrics.shared().failed(error.error);
                     self.core.blame(&self.site, &self.request, &error, FetchTimes::default());
                     writer.fail(error.error);
@@ -63,6 +71,15 @@ impl Fetch {
                 is_stored = false;
             }
         }
+    }
+}
+
+impl Fetch {
+    /// The name that was sent to this server of the site in the TLS handshake, if there was one.
+    fn sni_of(&self, label: &str) -> Option<String> {
+        let (origin, asked) = (&self.site.origin, self.plain_request(""));
+        let mut routes = origin.servers.iter().map(|server| route(origin, server, asked.host, asked.client_is_https));
+        routes.find(|route| route.label == label)?.sni
     }
 }
 

@@ -124,7 +124,10 @@ impl CertificateReject {
                 format!("{of} is not signed by the CA of that name which is trusted: its key is another, or too short")
             }
             Reason::PinMismatch => format!("{of} is none of the pinned ones and has no trusted issuer"),
-            Reason::Other => format!("{of} was refused: {}", self.chain_error),
+            Reason::Other => match CHAIN_WORDS.iter().find(|(word, _)| self.chain_error.contains(word)) {
+                Some((word, words)) => format!("{of} {words} ({word})"),
+                None => format!("{of} was refused: {}", self.chain_error),
+            },
         }
     }
 
@@ -202,7 +205,11 @@ impl CertificateReject {
     }
 
     fn name_fix(&self, pin: &str) -> String {
-        let host = |name: &&String| name.contains('.') && !name.contains(char::is_whitespace);
+        // What the whitelist takes: a pattern has two labels after its star.
+        let host = |name: &&String| {
+            let bare = name.strip_prefix("*.").unwrap_or(name);
+            bare.contains('.') && !bare.contains('*') && !bare.contains(char::is_whitespace)
+        };
         let presented = &self.presented;
         match presented.dns_names.iter().chain(&presented.common_names).find(host) {
             Some(name) => {
@@ -229,5 +236,15 @@ fn list(names: &[String]) -> String {
     let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
     shown.join(", ") + &rest
 }
+
+/// Faults of a chain that webpki has a name for, and rustls none.
+const CHAIN_WORDS: [(&str, &str); 6] = [
+    ("UnsupportedCriticalExtension", "has a critical extension that is not known here"),
+    ("NameConstraintViolation", "is for a name that its CA may not vouch for"),
+    ("PathLenConstraintViolated", "has a longer chain than one of its CAs allows"),
+    ("EndEntityUsedAsCa", "is signed by a certificate that is not that of a CA"),
+    ("MaximumPathDepthExceeded", "has a chain that is too long"),
+    ("InvalidCertValidity", "has a validity that ends before it begins"),
+];
 
 const MAX_SHOWN: usize = 8;

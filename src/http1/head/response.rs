@@ -100,6 +100,11 @@ impl ResponseHead {
         })
     }
 
+    /// The first bytes of the head as it came.
+    pub fn start(&self, most: usize) -> &[u8] {
+        self.bytes.get(..most).unwrap_or(&self.bytes)
+    }
+
     /// Every field line in order: the name as sent, the value without blanks around it.
     pub fn fields(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.fields.iter().map(|(name, value)| {

@@ -110,7 +110,7 @@ impl Fetch {
         };
         let arrived = Arrived { response: manifest.response.clone(), reader: Some(reader), status, fault: None, trip };
         self.land(Landing::Slice(arrived.clone(), range), Landing::Slice(arrived, range));
-        if !self.fill(writer, fetched.body, Some(&response)) {
+        if !self.fill(writer, (&fetched.head, fetched.body), Some(&response)) {
             self.core.cache.store.remove_response(&manifest.key_of(range.start), &response);
         }
     }
@@ -210,7 +210,7 @@ impl Fetch {
         let reader = Some(Reader::new(&response.body));
         let arrived = Arrived { response: response.clone(), reader, status, fault: None, trip };
         self.land(Landing::Response(arrived), Landing::Apart);
-        if self.fill(writer, fetched.body, Some(&response)) && response.body.sealed().is_some() {
+        if self.fill(writer, (&fetched.head, fetched.body), Some(&response)) && response.body.sealed().is_some() {
             self.core.cache.keep_part(&key, &response, Listing::List, now);
         }
     }
