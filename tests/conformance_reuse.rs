@@ -170,8 +170,8 @@ fn a_stale_response_stands_in_for_errors_where_that_is_said() {
     for status in ["500", "502", "503", "504"] {
         let lines = [
             "GET => 200 | Cache-Control: max-age=60, stale-if-error=600 | Age: 100 => 200 #1 stored",
-            &format!("GET => {status} => 200 #1 hit detail=origin-5xx"),
-            &format!("GET | Cache-Control: no-cache => {status} => 200 #1 hit"),
+            &format!("GET => {status} => 200 #1 !hit fwd=stale fwd-status={status} detail=origin-5xx | Age: 100"),
+            &format!("GET | Cache-Control: no-cache => {status} => 200 #1 fwd=request detail=origin-5xx"),
         ];
         scene.check(&[(status, &lines)]);
     }
@@ -190,7 +190,7 @@ fn a_stale_response_stands_in_for_errors_where_that_is_said() {
     // The request may say it as well.
     scene.check_rows(
         &[STALE, "GET | Cache-Control: stale-if-error=$1 => 503 => $2"],
-        &[["600", "200 #1 hit detail=origin-5xx"], ["39", "503 #2 !hit"], ["junk", "503 #2 !hit"]],
+        &[["600", "200 #1 fwd-status=503 detail=origin-5xx"], ["39", "503 #2 !hit"], ["junk", "503 #2 !hit"]],
     );
     scene.check(&[
         (
@@ -306,6 +306,11 @@ fn requests_are_told_apart_by_what_vary_names() {
             ["Foo: 1", "\"Foo\"", "Foo: 1"],
         ],
     );
+}
+
+#[test]
+fn variants_stand_beside_each_other() {
+    let scene = Scene::new("");
     let first = "GET | Foo: 1 => 200 | Cache-Control: max-age=60 | Vary: Foo => 200";
     scene.check(&[
         (
