@@ -63,6 +63,33 @@ fn the_client_says_how_fresh_it_wants_it() {
 }
 
 #[test]
+fn what_is_immutable_is_not_validated_for_a_reload() {
+    let scene = Scene::new("");
+    // RFC 8246 §2, §2.1
+    scene.check_rows(
+        &["GET => 200 | $1 | Age: 100 | ETag: \"a\" => 200 stored", "GET | Cache-Control: $2 => => 200 #1 hit"],
+        &[
+            ["Cache-Control: max-age=600, immutable", "max-age=0"],
+            ["Cache-Control: max-age=600 | Cache-Control: Immutable", "max-age=50"],
+            ["CDN-Cache-Control: max-age=600, immutable", "max-age=0"],
+        ],
+    );
+    scene.check_rows(
+        &[
+            "GET => 200 | Cache-Control: $1 | Age: 100 | ETag: \"a\" => 200 stored",
+            "GET | Cache-Control: $2 => 304 | ETag: \"a\" => 200 #1 fwd-status=304 | asked If-None-Match: \"a\"",
+        ],
+        &[
+            ["max-age=600, immutable", "no-cache"],
+            ["max-age=600, immutable", "min-fresh=550"],
+            ["max-age=60, immutable", "max-age=0"],
+            ["max-age=60, immutable", "foo"],
+            ["max-age=600, immutable=\"", "max-age=0"],
+        ],
+    );
+}
+
+#[test]
 fn the_client_may_take_it_stale_unless_the_response_forbids_it() {
     let scene = Scene::new("");
     // §5.2.1.2
