@@ -162,9 +162,10 @@ impl Forward {
 /// What the cache did with a request (RFC 9211).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CacheStatus {
-    /// Satisfied from the cache, without going forward.
+    /// Satisfied from the cache, without an answer of the origin; with a status of the origin it is written as forwarded,
+    /// for then something else was asked for in vain (RFC 9211 §2.1).
     pub hit: bool,
-    /// Why it went forward; not written together with `hit` (RFC 9211 §2.1).
+    /// Why it went forward; not written together with `hit`.
     pub forward: Option<Forward>,
     /// The origin's status where it differs from ours, for example 304.
     pub forward_status: Option<u16>,
@@ -183,7 +184,7 @@ impl CacheStatus {
     pub fn write_field(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(b"Cache-Status: millpond");
         match self.forward {
-            _ if self.hit => out.extend_from_slice(b"; hit"),
+            _ if self.hit && self.forward_status.is_none() => out.extend_from_slice(b"; hit"),
             Some(forward) => write_parameter(out, "fwd", forward.token()),
             None => {}
         }
@@ -340,6 +341,10 @@ mod tests {
             (
                 CacheStatus { forward: Some(Forward::VaryMiss), detail: Some("no-store"), ..none },
                 "millpond; fwd=vary-miss; detail=no-store",
+            ),
+            (
+                CacheStatus { hit: true, forward: Some(Forward::Stale), forward_status: Some(503), ..none },
+                "millpond; fwd=stale; fwd-status=503",
             ),
             (CacheStatus { ttl: Some(i64::MIN), ..none }, "millpond; ttl=-999999999999999"),
         ];

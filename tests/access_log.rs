@@ -18,7 +18,10 @@ struct Stage {
 
 impl Stage {
     fn new(format: &str) -> Stage {
-        let origin = Origin::plain(|_| Reply::response("200 OK", &["Cache-Control: max-age=600"], "hello"));
+        let origin = Origin::plain(|asked| match asked.method.as_str() {
+            "HEAD" => Reply::bytes("HTTP/1.1 200 OK\r\nCache-Control: max-age=600\r\nContent-Length: 5\r\n\r\n"),
+            _ => Reply::response("200 OK", &["Cache-Control: max-age=600"], "hello"),
+        });
         let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let dir = TempDir::new();
         let file = dir.path().join("access.log");

@@ -1,11 +1,15 @@
-//! Conformance: methods, what makes stored responses invalid, interim responses, an operator's rules, and what Cache-Status
-//! says of it all (RFC 9110 §9, RFC 9111 §4.4, RFC 8297, RFC 9875, RFC 9211).
+//! Conformance: fields targeted at us, methods, what makes stored responses invalid, interim responses, an operator's
+//! rules, and what Cache-Status says of it all (RFC 9110 §9, RFC 9111 §4.4, RFC 8297, RFC 9213, RFC 9875, RFC 9211).
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
 mod support;
 
 use support::Scene;
 
+/// The second request is answered from the store.
+const KEPT: &[&str] = &["GET => 200 | $1 => 200 #1 !hit", "GET => => 200 #1 hit | Age: *"];
+/// The second request goes to the origin.
+const NOT_KEPT: &[&str] = &["GET => 200 | $1 => 200 #1 !hit", "GET => 200 => 200 #2 !hit"];
 const STORED: &str = "GET => 200 | Cache-Control: max-age=600 | ETag: \"a\" => 200 #1 stored";
 const NEIGHBOUR: &str = "GET b => 200 | Cache-Control: max-age=600 => 200 stored";
 
@@ -265,4 +269,66 @@ fn every_answer_says_why_it_was_forwarded() {
             ],
         ),
     ]);
+}
+
+#[test]
+fn a_targeted_field_takes_the_place_of_cache_control() {
+    let scene = Scene::new("");
+    // RFC 9213 §2.2
+    scene.check_rows(
+        KEPT,
+        &[
+            ["CDN-Cache-Control: max-age=60"],
+            ["CDN-Cache-Control: max-age=2147483648"],
+            ["CDN-Cache-Control: max-age=99999999999"],
+            ["CDN-Cache-Control: foo, max-age=60"],
+            ["CDN-Cache-Control: max-age=60;x=1, foo=(a b)"],
+            ["CDN-Cache-Control: no-store=?0, max-age=60"],
+            ["CDN-Cache-Control: max-age=0, max-age=60"],
+            ["CDN-Cache-Control: foo | CDN-Cache-Control: max-age=60"],
+            ["CDN-Cache-Control: max-age=60 | Cache-Control: no-store"],
+            ["CDN-Cache-Control: max-age=60 | Cache-Control: private, max-age=0"],
+            ["CDN-Cache-Control: max-age=60 | Expires: {date-600}"],
+            ["CDN-Cache-Control: max-age=60 | Expires: 0"],
+            ["CDN-Cache-Control: max-age=60 | Pragma: no-cache"],
+            ["CDN-Cache-Control: s-maxage=60, max-age=0"],
+            ["Millpond-Cache-Control: max-age=60 | CDN-Cache-Control: no-store"],
+            // §2.1: what is invalid or empty falls back.
+            ["CDN-Cache-Control: | Cache-Control: max-age=60"],
+            ["CDN-Cache-Control: no-store, &&& | Cache-Control: max-age=60"],
+            ["CDN-Cache-Control: No-Store | Cache-Control: max-age=60"],
+            ["CDN-Cache-Control: max-age=a | Cache-Control: max-age=60"],
+            ["CDN-Cache-Control: max-age=0, | Cache-Control: max-age=60"],
+            ["CDN-Cache-Control: max-age=1.5 | Cache-Control: max-age=60"],
+            ["CDN-Cache-Control: max-age | Cache-Control: max-age=60"],
+            ["Millpond-Cache-Control: ! | CDN-Cache-Control: max-age=60 | Cache-Control: no-store"],
+        ],
+    );
+}
+
+#[test]
+fn a_targeted_field_restricts_whatever_cache_control_says() {
+    let scene = Scene::new("");
+    scene.check_rows(
+        NOT_KEPT,
+        &[
+            ["CDN-Cache-Control: max-age=0"],
+            ["CDN-Cache-Control: max-age=-1 | Cache-Control: max-age=60"],
+            ["CDN-Cache-Control: max-age=3600 | Age: 7200"],
+            ["CDN-Cache-Control: max-age=0 | Expires: {date+600}"],
+            ["CDN-Cache-Control: max-age=0 | Cache-Control: max-age=60"],
+            ["CDN-Cache-Control: private | Cache-Control: max-age=60"],
+            ["CDN-Cache-Control: no-cache | Cache-Control: max-age=60"],
+            ["CDN-Cache-Control: no-store | Cache-Control: max-age=60 | Expires: {date+600}"],
+            ["CDN-Cache-Control: max-age=60, &&& | Cache-Control: no-store"],
+            ["CDN-Cache-Control: max-age=\"60\" | Cache-Control: no-store"],
+            ["CDN-Cache-Control: max-age =60 | Cache-Control: no-store"],
+            ["CDN-Cache-Control: max-age= 60 | Cache-Control: no-store"],
+            ["CDN-Cache-Control: MaX-aGe=60 | Cache-Control: no-store"],
+            ["CDN-Cache-Control: foo | Cache-Control: max-age=60"],
+            ["Millpond-Cache-Control: no-store | CDN-Cache-Control: max-age=60"],
+            ["Surrogate-Control: max-age=60"],
+        ],
+    );
+    scene.check(&[("passed on unchanged", &["GET => 200 | CDN-Cache-Control: max-age=60 | Cache-Control: max-age=1 => 200 | CDN-Cache-Control: max-age=60 | Cache-Control: max-age=1", "GET => => 200 hit | CDN-Cache-Control: max-age=60"])]);
 }

@@ -63,6 +63,33 @@ fn the_client_says_how_fresh_it_wants_it() {
 }
 
 #[test]
+fn what_is_immutable_is_not_validated_for_a_reload() {
+    let scene = Scene::new("");
+    // RFC 8246 §2, §2.1
+    scene.check_rows(
+        &["GET => 200 | $1 | Age: 100 | ETag: \"a\" => 200 stored", "GET | Cache-Control: $2 => => 200 #1 hit"],
+        &[
+            ["Cache-Control: max-age=600, immutable", "max-age=0"],
+            ["Cache-Control: max-age=600 | Cache-Control: Immutable", "max-age=50"],
+            ["CDN-Cache-Control: max-age=600, immutable", "max-age=0"],
+        ],
+    );
+    scene.check_rows(
+        &[
+            "GET => 200 | Cache-Control: $1 | Age: 100 | ETag: \"a\" => 200 stored",
+            "GET | Cache-Control: $2 => 304 | ETag: \"a\" => 200 #1 fwd-status=304 | asked If-None-Match: \"a\"",
+        ],
+        &[
+            ["max-age=600, immutable", "no-cache"],
+            ["max-age=600, immutable", "min-fresh=550"],
+            ["max-age=60, immutable", "max-age=0"],
+            ["max-age=60, immutable", "foo"],
+            ["max-age=600, immutable=\"", "max-age=0"],
+        ],
+    );
+}
+
+#[test]
 fn the_client_may_take_it_stale_unless_the_response_forbids_it() {
     let scene = Scene::new("");
     // §5.2.1.2
@@ -170,8 +197,8 @@ fn a_stale_response_stands_in_for_errors_where_that_is_said() {
     for status in ["500", "502", "503", "504"] {
         let lines = [
             "GET => 200 | Cache-Control: max-age=60, stale-if-error=600 | Age: 100 => 200 #1 stored",
-            &format!("GET => {status} => 200 #1 hit detail=origin-5xx"),
-            &format!("GET | Cache-Control: no-cache => {status} => 200 #1 hit"),
+            &format!("GET => {status} => 200 #1 !hit fwd=stale fwd-status={status} detail=origin-5xx | Age: 100"),
+            &format!("GET | Cache-Control: no-cache => {status} => 200 #1 fwd=request detail=origin-5xx"),
         ];
         scene.check(&[(status, &lines)]);
     }
@@ -190,7 +217,7 @@ fn a_stale_response_stands_in_for_errors_where_that_is_said() {
     // The request may say it as well.
     scene.check_rows(
         &[STALE, "GET | Cache-Control: stale-if-error=$1 => 503 => $2"],
-        &[["600", "200 #1 hit detail=origin-5xx"], ["39", "503 #2 !hit"], ["junk", "503 #2 !hit"]],
+        &[["600", "200 #1 fwd-status=503 detail=origin-5xx"], ["39", "503 #2 !hit"], ["junk", "503 #2 !hit"]],
     );
     scene.check(&[
         (
@@ -249,7 +276,15 @@ fn a_stale_response_is_served_while_it_is_validated() {
     scene.check(&[
         ("not for whoever wants it newer", &[WINDOW, "GET | Cache-Control: no-cache => 200 => 200 #2 !hit"]),
         ("not for whoever wants it younger", &[WINDOW, "GET | Cache-Control: max-age=99 => 200 => 200 #2 !hit"]),
-        ("HEAD too", &[WINDOW, "HEAD => 200 | Cache-Control: max-age=60 => 200 hit later | asked !If-None-Match"]),
+        (
+            "HEAD too",
+            &[
+                WINDOW,
+                "HEAD => 200 | Cache-Control: max-age=60 => 200 hit later",
+                "HEAD => => 200 hit",
+                "GET => => 200 #2 hit",
+            ],
+        ),
     ]);
 }
 
@@ -298,6 +333,11 @@ fn requests_are_told_apart_by_what_vary_names() {
             ["Foo: 1", "\"Foo\"", "Foo: 1"],
         ],
     );
+}
+
+#[test]
+fn variants_stand_beside_each_other() {
+    let scene = Scene::new("");
     let first = "GET | Foo: 1 => 200 | Cache-Control: max-age=60 | Vary: Foo => 200";
     scene.check(&[
         (

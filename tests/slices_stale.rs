@@ -73,7 +73,11 @@ fn stale_slices_stand_in_for_an_error_where_one_side_says_so() {
         assert!(pop.get("/x").body == body);
         is_down.store(1, Ordering::SeqCst);
         let answer = pop.get_with("/x", &[asked_with]);
-        assert_eq!(cache_status(&answer).contains("hit; detail=origin-5xx"), is_served, "{control}: {answer:?}");
+        assert_eq!(
+            cache_status(&answer).contains("fwd=stale; fwd-status=503; detail=origin-5xx"),
+            is_served,
+            "{control}: {answer:?}"
+        );
         assert_eq!(answer.status, if is_served { 200 } else { 503 }, "{control}");
         assert_eq!(answer.body == body, is_served, "{control}");
         is_down.store(0, Ordering::SeqCst);

@@ -22,6 +22,8 @@ pub struct ResponseDirectives {
     pub must_revalidate: bool,
     pub proxy_revalidate: bool,
     pub must_understand: bool,
+    /// RFC 8246
+    pub immutable: bool,
     pub max_age: Option<u32>,
     pub s_maxage: Option<u32>,
     /// RFC 5861 §3
@@ -84,6 +86,7 @@ impl ResponseDirectives {
             _ if directive.is("proxy-revalidate") => self.proxy_revalidate = true,
             _ if directive.is("public") => self.public |= is_clean,
             _ if directive.is("must-understand") => self.must_understand |= is_clean,
+            _ if directive.is("immutable") => self.immutable |= is_clean,
             _ => {}
         }
     }

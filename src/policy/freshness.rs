@@ -79,6 +79,7 @@ impl Freshness {
             (MUST_REVALIDATE, directives.must_revalidate || directives.proxy_revalidate),
             (S_MAXAGE, directives.s_maxage.is_some()),
             (NO_CACHE, directives.no_cache),
+            (IMMUTABLE, directives.immutable),
             (HAS_STALE_IF_ERROR, directives.stale_if_error.is_some()),
             (EXPLICIT, !matches!(source, Source::Heuristic | Source::None)),
             (DATED, dates.date.is_some()),
@@ -168,6 +169,11 @@ impl Freshness {
     /// Every use needs a validation (`no-cache`, RFC 9111 §5.2.2.4).
     pub fn is_no_cache(&self) -> bool {
         self.flags & NO_CACHE != 0
+    }
+
+    /// It does not change while it is fresh: a reload is no reason to validate it (RFC 8246 §2).
+    pub fn is_immutable(&self) -> bool {
+        self.flags & IMMUTABLE != 0
     }
 
     /// Never to be served stale, whatever else is said: `must-revalidate`, `proxy-revalidate` or `no-cache`, or a
@@ -290,6 +296,7 @@ const HAS_STALE_IF_ERROR: u8 = 8;
 const FORCED: u8 = 16;
 const EXPLICIT: u8 = 32;
 const DATED: u8 = 64;
+const IMMUTABLE: u8 = 128;
 
 #[cfg(test)]
 #[path = "tests_freshness.rs"]

@@ -54,11 +54,13 @@ fn by_response(request: Option<&RequestDirectives>, stored: &Freshness, now: Now
     }
 }
 
-/// The client's wish for something newer than what is stored (RFC 9111 §5.2.1.1, §5.2.1.3, §5.2.1.4).
+/// The client's wish for something newer than what is stored (RFC 9111 §5.2.1.1, §5.2.1.3, §5.2.1.4). Of what cannot change
+/// while it is fresh nothing newer is there, however young a reload wants it; `no-cache` is another thing (RFC 8246 §2.1).
 fn forced(request: &RequestDirectives, stored: &Freshness, now: Now) -> Option<Why> {
+    let is_certain = stored.is_immutable() && stored.is_fresh(now);
     if request.no_cache {
         Some(Why::RequestNoCache)
-    } else if request.max_age.is_some_and(|max_age| stored.age(now) > max_age) {
+    } else if request.max_age.is_some_and(|max_age| stored.age(now) > max_age && !is_certain) {
         Some(Why::RequestMaxAge)
     } else if request.min_fresh.is_some_and(|min_fresh| stored.ttl(now) < i64::from(min_fresh)) {
         Some(Why::RequestMinFresh)
@@ -145,6 +147,11 @@ mod tests {
             ("max-age=10", "max-age=5", 5, Reuse::Fresh),
             ("max-age=10", "max-age=5", 6, Reuse::Validate(Why::RequestMaxAge)),
             ("max-age=10", "max-age=5, max-stale=9", 6, Reuse::Validate(Why::RequestMaxAge)),
+            ("max-age=10, immutable", "max-age=0", 9, Reuse::Fresh),
+            ("max-age=10, immutable", "max-age=0, no-cache", 9, Reuse::Validate(Why::RequestNoCache)),
+            ("max-age=10, immutable", "min-fresh=5", 9, Reuse::Validate(Why::RequestMinFresh)),
+            ("max-age=10, immutable", "max-age=0", 10, Reuse::Validate(Why::RequestMaxAge)),
+            ("max-age=10, immutable, no-cache", "", 9, Reuse::Validate(Why::NoCache)),
             ("max-age=10", "min-fresh=5", 5, Reuse::Fresh),
             ("max-age=10", "min-fresh=5", 6, Reuse::Validate(Why::RequestMinFresh)),
             ("max-age=10", "max-stale=5", 15, Reuse::Stale(Why::MaxStale)),

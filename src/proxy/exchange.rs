@@ -79,7 +79,7 @@ pub fn begin(core: &Arc<Core>, call: Call<'_, Local>, head: &RequestHead<'_, '_>
         Decision::Serve(response, status, result) => (response, status, result),
         Decision::ServeAndRefresh(response, status) => {
             let request = Request::copy(head, &desk.local.host, desk.peer, note.id, desk.now.monotonic);
-            refresh(&desk, &site, Arc::new(request), Goal::Validate(response.clone()));
+            refresh(&desk, &site, Arc::new(request.into_get()), Goal::Validate(response.clone()));
             (response, status, CacheResult::Stale)
         }
         Decision::ServeParts(parts, status) => return serve_parts(&mut desk, note, &site, head, *parts, &status),
@@ -113,13 +113,13 @@ fn serve_parts(
     status: &CacheStatus,
 ) -> Step<Proxy> {
     let (core, local, peer, now) = (desk.core, &desk.local, desk.peer, desk.now);
-    let request = || Arc::new(Request::copy(head, &local.host, peer, note.id, now.monotonic));
+    let request = || Request::copy(head, &local.host, peer, note.id, now.monotonic);
     let is_refreshed = status.detail == Some(Why::StaleWhileRevalidate.word());
     if let Some(goal) = is_refreshed.then(|| parts.to_confirm(core, site)).flatten() {
-        refresh(desk, site, request(), goal);
+        refresh(desk, site, Arc::new(request().into_get()), goal);
     }
     let key = || local.key.clone().into_boxed_slice();
-    let courier = || Courier { core: core.clone(), site: site.clone(), request: request(), key: key() };
+    let courier = || Courier { core: core.clone(), site: site.clone(), request: Arc::new(request()), key: key() };
     let (code, payload) = parts.write(desk.out, &Ask::of_head(head).of_site(site), status, now, courier);
     show_key(desk.out, site, peer, &desk.local.key);
     note.status = code;

@@ -9,7 +9,7 @@ use super::fill::length_of;
 use super::landing::{Arrived, Landing, Trip, waited_too_long};
 use super::parts::Slice;
 use super::request::Request;
-use super::stale::{is_silence, stale_arrival};
+use super::stale::{is_silence, stale_arrival, stale_despite};
 use crate::cache::Ticket;
 use crate::config::Site;
 use crate::http1::Present;
@@ -162,7 +162,7 @@ impl Fetch {
             && let Some(stale) = self.servable_on_5xx(now)
         {
             self.core.praise(&self.site, &fetched.body);
-            let arrived = stale_arrival(stale, None, trip, self.forward, Why::Origin5xx);
+            let arrived = stale_despite(status, stale, trip, self.forward);
             return self.land(Landing::Response(arrived.clone()), Landing::Response(arrived));
         }
         let times = Times { request: asked, response: now };

@@ -148,7 +148,7 @@ fn proxy_status<'a>(error: &'a FetchError, details: Option<&'a str>) -> ProxySta
 }
 
 fn result_of(status: &CacheStatus, has_fault: bool) -> CacheResult {
-    if has_fault {
+    if has_fault || status.detail == Some(Why::Origin5xx.word()) {
         CacheResult::Stale
     } else if status.forward_status == Some(304) {
         CacheResult::Revalidated

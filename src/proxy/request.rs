@@ -64,6 +64,15 @@ impl Request {
         }
     }
 
+    /// The same as a GET: what is fetched behind the answer to a HEAD is for everybody.
+    pub fn into_get(mut self) -> Request {
+        let mut text = self.text.into_vec();
+        self.method = text.len()..text.len().saturating_add(GET.len());
+        text.extend_from_slice(GET);
+        self.text = text.into_boxed_slice();
+        self
+    }
+
     /// The method token.
     pub fn method(&self) -> &str {
         self.word(&self.method)
@@ -105,3 +114,5 @@ impl Fields for Request {
         self.fields().for_each(|(name, value)| each(name.as_bytes(), value));
     }
 }
+
+const GET: &[u8] = b"GET";

@@ -79,6 +79,12 @@ pub fn stale_arrival(
     Arrived { response, reader: None, status, fault, trip }
 }
 
+/// The same in the place of an error that the origin answered with.
+pub fn stale_despite(status: u16, response: Arc<StoredResponse>, trip: Trip, forward: Forward) -> Arrived {
+    let arrived = stale_arrival(response, None, trip, forward, Why::Origin5xx);
+    Arrived { status: CacheStatus { forward_status: Some(status), ..arrived.status }, ..arrived }
+}
+
 /// Did the origin not answer at all? Such a site does not get the last fetchers (decisions 9).
 pub fn is_silence(error: &FetchError) -> bool {
     !matches!(error.phase, Phase::ResponseHead | Phase::Body) || error.error == ProxyError::HttpResponseTimeout

@@ -130,7 +130,7 @@ impl Scene {
         let before = self.origin.count();
         let response = self.pop.ask(method, &path, &fields);
         if outcome.contains(" later") {
-            wait_until(|| self.origin.count() >= before + count);
+            wait_until(|| self.origin.count() >= before + count && self.pop.stats().fetching == (0, 0));
         }
         let asked = self.origin.requests().split_off(before);
         let told = format!("{response:?}, asked {}", asked.len());

@@ -7,7 +7,7 @@ use super::super::fetch::{Fetch, Goal};
 use super::super::fields::{self, Field};
 use super::super::fill::length_of;
 use super::super::landing::{Arrived, Landing, Trip, own_failure};
-use super::super::stale::{STALE_LIMIT, stale_arrival};
+use super::super::stale::{STALE_LIMIT, stale_arrival, stale_despite};
 use super::slices::Slice;
 use crate::cache::{Listing, Manifest};
 use crate::http1::{Present, ResponseHead};
@@ -164,14 +164,18 @@ impl Fetch {
     /// as far as they are stored.
     pub fn stale_slice(&self, error: &Arc<FetchError>, trip: &Trip, now: Now) -> Option<Landing> {
         let may_be = |known: &StoredResponse| may_serve_stale_on_error(&known.freshness_at(now), now, STALE_LIMIT);
-        self.stored_instead(may_be, Some(error.clone()), trip.clone(), Why::OriginFailed)
+        let fault = Some(error.clone());
+        let arrive = |known| stale_arrival(known, fault, trip.clone(), self.forward, Why::OriginFailed);
+        self.stored_instead(may_be, arrive)
     }
 
     /// The same where the origin answers with an error, and one side allows it (RFC 5861 §4).
     fn slice_despite_5xx(&self, fetched: &Fetched, waited: Duration) -> Option<Landing> {
         let now = self.core.clock.now();
         let may_be = |known: &StoredResponse| self.may_stand_in_for_5xx(known, now);
-        let landing = self.stored_instead(may_be, None, Trip::of(&fetched.report, waited), Why::Origin5xx)?;
+        let trip = Trip::of(&fetched.report, waited);
+        let arrive = |known| stale_despite(fetched.head.status, known, trip, self.forward);
+        let landing = self.stored_instead(may_be, arrive)?;
         self.core.praise(&self.site, &fetched.body);
         Some(landing)
     }
@@ -179,15 +183,12 @@ impl Fetch {
     fn stored_instead(
         &self,
         may_be: impl Fn(&StoredResponse) -> bool,
-        fault: Option<Arc<FetchError>>,
-        trip: Trip,
-        why: Why,
+        arrive: impl FnOnce(Arc<StoredResponse>) -> Arrived,
     ) -> Option<Landing> {
         let Goal::Slice(slice) = &self.goal else { return None };
         let (known, stored) = (slice.manifest.as_ref()?, slice.stored.as_ref()?);
         let response = Some(known.response.clone()).filter(|known| may_be(known))?;
-        let arrived = stale_arrival(response, fault, trip, self.forward, why);
-        Some(Landing::Slice(Arrived { reader: Some(Reader::new(&stored.body)), ..arrived }, slice.range))
+        Some(Landing::Slice(Arrived { reader: Some(Reader::new(&stored.body)), ..arrive(response) }, slice.range))
     }
 
     /// A 206 to the client's own range: passed on, and stored as a part once it is whole and if it may be.
