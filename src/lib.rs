@@ -133,6 +133,8 @@ pub mod doctor;
 // Roof: the whole, assembled.
 mod edge;
 #[doc(hidden)]
+pub mod fuzzed;
+#[doc(hidden)]
 pub mod measured;
 
 pub use edge::Limited;

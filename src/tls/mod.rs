@@ -18,7 +18,7 @@ mod watch;
 pub(crate) use certificate_problem::ProblemKind;
 pub(crate) use certificates::{Certificates, CertificatesBuilder, client_certificate, refusal_alert, server_config};
 pub(crate) use facts::CertificateFacts;
-pub(crate) use names::NameRule;
+pub(crate) use names::{NameRule, PresentedNames, is_whitelisted};
 pub(crate) use reject::{Reason, reject_of};
 pub(crate) use trust::{TrustSource, trust_roots};
 pub(crate) use verifier::{ClientSide, NameCheck, client_config, origin_verifier};
