@@ -50,23 +50,27 @@ pub fn configuration(data: &[u8]) -> Result<(), Fault> {
     }
 }
 
-/// Made on the fly where the demo's means are there.
-#[cfg(not(feature = "demo"))]
-fn certificates() -> Option<Arc<Certificates>> {
-    None
-}
-
-#[cfg(feature = "demo")]
 fn certificates() -> Option<Arc<Certificates>> {
     static ONE: OnceLock<Option<Arc<Certificates>>> = OnceLock::new();
     ONE.get_or_init(|| {
-        let made = rcgen::generate_simple_self_signed(["a.test".to_owned()]).ok()?;
+        let (chain, key) = self_signed()?;
         let mut builder = CertificatesBuilder::default();
-        let (chain, key) = (made.cert.pem(), made.signing_key.serialize_pem());
         builder.add(&["a.test".to_owned()], chain.as_bytes(), key.as_bytes()).ok()?;
         Some(builder.build())
     })
     .clone()
+}
+
+/// A certificate and its key in PEM, made on the fly where the demo's means are there.
+#[cfg(feature = "demo")]
+fn self_signed() -> Option<(String, String)> {
+    let made = rcgen::generate_simple_self_signed(["a.test".to_owned()]).ok()?;
+    Some((made.cert.pem(), made.signing_key.serialize_pem()))
+}
+
+#[cfg(not(feature = "demo"))]
+fn self_signed() -> Option<(String, String)> {
+    None
 }
 
 /// What a client says on a TLS port, as one flight and in pieces of a size that its first byte gives.
