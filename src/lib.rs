@@ -173,6 +173,8 @@ mod admin;
 // Roof: the whole, assembled.
 mod edge;
 #[doc(hidden)]
+pub mod fuzzed;
+#[doc(hidden)]
 pub mod measured;
 
 pub use edge::Limited;

@@ -6,7 +6,7 @@ mod support;
 use support::pop::{is_hit, is_stored, request, site, site_with};
 use support::recorder::{Answer, Recorder, answer, echo};
 use support::strict::Whole;
-use support::{Pop, Response};
+use support::{Gate, Pop, Response};
 
 const FRESH: &str = "Cache-Control: max-age=600";
 
@@ -114,6 +114,32 @@ fn an_error_that_any_client_gets_is_stored_as_long_as_errors_may_be() {
         let pop = pop(&recorder);
         assert_eq!(is_stored(&pop.get_with("/", fields)), is_kept, "{status} {fields:?}");
         assert_eq!(is_hit(&pop.get_with("/", fields)), is_kept, "{status} {fields:?}");
+    }
+}
+
+#[test]
+fn a_redirect_to_itself_is_not_stored() {
+    for (number, location, is_kept, is_kept_shared) in [
+        (0, "SELF", false, false),
+        (1, "http://a.test{}", false, false),
+        (2, "http://A.test:80{}#x", false, false),
+        (3, "//a.test{}", false, false),
+        (4, "https://a.test{}", true, false),
+        (5, "https://b.test{}", true, true),
+        (6, "/elsewhere", true, true),
+        (7, "?", true, true),
+    ] {
+        let target = format!("/{number}");
+        let location = location.replace("{}", &target);
+        let recorder = Recorder::start(move |request| {
+            let line = format!("Location: {}", location.replace("SELF", &request.target));
+            answer("301 x", &[FRESH, &line], request, &echo(request)).into()
+        });
+        for (lines, is_kept) in [("", is_kept), ("share_schemes = true", is_kept_shared)] {
+            let pop = Pop::start(&site_with("a.test", &recorder.origin, lines, ""));
+            assert_eq!(pop.get(&target).status, 301);
+            assert_eq!(is_hit(&pop.get(&target)), is_kept, "{number} {lines}");
+        }
     }
 }
 
@@ -291,4 +317,25 @@ fn values_that_vary_never_run_together() {
             assert_eq!(pop.get_with("/", lines).text(), shown, "{lines:?}");
         }
     }
+}
+
+#[test]
+fn an_error_that_a_field_provoked_leaves_coalescing_as_it_was() {
+    let gate = Gate::new();
+    let hold = gate.clone();
+    let recorder = Recorder::start(move |request| {
+        let is_met = !request.values("x-attack").is_empty();
+        if !is_met {
+            hold.wait();
+        }
+        answer(if is_met { "400 x" } else { "200 OK" }, &[FRESH], request, &echo(request)).into()
+    });
+    let pop = pop(&recorder);
+    assert_eq!(pop.get_with("/", &["X-Attack: 1"]).status, 400);
+    let mut clients: Vec<_> = (0..10).map(|_| pop.client()).collect();
+    clients.iter_mut().for_each(|client| client.send(request("GET", "/", &[])));
+    gate.wait_for_arrivals(1);
+    gate.open();
+    clients.iter_mut().for_each(|client| assert_eq!(client.response().status, 200));
+    assert_eq!(recorder.requests().len(), 2);
 }

@@ -1,4 +1,4 @@
-//! Hostile requests, some 400 of them, each in four manners: refused with its status and the end of the connection, or sent
+//! Hostile requests, some 400 of them, each in five manners: refused with its status and the end of the connection, or sent
 //! on as exactly one well-formed request. Neither the connection, nor another client, nor the cache takes harm.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
@@ -9,9 +9,9 @@ use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use hostile::{Fate, Row, requests};
-use support::pop::site;
+use support::pop::{https_table, site_with};
 use support::recorder::Recorder;
-use support::{Client, Pop, Response};
+use support::{Certificates, Client, Pop, Response};
 
 /// How the bytes of a row are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,12 +24,15 @@ enum Manner {
     Halves,
     /// Each byte by itself, where they are not too many.
     Bytes,
+    /// All at once over TLS.
+    Tls,
 }
 
 const MOST_BYTES: usize = 1500;
 
 struct Scene {
     recorder: Recorder,
+    certificates: Certificates,
     pop: Pop,
     manner: Manner,
 }
@@ -37,8 +40,17 @@ struct Scene {
 impl Scene {
     fn new(manner: Manner) -> Scene {
         let recorder = Recorder::echoing();
-        let pop = Pop::start(&site("a.test", &recorder.origin));
-        Scene { recorder, pop, manner }
+        let certificates = Certificates::new();
+        let https = https_table(&certificates.identity(&["a.test"]));
+        let pop = Pop::start_with_https(&site_with("a.test", &recorder.origin, &https, ""));
+        Scene { recorder, certificates, pop, manner }
+    }
+
+    fn client(&self) -> Client {
+        match self.manner {
+            Manner::Tls => Client::tls(self.pop.https(), &self.certificates.roots(), "a.test"),
+            _ => self.pop.client(),
+        }
     }
 
     fn run(&self) {
@@ -62,7 +74,7 @@ impl Scene {
     fn check(&self, path: &str, row: &Row) {
         let name = format!("{:?}: {path} {}", self.manner, row.name);
         let bytes = placed(&row.bytes, path);
-        let mut client = self.pop.client();
+        let mut client = self.client();
         let method = if bytes.starts_with(b"HEAD ") { "HEAD" } else { "GET" };
         let (before, behind) = (format!("/before{path}"), format!("/behind{path}"));
         self.send(&mut client, &bytes, (&before, &behind));
@@ -81,14 +93,14 @@ impl Scene {
             assert!(client.closed(), "{name}: something follows the end");
             assert!(self.recorder.of(&behind).is_empty(), "{name}: what follows was read");
         }
-        let other = self.pop.get(path);
+        let other = self.client().get("a.test", path);
         assert_eq!((other.status, other.text()), (200, format!("GET {path} a.test ")), "{name}: for another client");
         self.recorder.check(&name);
     }
 
     fn send(&self, client: &mut Client, bytes: &[u8], (before, behind): (&str, &str)) {
         match self.manner {
-            Manner::Alone => client.send_if_open(bytes),
+            Manner::Alone | Manner::Tls => client.send_if_open(bytes),
             Manner::Between => {
                 client.send_if_open([sound(before).as_bytes(), bytes, sound(behind).as_bytes()].concat())
             }
@@ -170,6 +182,11 @@ fn each_between_two_sound_ones_is_refused_or_sent_on_as_one() {
 #[test]
 fn each_in_two_writes_is_refused_or_sent_on_as_one() {
     Scene::new(Manner::Halves).run();
+}
+
+#[test]
+fn each_over_tls_is_refused_or_sent_on_as_one() {
+    Scene::new(Manner::Tls).run();
 }
 
 #[test]

@@ -342,7 +342,7 @@ fn limits_hold_from_the_next_request_on() {
     reload(&pop, &one);
     let mut second = pop.client();
     second.send("GET /x HTTP/1.1\r\nHost: a.test\r\n\r\n");
-    wait_until(|| pop.stats().accept_errors > 0);
+    wait_until(|| pop.stats().limited.accept_pauses > 0);
     drop(client);
     assert_eq!(second.response().status, 200);
 }

@@ -113,8 +113,8 @@ const WRONG_TYPES: &str = r#"
     the larger one
 [limits] colour = 1
     limits.colour: there is no such key; known here: request_line, request_head, request_fields, request_body,
-    body_in_memory, connections, requests_per_connection, head_timeout, handshake_timeout, idle_timeout,
-    upload_rate, write_stall, shutdown_timeout
+    body_in_memory, connections, connections_per_address, requests_per_connection, head_timeout, handshake_timeout,
+    idle_timeout, upload_rate, write_stall, download_rate, shutdown_timeout
 [listen] http = 8080
     listen.http: this must be a text or a list of texts, not the number 8080; write "one", or ["one", "two"]
 [listen] http = []

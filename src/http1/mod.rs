@@ -13,4 +13,6 @@ mod head;
 pub use body::{BodyError, BodyReader, LAST_CHUNK, write_chunk_size};
 pub use connection::ConnectionOptions;
 pub use framing::BodyLength;
-pub use head::{HeadLimits, HeadScan, Parsed, Present, RequestHead, ResponseError, ResponseHead, Slots, Version};
+pub use head::{
+    HeadLimits, HeadScan, Parsed, Present, RequestError, RequestHead, ResponseError, ResponseHead, Slots, Version,
+};

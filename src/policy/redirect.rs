@@ -112,6 +112,14 @@ pub fn turn(client: &Url, asked: &Url, home: &[&str], to: &Url) -> Turn {
     }
 }
 
+/// Does `to` lead whoever asked for `client` back to the same stored response? Stored, such a redirect would go round for all
+/// of them for as long as it is fresh. `names` are further ones that share it; with `shares_schemes` so do http and https.
+pub fn leads_back(client: &Url, names: &[String], shares_schemes: bool, to: &Url) -> bool {
+    let is_same_host = to.is_on(&client.authority()) || names.iter().any(|name| to.is_on(name));
+    let is_same_path = to.target == client.target || to.target == without_dots(&client.target);
+    is_same_host && is_same_path && (shares_schemes || to.is_https == client.is_https)
+}
+
 /// Host without brackets, and the port if one is written. Narrow on purpose: no user information, no encoding.
 fn split_authority(authority: &str) -> Option<(&str, Option<u16>)> {
     let (host, port) = match authority.strip_prefix('[') {

@@ -29,6 +29,8 @@ pub enum Why {
     Partial,
     /// An error that unusual fields of the request may have provoked: nobody else is to have it.
     Provoked,
+    /// A redirect to what it answers: stored, it would lead everybody round.
+    LeadsBack,
     /// Larger than what may be kept; decided by whoever counts the bytes.
     TooLarge,
     /// The response says `no-cache` (RFC 9111 §5.2.2.4).
@@ -101,6 +103,7 @@ impl Why {
             Why::NoFreshness => "no-freshness",
             Why::Partial => "partial",
             Why::Provoked => "provoked",
+            Why::LeadsBack => "leads-back",
             Why::TooLarge => "too-large",
             Why::NoCache => "no-cache",
             Why::Expired => "expired",

@@ -173,7 +173,7 @@ impl Fetch {
         let verdict = match (&self.goal, &self.key) {
             _ if self.varies_by_edit(&fetched.head) => Some(Storable::No(Why::VaryStar)),
             (Goal::Pass | Goal::Part, _) | (_, None) => self.post_to_store(&fetched.head, times),
-            _ => Some(self.verdict_unless_provoked(status, &fetched.head, times)),
+            _ => Some(self.verdict_on_arrival(&fetched.head, times)),
         };
         let too_large =
             fetched.head.declared_length().is_some_and(|length| length > self.core.cache.store.max_response());
@@ -251,7 +251,9 @@ impl Fetch {
             let followers = lead.clone();
             self.land(lead, followers);
         } else {
-            if let Some(key) = self.key.as_deref().filter(|_| matches!(self.goal, Goal::Store)) {
+            // What one request's own fields provoked says nothing of the others.
+            let is_of_key = matches!(self.goal, Goal::Store) && why != Some(Why::Provoked);
+            if let Some(key) = self.key.as_deref().filter(|_| is_of_key) {
                 self.core.cache.flights.mark_uncollapsible(key, now);
             }
             self.land(lead, Landing::Apart);

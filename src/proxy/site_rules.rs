@@ -5,11 +5,13 @@ use std::borrow::Cow;
 use super::fetch::Fetch;
 use super::route::key_of;
 use crate::config::Site;
+use crate::http1::ResponseHead;
 use crate::policy::directives::RequestDirectives;
 use crate::policy::freshness::Times;
 use crate::policy::key_text::write_text;
 use crate::policy::provoked::may_be_provoked;
 use crate::policy::query::QueryRules;
+use crate::policy::redirect::{Url, leads_back, location};
 use crate::policy::rules::Asked;
 use crate::policy::storable::{RequestFacts, Storable, storable_by_rules};
 use crate::policy::{Fields, Why};
@@ -96,14 +98,23 @@ impl Fetch {
         storable_by_rules(facts, &asked, status, response, &self.site.rules, times)
     }
 
-    /// The same of what has just arrived, with an eye on errors that the request itself may have provoked.
-    pub(super) fn verdict_unless_provoked(&self, status: u16, response: &dyn Fields, times: Times) -> Storable {
-        match self.verdict(&self.facts(), status, response, times) {
-            Storable::Yes(freshness) if may_be_provoked(status, &freshness, &*self.request) => {
+    /// The same of what has just arrived, with an eye on what would keep others from the resource: an error that the request
+    /// itself may have provoked, and a redirect that leads back to where it is stored.
+    pub(super) fn verdict_on_arrival(&self, head: &ResponseHead, times: Times) -> Storable {
+        match self.verdict(&self.facts(), head.status, head, times) {
+            Storable::Yes(freshness) if may_be_provoked(head.status, &freshness, &*self.request) => {
                 Storable::No(Why::Provoked)
             }
+            Storable::Yes(_) if self.leads_back(head).unwrap_or(false) => Storable::No(Why::LeadsBack),
             verdict => verdict,
         }
+    }
+
+    fn leads_back(&self, head: &ResponseHead) -> Option<bool> {
+        let reference = location(head.status, head.fields())?;
+        let client = Url::new(self.request.is_https, self.request.authority(), self.request.target())?;
+        let names = if self.site.share_domains { self.site.domains.as_slice() } else { &[] };
+        Some(leads_back(&client, names, self.site.share_schemes, &client.resolve(reference)?))
     }
 
     /// What the origin is asked for ([`asked_target`]).

@@ -19,7 +19,7 @@ pub(crate) use certificate_problem::ProblemKind;
 pub(crate) use certificates::{Certificates, CertificatesBuilder, WARN_DAYS, client_certificate, leaf_facts};
 pub(crate) use certificates::{refusal_alert, server_config};
 pub(crate) use facts::CertificateFacts;
-pub(crate) use names::{NameRule, PresentedNames};
+pub(crate) use names::{NameRule, PresentedNames, is_whitelisted};
 pub(crate) use reject::{Reason, reject_of};
 pub(crate) use trust::{TrustSource, trust_roots};
 pub(crate) use verifier::{ClientSide, NameCheck, client_config, fingerprint, origin_verifier};

@@ -44,10 +44,22 @@ fn whole(name: &str, bytes: impl AsRef<[u8]>, body: &'static str) -> Reply {
 
 /// All of them.
 pub fn replies() -> Vec<Reply> {
-    [sound(), status_lines(), heads(), lengths(), codings(), interim(), chunks(), truncations(), surplus(), to_head()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        sound(),
+        statuses(),
+        status_lines(),
+        heads(),
+        lengths(),
+        codings(),
+        interim(),
+        chunks(),
+        truncations(),
+        surplus(),
+        to_head(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn sound() -> Vec<Reply> {
@@ -87,6 +99,11 @@ fn sound() -> Vec<Reply> {
             "HTTP/1.1 200 OK\r\nConnection: Cache-Control, Content-Length\r\nCache-Control: no-store\r\nContent-Length: 5\r\n\r\nhello",
             "hello",
         ),
+    ]
+}
+
+fn statuses() -> Vec<Reply> {
+    vec![
         reply("204", "HTTP/1.1 204 No Content\r\n\r\n", End::Keep, Fate::Whole(204, "")),
         reply(
             "204 with a length",

@@ -11,7 +11,7 @@ mod scan;
 mod target;
 
 pub use present::Present;
-pub use request::{RequestHead, Slots};
+pub use request::{RequestError, RequestHead, Slots};
 pub use response::{ResponseError, ResponseHead};
 pub use scan::{HeadLimits, HeadScan};
 
