@@ -148,6 +148,7 @@ mod proxy;
 // Floor 5, services around it.
 pub mod doctor;
 mod settings;
+mod task;
 // Floor 6, the operator's door.
 mod admin;
 // Roof: the whole, assembled.
@@ -157,6 +158,7 @@ pub mod measured;
 
 pub use edge::{Addresses, Edge, Explanation, OriginStates, Question, Reloaded, Stats, Unexplained};
 pub use edge::{CertificateDetails, CertificateRow, CertificateSide, CertificateState};
+pub use edge::{Page, Prefetch, Task, TaskError, TaskState, TaskUrl, UrlState, Window};
 pub use edge::{Purge, PurgeError, Purged, Scope};
 pub use error::Error;
 pub use observe::{FailureExample, FailureRow, FetchTimes, IssuerChange};

@@ -6,11 +6,15 @@ use std::sync::Arc;
 use crate::config::{Config, Problem};
 use crate::error::Error;
 use crate::proxy::Proxy;
+use crate::task::Tasks;
 
 /// The whole, as the door knows it. Every call may block for as long as files are read; none waits for a client.
 pub trait Control: Send + Sync + 'static {
     /// The CDN; `None` once it stops.
     fn proxy(&self) -> Option<Arc<Proxy>>;
+
+    /// The tasks; `None` once they stop.
+    fn tasks(&self) -> Option<Arc<Tasks>>;
 
     /// Requests are being served.
     fn is_ready(&self) -> bool;

@@ -74,6 +74,15 @@ impl<T: Clone> Cache<T> {
         self.store.count(&matches(&Arc::new(which)))
     }
 
+    /// Shows every key under which it would take something.
+    pub fn each_key(&self, which: &Which, see: &mut dyn FnMut(&[u8])) {
+        self.store.survey(&mut |key, response, _| {
+            if which.takes(key, response) {
+                see(key);
+            }
+        });
+    }
+
     /// The resource of this key has changed (RFC 9111 §4.4): what is stored for it is removed. Looks at no other key.
     ///
     /// Whoever brings the word may bring a response to be stored as well, which its own word must not keep out: `seen` is

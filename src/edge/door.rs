@@ -19,6 +19,7 @@ use crate::proxy::Proxy;
 use crate::server::{Bound, Clock, Counts, Server, Settings};
 use crate::settings as files;
 use crate::state::{StateDir, StateKind, Unread};
+use crate::task::Tasks;
 use crate::tls::{Certificates, CertificatesBuilder, server_config};
 
 /// The open door.
@@ -44,6 +45,7 @@ pub struct Plan {
 /// The house, as far as the door reaches. It keeps nothing alive.
 pub struct House {
     proxy: Weak<Proxy>,
+    tasks: Weak<Tasks>,
     server: Weak<Server>,
     counts: Counts,
     front: Arc<Front>,
@@ -144,6 +146,7 @@ impl House {
     pub fn new(proxy: &Arc<Proxy>, server: &Arc<Server>, front: &Arc<Front>) -> House {
         House {
             proxy: Arc::downgrade(proxy),
+            tasks: Weak::new(),
             server: Arc::downgrade(server),
             counts: server.counts(),
             front: front.clone(),
@@ -151,7 +154,18 @@ impl House {
     }
 }
 
+impl House {
+    /// The same with the tasks.
+    pub fn with_tasks(self, tasks: &Arc<Tasks>) -> House {
+        House { tasks: Arc::downgrade(tasks), ..self }
+    }
+}
+
 impl Control for House {
+    fn tasks(&self) -> Option<Arc<Tasks>> {
+        self.tasks.upgrade()
+    }
+
     fn proxy(&self) -> Option<Arc<Proxy>> {
         self.proxy.upgrade()
     }

@@ -9,6 +9,7 @@ mod material;
 mod radar;
 mod reload;
 mod stats;
+mod tasks;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -37,6 +38,9 @@ use crate::pool::{self, Pool};
 use crate::proxy::{Parts, Proxy};
 pub use crate::proxy::{Purge, PurgeError, Purged, Scope};
 use crate::server::{Bound, Clock, Server, Settings};
+use crate::state::StateDir;
+use crate::task::Tasks;
+pub use crate::task::{Page, Prefetch, Task, TaskError, TaskState, TaskUrl, UrlState, Window};
 use crate::tls::server_config;
 
 /// A running Millpond.
@@ -46,6 +50,7 @@ pub struct Edge {
     server: Option<Arc<Server>>,
     keeper: Option<Keeper>,
     proxy: Option<Arc<Proxy>>,
+    tasks: Option<Arc<Tasks>>,
     front: Arc<Front>,
     door: Option<Door>,
 }
@@ -89,6 +94,7 @@ impl Edge {
     pub fn start(config: Config) -> Result<Edge, Error> {
         raise_file_limit();
         let clock = Clock::start();
+        let state = config.state.dir.as_deref().map(StateDir::new);
         let material = Material::read(&config, clock.now().unix());
         let (certificates, shown) = material.accepted().map_err(|problems| refusal(&problems))?;
         let (certificates, own) = (certificates.build(), Arc::new(OwnCertificates::default()));
@@ -122,8 +128,11 @@ impl Edge {
         let proxy = Arc::new(Proxy::new(config, parts));
         let server = Arc::new(Server::start(&proxy, clock, &settings, listeners)?);
         let keeper = Keeper::start(proxy.clone(), kept, Radar::start(proxy.clone(), own, clock))?;
-        let door = door.map(|plan| plan.open(door::House::new(&proxy, &server, &front), clock)).transpose()?;
-        Ok(Edge { server: Some(server), keeper: Some(keeper), proxy: Some(proxy), front, door })
+        let tasks = tasks::open(&proxy, clock, state.as_ref())?;
+        let door = door
+            .map(|plan| plan.open(door::House::new(&proxy, &server, &front).with_tasks(&tasks), clock))
+            .transpose()?;
+        Ok(Edge { server: Some(server), keeper: Some(keeper), proxy: Some(proxy), tasks: Some(tasks), front, door })
     }
 
     /// Everything that a configuration names on disk, checked without opening a connection: certificates, keys, CA files,
@@ -232,6 +241,9 @@ impl Edge {
             // What changes things has ended before they end; that it stops can still be asked.
             door.close(DOOR_CLOSES);
         }
+        if let Some(tasks) = &self.tasks {
+            tasks.stop();
+        }
         if let Some(server) = self.server.take().and_then(Arc::into_inner) {
             server.shutdown();
         }
@@ -240,6 +252,7 @@ impl Edge {
 
     fn end(&mut self, limit: Duration) {
         self.door = None;
+        self.tasks = None;
         self.server = None;
         self.keeper = None;
         if let Some(proxy) = self.proxy.take() {

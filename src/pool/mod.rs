@@ -95,7 +95,7 @@ impl<J: Job> Pool<J> {
     /// [`Full`] with the job: the site's share is used up (and its oldest waiting job still wanted), no thread can be
     /// started and none is there, or the pool is shutting down.
     pub fn submit(&self, site: usize, share: Share, job: J) -> Result<(), Full<J>> {
-        match self.0.submit(site, share, job) {
+        match self.0.submit(site, share, job, false) {
             Ok(()) => Ok(()),
             Err(full) => {
                 self.0.lock().counts.refused += 1;
@@ -104,11 +104,23 @@ impl<J: Job> Pool<J> {
         }
     }
 
+    /// The same for work that nobody waits for: only where it begins at once, with nobody's job waiting for a thread, and
+    /// leaves half of the threads and of the site's share to others.
+    ///
+    /// # Errors
+    /// [`Full`] with the job where that is not so.
+    pub fn submit_idle(&self, site: usize, share: Share, job: J) -> Result<(), Full<J>> {
+        self.0.submit(site, share, job, true)
+    }
+
     /// Would a job of `site` begin at once, with nobody's job waiting for a thread? For work that nobody waits for.
     pub fn has_idle(&self, site: usize, share: Share) -> bool {
-        let state = self.0.lock();
-        let is_free = state.queues.running() < self.0.max_threads && !state.queues.has_startable();
-        is_free && state.queues.will_start(site, share)
+        self.0.has_idle(&self.0.lock(), site, share)
+    }
+
+    /// Would [`Pool::submit_idle`] take a job of `site`?
+    pub fn has_spare(&self, site: usize, share: Share) -> bool {
+        self.0.has_spare(&self.0.lock(), site, share)
     }
 
     /// Says whether the fetches of `site` are being answered; a site counts as not answering until it is marked.
@@ -200,9 +212,22 @@ impl<J> State<J> {
 }
 
 impl<J: Job> Inner<J> {
-    fn submit(self: &Arc<Self>, site: usize, share: Share, job: J) -> Result<(), Full<J>> {
+    fn has_idle(&self, state: &State<J>, site: usize, share: Share) -> bool {
+        let is_free = state.queues.running() < self.max_threads && !state.queues.has_startable();
+        is_free && state.queues.will_start(site, share)
+    }
+
+    fn has_spare(&self, state: &State<J>, site: usize, share: Share) -> bool {
+        let half = Share { max_running: share.max_running.div_ceil(2), max_queued: 0 };
+        state.queues.running() < self.max_threads.div_ceil(2) && self.has_idle(state, site, half)
+    }
+
+    fn submit(self: &Arc<Self>, site: usize, share: Share, job: J, is_idle_work: bool) -> Result<(), Full<J>> {
         let since = (self.clock)();
         let mut state = self.lock();
+        if is_idle_work && !self.has_spare(&state, site, share) {
+            return Err(Full { job, why: Refusal::Queue });
+        }
         while state.queues.is_full(site, share) {
             drop(state);
             if !self.make_room(site) {

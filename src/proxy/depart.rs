@@ -109,18 +109,22 @@ fn take_off(desk: &mut Desk<'_>, exchange: Exchange, goal: Goal, ticket: Ticket<
         ticket: Some(ticket),
         is_second: exchange.returns > 0,
         purge_number: 0,
-        is_background: false,
+        is_background: desk.local.is_visitor(),
     };
     let Err(stale) = fetch.submit() else {
         let until = exchange.until;
         return Step::Await(exchange, until);
     };
-    desk.local.metrics.block(desk.local.worker).add(Counter::QueueFull, 1);
+    if !desk.local.is_visitor() {
+        desk.local.metrics.block(desk.local.worker).add(Counter::QueueFull, 1);
+    }
     match stale {
         Some(arrived) => Step::Answer(exchange.answer(desk, *arrived)),
         None => {
             let error = own_failure(ProxyError::ConnectionLimitReached, Phase::Queue, QUEUE_FULL);
-            desk.core.blame(&exchange.site, &exchange.request, &error, FetchTimes::default());
+            if !desk.local.is_visitor() {
+                desk.core.blame(&exchange.site, &exchange.request, &error, FetchTimes::default());
+            }
             Step::Answer(exchange.fail(desk, &error, &Trip::default()))
         }
     }

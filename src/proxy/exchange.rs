@@ -49,7 +49,7 @@ pub struct Desk<'a> {
 }
 
 impl<'a> Desk<'a> {
-    fn new(core: &'a Arc<Core>, call: Call<'a, Local>) -> Desk<'a> {
+    pub(super) fn new(core: &'a Arc<Core>, call: Call<'a, Local>) -> Desk<'a> {
         Desk { core, local: call.local, peer: call.peer, now: call.now, out: call.out }
     }
 }
@@ -126,7 +126,13 @@ fn serve_parts(
 }
 
 /// The operator's rules come before the store.
-fn first_decision(desk: &mut Desk<'_>, ask: &Ask<'_>, target: &str, site: &Site, is_cacheable: bool) -> Decision {
+pub(super) fn first_decision(
+    desk: &mut Desk<'_>,
+    ask: &Ask<'_>,
+    target: &str,
+    site: &Site,
+    is_cacheable: bool,
+) -> Decision {
     let key = is_cacheable.then_some(&mut desk.local.key);
     match past_cache(site, key, target, ask.fields) {
         Some(_) if is_cacheable && wants_stored_only(site, ask.fields) => Decision::NotCached,
@@ -136,14 +142,14 @@ fn first_decision(desk: &mut Desk<'_>, ask: &Ask<'_>, target: &str, site: &Site,
 }
 
 /// Why a request gets its answer before the cache is asked.
-enum Turned {
+pub(super) enum Turned {
     Away(Refusal),
     Options,
     ToHttps,
 }
 
 /// The site of a request that may go on; the host is in `local.host` then.
-fn admit(desk: &mut Desk<'_>, note: &mut Note, head: &RequestHead<'_, '_>) -> Result<Arc<Site>, Turned> {
+pub(super) fn admit(desk: &mut Desk<'_>, note: &mut Note, head: &RequestHead<'_, '_>) -> Result<Arc<Site>, Turned> {
     if let Some(refusal) = refused_method(head) {
         return Err(Turned::Away(refusal));
     }

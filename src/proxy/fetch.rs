@@ -68,7 +68,7 @@ pub struct Fetch {
     pub is_second: bool,
     /// The latest purge's number when the origin was asked, or will be: what a later purge concerns is not stored.
     pub purge_number: u64,
-    /// Nobody waits for it: a stale response was served meanwhile.
+    /// No client waits for it: only an idle fetcher takes it (decisions 10).
     pub is_background: bool,
 }
 
@@ -92,7 +92,11 @@ impl Fetch {
     pub fn submit(self) -> Result<(), Option<Box<Arrived>>> {
         let share = self.core.share_of(&self.site);
         let core = self.core.clone();
-        core.pool.submit(self.site.number, share, self).map_err(|Full { mut job, .. }| {
+        let submitted = match self.is_background {
+            true => core.pool.submit_idle(self.site.number, share, self),
+            false => core.pool.submit(self.site.number, share, self),
+        };
+        submitted.map_err(|Full { mut job, .. }| {
             if job.is_background {
                 // Whoever has joined meanwhile fetches for itself.
                 job.land(Landing::Again, Landing::Again);

@@ -29,6 +29,7 @@ mod route;
 mod site_rules;
 mod stale;
 mod validate;
+mod visit;
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -41,6 +42,7 @@ pub use fetch::Fetch;
 pub use note::Note;
 pub use purge::{Purge, PurgeError, Purged, Scope};
 pub use site_rules::{asked_target, full_key, shown_key};
+pub use visit::{Errand, Kept, Signal, Visited};
 
 use crate::cache::Cache;
 use crate::config::{Config, Router};

@@ -47,6 +47,8 @@ pub struct FetchNote {
     pub origin: Option<SocketAddr>,
     /// Why it failed, and when.
     pub cause: Option<(ProxyError, Phase)>,
+    /// What was seen then.
+    pub detail: String,
 }
 
 /// Method, target, host, referer and user agent in one buffer that goes round between exchanges.

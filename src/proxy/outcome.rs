@@ -53,7 +53,9 @@ impl Exchange {
         note.cache = result_of(&status, arrived.fault.is_some());
         note.reason = status.detail.unwrap_or(note.reason);
         let cause = arrived.fault.as_ref().map(|fault| (fault.error, fault.phase));
-        note.fetch = Some(Box::new(FetchNote { times: arrived.trip.times, origin: arrived.trip.origin, cause }));
+        let detail = arrived.fault.as_ref().map(|fault| fault.detail.clone()).unwrap_or_default();
+        note.fetch =
+            Some(Box::new(FetchNote { times: arrived.trip.times, origin: arrived.trip.origin, cause, detail }));
         Answer { payload, close: false, note }
     }
 
@@ -92,7 +94,7 @@ impl Exchange {
         note.cache = CacheResult::Error;
         let cause = Some((error.error, error.phase));
         let origin = error.address.or(trip.origin);
-        note.fetch = Some(Box::new(FetchNote { times: trip.times, origin, cause }));
+        note.fetch = Some(Box::new(FetchNote { times: trip.times, origin, cause, detail: error.detail.clone() }));
         Answer { payload, close: false, note }
     }
 

@@ -7,7 +7,7 @@ use super::route::key_of;
 use super::{Live, Proxy};
 use crate::cache::Which;
 use crate::config::Site;
-use crate::policy::key::origin_of;
+use crate::policy::key::{KeyParts, origin_of};
 
 /// Stored responses to be taken out of use.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,6 +94,39 @@ impl Proxy {
         Ok(Purged { responses })
     }
 }
+
+impl Proxy {
+    /// The addresses whose responses a purge of this scope takes, as far as keys tell them: a million at most. The one
+    /// address of a scope is there in any case.
+    pub fn urls_of(&self, scope: &Scope) -> Result<Vec<String>, PurgeError> {
+        let live = self.core.live();
+        let which = which(&live, scope)?;
+        if let Scope::Url(url) = scope {
+            return Ok(vec![url.clone()]);
+        }
+        let mut urls = Vec::new();
+        self.core.cache.each_key(&which, &mut |key| {
+            if urls.len() < MOST_URLS {
+                urls.extend(url_of(&live, key));
+            }
+        });
+        urls.sort_unstable();
+        urls.dedup();
+        Ok(urls)
+    }
+}
+
+/// The address that a key was made of; `None` where it is none of a request's.
+fn url_of(live: &Live, key: &[u8]) -> Option<String> {
+    let parts = KeyParts::of(key).filter(|parts| parts.target.starts_with('/'))?;
+    let host = parts.host?;
+    let site = live.router.find(host)?;
+    let scheme = parts.scheme.unwrap_or(if site.https.is_some() { "https" } else { "http" });
+    Some(format!("{scheme}://{host}{}", parts.target))
+}
+
+/// As many as a task may have.
+const MOST_URLS: usize = 1_000_000;
 
 fn which(live: &Arc<Live>, scope: &Scope) -> Result<Which, PurgeError> {
     Ok(match scope {

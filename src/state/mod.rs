@@ -5,10 +5,14 @@
 //! one or the new one. What cannot be read is *set aside* under a name with the time, never lost and never fatal. Knows
 //! nothing of what stands in a file, and reads no clock.
 
+mod journal;
+
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+
+pub use journal::Journal;
 
 /// A folder of state files, for this process's eyes alone.
 #[derive(Clone, Debug)]
@@ -83,18 +87,22 @@ impl StateDir {
         if content.len() > kind.max {
             return Err(io::Error::other("the content is larger than its kind allows"));
         }
+        self.put(&self.path_of(kind), &framed(kind, content))
+    }
+
+    /// Puts a file in its place, whole or not at all. The folder is made where it is missing.
+    fn put(&self, place: &Path, text: &[u8]) -> io::Result<()> {
         if !self.path.is_dir() {
             DirBuilder::new().recursive(true).mode(0o700).create(&self.path)?;
         }
-        let text = framed(kind, content);
-        let beside = self.path.join(format!("{}.new", kind.name));
+        let beside = place.with_extension("new");
         // One that a killed process left; a new file, because what lies there may be a link to elsewhere.
         let _ = fs::remove_file(&beside);
         let put = || -> io::Result<()> {
             let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
-            file.write_all(&text)?;
+            file.write_all(text)?;
             file.sync_all()?;
-            fs::rename(&beside, self.path_of(kind))?;
+            fs::rename(&beside, place)?;
             File::open(&self.path)?.sync_all()
         };
         put().inspect_err(|_| {
@@ -106,9 +114,13 @@ impl StateDir {
     /// Moves a damaged file out of the way, to a name with the time `unix` in it, which comes back. Only the latest few
     /// are kept.
     pub fn set_aside(&self, kind: &StateKind, unix: i64) -> io::Result<PathBuf> {
-        let prefix = format!("{}.damaged-", kind.name);
+        self.set_name_aside(kind.name, unix)
+    }
+
+    fn set_name_aside(&self, name: &str, unix: i64) -> io::Result<PathBuf> {
+        let prefix = format!("{name}.damaged-");
         let place = self.path.join(format!("{prefix}{:012}", unix.max(0)));
-        fs::rename(self.path_of(kind), &place)?;
+        fs::rename(self.path.join(name), &place)?;
         let names = fs::read_dir(&self.path)?.take(MOST_NAMES).filter_map(Result::ok).map(|entry| entry.file_name());
         let mut aside: Vec<_> = names.filter(|name| name.to_string_lossy().starts_with(&prefix)).collect();
         aside.sort();

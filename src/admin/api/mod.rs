@@ -15,6 +15,7 @@ mod process;
 mod session;
 mod settings;
 mod sites;
+mod tasks;
 
 use super::jobs::Responder;
 use super::reply::Reply;
@@ -68,6 +69,7 @@ pub static SUBJECTS: &[Subject] = &[
     Subject { rows: settings::ROWS, description: include_str!("../openapi/settings.json") },
     Subject { rows: doctor::ROWS, description: include_str!("../openapi/doctor.json") },
     Subject { rows: explain::ROWS, description: include_str!("../openapi/explain.json") },
+    Subject { rows: tasks::ROWS, description: include_str!("../openapi/tasks.json") },
     Subject { rows: cache::ROWS, description: include_str!("../openapi/cache.json") },
     Subject { rows: console::ROWS, description: include_str!("../openapi/console.json") },
     Subject { rows: sites::ROWS, description: include_str!("../openapi/sites.json") },

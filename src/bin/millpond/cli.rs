@@ -6,6 +6,7 @@
 mod asked;
 mod given;
 mod help;
+mod operate;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,7 @@ use std::path::PathBuf;
 
 use given::Given;
 use millpond::Question;
+pub use operate::{Operation, Place, PrefetchAsked, What};
 use table::COMMANDS;
 use words::suggestion;
 
@@ -73,6 +75,8 @@ pub enum Command {
         /// The unit of its sockets.
         is_socket: bool,
     },
+    /// Have a running Millpond do something.
+    Operate(Operation),
     /// Explain.
     Help(Topic),
     /// Tell the version.
@@ -161,6 +165,12 @@ pub enum Topic {
     Dashboard,
     /// `service`
     Service,
+    /// `prefetch`
+    Prefetch,
+    /// `purge`
+    Purge,
+    /// `tasks`
+    Tasks,
     /// `help`
     Help,
 }
@@ -249,6 +259,7 @@ impl Given {
                 }
                 None => Err(self.usage("service needs a file".to_owned(), "write millpond service --config FILE")),
             },
+            Topic::Prefetch | Topic::Purge | Topic::Tasks => self.operation().map(Command::Operate),
             Topic::Help | Topic::Config | Topic::Overview => self.topic().map(Command::Help),
         }
     }

@@ -13,6 +13,7 @@ mod failures;
 mod messages;
 mod operate;
 mod reloading;
+mod setup;
 mod signals;
 
 use std::process::ExitCode;

@@ -13,6 +13,8 @@ pub(super) struct Given {
     pub options: Vec<(&'static str, OsString)>,
     /// What stands without dashes.
     pub argument: Option<OsString>,
+    /// What else does, where a command takes many.
+    pub further: Vec<OsString>,
 }
 
 impl Given {
@@ -21,7 +23,7 @@ impl Given {
         spec: &'static CommandSpec,
         mut arguments: impl Iterator<Item = OsString>,
     ) -> Result<Option<Given>, Usage> {
-        let mut given = Given { spec, options: Vec::new(), argument: None };
+        let mut given = Given { spec, options: Vec::new(), argument: None, further: Vec::new() };
         while let Some(argument) = arguments.next() {
             let text = argument.to_string_lossy().into_owned();
             if matches!(text.as_str(), "-h" | "--help") {
@@ -81,6 +83,10 @@ impl Given {
                 None => "leave it out".to_owned(),
             };
             return Err(self.usage(format!("{} takes no argument like \"{shown}\"", self.spec.name), &hint));
+        }
+        if self.argument.is_some() && self.spec.takes_many() {
+            self.further.push(argument);
+            return Ok(());
         }
         if self.argument.is_some() {
             return Err(self.usage(format!("\"{shown}\" is one argument too many"), "give one"));

@@ -16,6 +16,9 @@ pub(super) fn text(topic: Topic) -> Option<&'static str> {
         Topic::Failures => Some(FAILURES),
         Topic::Dashboard => Some(DASHBOARD),
         Topic::Service => Some(SERVICE),
+        Topic::Prefetch => Some(PREFETCH),
+        Topic::Purge => Some(PURGE),
+        Topic::Tasks => Some(TASKS),
         Topic::Help => Some(HELP),
     }
 }
@@ -36,8 +39,12 @@ fetch failed when one does.
   millpond service --config millpond.toml          print a systemd unit for it
   millpond dashboard                               print a Grafana dashboard
 
-  millpond help COMMAND                            explain serve, check, doctor, explain, init, demo, failures, service
-                                                   or dashboard
+  millpond prefetch URL… --config millpond.toml    have a running Millpond fetch before anybody asks
+  millpond purge --prefix URL --config …           have it take stored responses out of use
+  millpond tasks --config millpond.toml            show what it was asked to do, and how far it is
+
+  millpond help COMMAND                            explain serve, check, doctor, explain, init, demo, failures,
+                                                   prefetch, purge, tasks, service or dashboard
   millpond help config                             explain every key of the configuration file
   millpond --version
 
@@ -211,8 +218,70 @@ restarts.
 const HELP: &str = "\
 millpond help [COMMAND | config]
 
-Explains the program, a command (serve, check, doctor, explain, init, demo, failures, dashboard, service), or every
-key of the configuration file.
+Explains the program, a command (serve, check, doctor, explain, init, demo, failures, dashboard, service, prefetch,
+purge, tasks), or every key of the configuration file.
 
   millpond help config | less
+";
+
+const PREFETCH: &str = "\
+millpond prefetch URL… [--file FILE] [--sitemap URL] [--manifest URL] [-H 'Name: value']… [--rate N] [--parallel N]
+                  [--window HH:MM-HH:MM] [--dry-run] [--json] [--config FILE | --admin URL --token-file FILE]
+
+Has a running Millpond fetch what clients will ask for, each address as if a client had asked, and shows how far it is.
+Only addresses of its own sites are fetched; the others are failures. Clients never wait for it: it takes only
+fetchers that are idle. The work goes on by itself: Ctrl-C ends the showing, not the task.
+
+  URL…                   absolute addresses; further ones from
+  --file FILE            a file, an address a line (empty lines and lines with # are left out); - is standard input
+  --sitemap URL          an XML sitemap, or an index of sitemaps, of one of its sites
+  --manifest URL         an HLS playlist or a DASH manifest: with the playlists and segments that it names
+  -H 'Name: value'       a field of every request, for responses that vary by it; as often as there are fields
+  --rate N               at most N addresses a second
+  --parallel N           at most N fetches at once from one site, 1 to 64; 4 unless given
+  --window HH:MM-HH:MM   only in this time of day, in UTC
+  --dry-run              only tell what would be fetched; nothing is sent
+  --json                 objects, one a line: the task while it goes on, each address, the task at its end
+  --config FILE          the file that it serves; millpond.toml unless given. The token is in its state directory
+  --admin URL            where its admin listener is, if not there: http://127.0.0.1:9180
+  --token-file FILE      the file with the token
+
+Exit status: 0 all went well; 1 an address failed, or it cannot be asked; 2 the command line is wrong.
+
+  millpond prefetch --sitemap https://www.example.com/sitemap.xml --rate 20 --config millpond.toml
+";
+
+const PURGE: &str = "\
+millpond purge SCOPE [--hard | --soft | --count] [--then-prefetch] [--json]
+               [--config FILE | --admin URL --token-file FILE]
+
+Has a running Millpond take stored responses out of use, at once, and says how many. SCOPE is one of
+
+  --url URL                       one address with all its variants; may be given more than once, as the next three
+  --prefix URL                    a directory and all below it
+  --glob PATTERN                  addresses in which * stands for any letters: 'https://www.example.com/*.jpg*'
+  --group NAME --site ORIGIN      a cache group (RFC 9875) of an origin such as https://www.example.com
+  --site SITE                     all domains of a site, by one of them
+  --everything                    all that is stored
+
+  --hard            remove them; so it is unless something else is given
+  --soft            make them stale: the next use asks the origin first, and they are served while it is down
+  --count           take nothing, only say how many it would be
+  --then-prefetch   fetch anew what was taken, and follow that as millpond prefetch does
+  --json, --config, --admin, --token-file   as with millpond prefetch
+
+Exit status: 0 done; 1 it was refused, or an address could not be fetched anew; 2 the command line is wrong.
+";
+
+const TASKS: &str = "\
+millpond tasks [ID] [--json] [--config FILE | --admin URL --token-file FILE]
+millpond tasks --pause ID | --resume ID | --cancel ID | --retry ID
+
+Shows the tasks of a running Millpond, the newest first; or one of them, to its end, and what failed in it.
+
+  --pause ID    let nothing more of it begin           --cancel ID   end it; what it stored stays
+  --resume ID   let it go on                           --retry ID    do again what failed or was cancelled
+  --json, --config, --admin, --token-file   as with millpond prefetch
+
+Exit status: 0 all is well; 1 an address failed, or it was refused; 2 the command line is wrong.
 ";

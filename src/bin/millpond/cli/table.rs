@@ -1,6 +1,6 @@
 //! Every command and option, once: the parser, the suggestions and the tests read this table.
 
-use super::Topic;
+use super::{Topic, operate};
 
 /// One command and what may follow it.
 pub(super) struct CommandSpec {
@@ -9,6 +9,13 @@ pub(super) struct CommandSpec {
     pub options: &'static [OptionSpec],
     /// It takes one argument without dashes.
     pub takes_argument: bool,
+}
+
+impl CommandSpec {
+    /// It takes any number of arguments without dashes.
+    pub(super) fn takes_many(&self) -> bool {
+        self.topic == Topic::Prefetch
+    }
 }
 
 /// One option: its name, and what its value is, if it takes one.
@@ -89,5 +96,8 @@ pub(super) const COMMANDS: &[CommandSpec] = &[
         options: &[CONFIG, OptionSpec { name: "--socket", value: None, is_repeatable: false }],
         takes_argument: false,
     },
+    CommandSpec { name: "prefetch", topic: Topic::Prefetch, options: operate::PREFETCH, takes_argument: true },
+    CommandSpec { name: "purge", topic: Topic::Purge, options: operate::PURGE, takes_argument: false },
+    CommandSpec { name: "tasks", topic: Topic::Tasks, options: operate::TASKS, takes_argument: true },
     CommandSpec { name: "help", topic: Topic::Help, options: &[], takes_argument: true },
 ];

@@ -1,5 +1,5 @@
 //! Command lines, good and bad, and what they come to.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use super::*;
 
@@ -102,7 +102,8 @@ fn a_wrong_command_gets_a_suggestion() {
     refuse("chek --config m.toml", "millpond: there is no command \"chek\"\ndid you mean millpond check?");
     refuse(
         "proxy",
-        "millpond: there is no command \"proxy\"\nthe commands are serve, check, doctor, explain, init, demo, failures, dashboard, service, help; see millpond help",
+        "millpond: there is no command \"proxy\"\nthe commands are serve, check, doctor, explain, init, demo, failures, \
+         dashboard, service, prefetch, purge, tasks, help; see millpond help",
     );
     refuse("--config m.toml", "millpond: --config is not a command\ndid you mean millpond serve --config?");
     refuse("--verbose", "millpond: --verbose is not a command\na command goes first: see millpond help");
@@ -225,4 +226,60 @@ fn a_path_need_not_be_utf8() {
     let path = OsString::from_vec(b"m\xff.toml".to_vec());
     let arguments = ["check".into(), "--config".into(), path.clone()];
     assert_eq!(Command::parse(arguments), Ok(Command::Check { config: path.into(), is_live: false }));
+}
+
+#[test]
+fn what_a_running_millpond_is_asked_is_read() {
+    let operate = |line: &str| match parse(line) {
+        Ok(Command::Operate(operation)) => operation,
+        other => panic!("{line}: {other:?}"),
+    };
+    let of = |what| Operation { place: Place::Config("m.toml".into(), None), what, is_json: false };
+    let purge = |scope, values: &[&str], mode, then_prefetch| What::Purge {
+        scope,
+        values: values.iter().map(|value| (*value).to_owned()).collect(),
+        origin: None,
+        mode,
+        then_prefetch,
+    };
+    assert_eq!(operate("purge --url u --url v --config m.toml"), of(purge("url", &["u", "v"], "hard", false)));
+    assert_eq!(
+        operate("purge --soft --then-prefetch --site s --config m.toml"),
+        of(purge("site", &["s"], "soft", true))
+    );
+    assert_eq!(operate("purge --count --everything --config m.toml"), of(purge("everything", &[""], "count", false)));
+    let group = operate("purge --group g --site https://s --config m.toml").what;
+    assert!(matches!(group, What::Purge { scope: "group", origin: Some(origin), .. } if origin == "https://s"));
+    assert_eq!(operate("tasks --config m.toml"), of(What::ListTasks));
+    assert_eq!(operate("tasks 7 --config m.toml"), of(What::ShowTask("7".into())));
+    assert_eq!(operate("tasks --retry 7 --config m.toml"), of(What::Steer("retry", "7".into())));
+    let asked = PrefetchAsked {
+        urls: vec!["u".into(), "v".into()],
+        file: Some("-".into()),
+        fields: vec!["A:b".into()],
+        rate: Some(5),
+        is_dry: true,
+        ..PrefetchAsked::default()
+    };
+    let prefetch = operate("prefetch u --file - v -H A:b --rate 5 --dry-run --json --admin http://h:1 --token-file t");
+    let place = Place::Address("http://h:1".into(), "t".into());
+    assert_eq!(prefetch, Operation { place, what: What::Prefetch(asked), is_json: true });
+    assert_eq!(operate("tasks").place, Place::Config("millpond.toml".into(), None));
+    for line in [
+        "purge",
+        "purge --url u --prefix p",
+        "purge --url u --hard --soft",
+        "purge --url u --count --then-prefetch",
+        "purge --group g",
+        "prefetch",
+        "prefetch u --rate 0",
+        "prefetch u --parallel x",
+        "prefetch u -H nothing",
+        "prefetch u --admin http://h:1",
+        "prefetch u --admin http://h:1 --config m.toml",
+        "tasks 7 --retry 7",
+        "tasks --pause 7 --retry 7",
+    ] {
+        assert!(parse(line).is_err(), "{line}");
+    }
 }

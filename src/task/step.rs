@@ -1,0 +1,172 @@
+//! One address of a task, top to bottom, on a thread that may wait.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Inner;
+use super::begin::found;
+use super::plan::address;
+use super::sources::{most_bytes, read};
+use super::work::{Addition, Start};
+use crate::policy::redirect::Url;
+use crate::pool::{Job, Turn};
+use crate::proxy::{Errand, Kept, Visited};
+use crate::status::{Phase, ProxyError};
+
+/// An address that has begun. Dropped undone, it is left again.
+pub struct Step {
+    pub inner: Arc<Inner>,
+    pub start: Start,
+    is_done: bool,
+}
+
+/// What came of it.
+enum Outcome {
+    Done(Visited, Option<String>),
+    /// Nobody has the time for it now.
+    Later,
+    /// It was called off.
+    Off,
+}
+
+impl Step {
+    pub fn new(inner: Arc<Inner>, start: Start) -> Step {
+        Step { inner, start, is_done: false }
+    }
+
+    /// Back among what is left, for so long at least.
+    pub fn put_back(mut self, wait: Duration, is_tried: bool) {
+        self.is_done = true;
+        let not_before = self.inner.clock.now().monotonic.saturating_add(wait);
+        let start = &self.start;
+        let mut held = self.inner.lock();
+        held.leave(&start.site);
+        if let Some(work) = held.works.get_mut(&start.task) {
+            work.put_back(start.index, &start.site, not_before, is_tried);
+            work.settle(self.inner.clock.now().wall);
+        }
+        self.inner.note_change(held);
+    }
+
+    fn outcome(&self) -> Outcome {
+        let url = match address(&self.start.url) {
+            Ok(url) if self.inner.proxy.site_of(&url.host).is_some() => url,
+            Ok(url) => return refused(format!("no site is configured for {:?} any more", url.host)),
+            Err(why) => return refused(why),
+        };
+        let errand = Errand { url: &url, fields: &self.start.manner.fields };
+        if self.start.manner.is_dry {
+            let considered = self.inner.proxy.consider(&errand);
+            let is_fresh = considered.kept == Some(Kept::Hit) && considered.lifetime > Some(0);
+            if !is_fresh || !self.start.part.is_source() {
+                return Outcome::Done(considered, None);
+            }
+        }
+        match self.start.part.is_source() {
+            true => self.read(&url, &errand),
+            false => match self.inner.proxy.visit(&errand, &self.start.signal, None) {
+                Some(visited) => done(visited, None),
+                None => Outcome::Off,
+            },
+        }
+    }
+
+    /// A document: what it names becomes part of the task before it is done itself.
+    fn read(&self, url: &Url, errand: &Errand<'_>) -> Outcome {
+        let (mut text, most, mut is_too_long) = (Vec::new(), most_bytes(self.start.part), false);
+        let mut take = |bytes: &[u8]| {
+            is_too_long |= text.len().saturating_add(bytes.len()) > most;
+            if !is_too_long {
+                text.extend_from_slice(bytes);
+            }
+        };
+        let Some(visited) = self.inner.proxy.visit(errand, &self.start.signal, Some(&mut take)) else {
+            return Outcome::Off;
+        };
+        if visited.cause.is_some() || visited.status >= 400 {
+            return done(visited, None);
+        }
+        let failure = match read(self.start.part, url, &text) {
+            _ if visited.status != 200 => {
+                Some(format!("the answer has status {}: there is nothing to read", visited.status))
+            }
+            _ if is_too_long => Some(format!("it is larger than {} MiB", most >> 20)),
+            Ok(named) => {
+                drop(text);
+                let additions = named.iter().map(|(url, part)| found(&self.inner.proxy, url, *part)).collect();
+                self.add(additions)
+            }
+            Err(why) => Some(why),
+        };
+        done(visited, failure)
+    }
+
+    /// A few at once, so that nobody waits long for the lock.
+    fn add(&self, additions: Vec<Addition>) -> Option<String> {
+        for some in additions.chunks(AT_ONCE) {
+            let mut held = self.inner.lock();
+            let Some(work) = held.works.get_mut(&self.start.task) else { return None };
+            if !some.iter().all(|addition| work.add_found(addition)) {
+                return Some("it names more addresses than a task may have".into());
+            }
+            self.inner.note_change(held);
+        }
+        None
+    }
+
+    fn settle(&mut self, outcome: Outcome) {
+        self.is_done = true;
+        let now = self.inner.clock.now();
+        let start = &self.start;
+        let mut held = self.inner.lock();
+        held.leave(&start.site);
+        if let Some(work) = held.works.get_mut(&start.task) {
+            match outcome {
+                Outcome::Done(visited, failure) => work.finish(start.index, &visited, failure.as_deref()),
+                Outcome::Later => {
+                    work.put_back(start.index, &start.site, now.monotonic.saturating_add(LATER), false);
+                }
+                Outcome::Off => work.put_back(start.index, &start.site, now.monotonic, false),
+            }
+            work.settle(now.wall);
+        }
+        self.inner.note_change(held);
+    }
+}
+
+impl Job for Step {
+    fn run(mut self, _: Turn) {
+        let outcome = self.outcome();
+        self.settle(outcome);
+    }
+}
+
+impl Drop for Step {
+    fn drop(&mut self) {
+        if !self.is_done {
+            let detail = "the work on it ended without a result".to_owned();
+            let cause = Some((ProxyError::ProxyInternalError, Phase::Queue));
+            self.settle(Outcome::Done(Visited { cause, detail, ..Visited::default() }, None));
+        }
+    }
+}
+
+/// A fetch that found no room in its queue is no failure of the origin's: it has its turn later.
+fn done(visited: Visited, failure: Option<String>) -> Outcome {
+    match visited.cause {
+        Some((ProxyError::ConnectionLimitReached, Phase::Queue)) => Outcome::Later,
+        _ => Outcome::Done(visited, failure),
+    }
+}
+
+fn refused(why: String) -> Outcome {
+    Outcome::Done(
+        Visited { cause: Some((ProxyError::DestinationNotFound, Phase::Queue)), detail: why, ..Visited::default() },
+        None,
+    )
+}
+
+/// Addresses added under one lock.
+const AT_ONCE: usize = 2000;
+/// Until a crowded site is tried again.
+const LATER: Duration = Duration::from_millis(500);
