@@ -94,10 +94,17 @@
 //! else left as it stands, and `settings` puts the text in the file's place, keeps the one before, and takes it back where
 //! the reload fails.
 //!
-//! Fetches that fail, and the last ones that went well, are entered in the failure ledger (`observe::ledger`, by
+//! # When a fetch fails
+//!
+//! The cause is found once, in `origin::error`, and the same value becomes status, field, page, log column and retry
+//! decision. Fetches that fail, and the last ones that went well, are entered in the failure ledger (`observe::ledger`, by
 //! `proxy::blame`), and the certificates that origins show in new handshakes in a book of their own
-//! (`observe::certificates`). The keeper (`edge::kept`) writes both to the state directory, and logs what ends soon
-//! (`edge::radar`); no worker or fetcher waits for that.
+//! (`observe::certificates`). The keeper (`edge::kept`) writes both to the state directory by means of `state`, which
+//! replaces files whole and sets damaged ones aside, and logs what ends soon (`edge::radar`); no worker or fetcher waits for
+//! that.
+//!
+//! [`doctor`] asks what a fetch would ask, in order and with the site's own settings (`origin::probe`), and turns the first
+//! broken check into a finding: evidence, the line to write, what it would trust, a command that shows the fault.
 //!
 //! # The operator's door
 //!
@@ -156,12 +163,17 @@ mod edge;
 #[doc(hidden)]
 pub mod measured;
 
+pub use edge::Limited;
+#[doc(hidden)]
+pub use edge::Names;
 pub use edge::{Addresses, Edge, Explanation, OriginStates, Question, Reloaded, Stats, Unexplained};
 pub use edge::{CertificateDetails, CertificateRow, CertificateSide, CertificateState};
 pub use edge::{Page, Prefetch, Task, TaskError, TaskState, TaskUrl, UrlState, Window};
 pub use edge::{Purge, PurgeError, Purged, Scope};
 pub use error::Error;
 pub use observe::{FailureExample, FailureRow, FetchTimes, IssuerChange};
+#[doc(hidden)]
+pub use origin::LookupFailure;
 pub use origin::{AddressState, CheckState, NameState};
 pub use time::{HttpDate, Now};
 

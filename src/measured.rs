@@ -15,7 +15,6 @@ use crate::origin::{OriginRequest, Origins, Resolver};
 use crate::policy::directives::ResponseDirectives;
 use crate::policy::freshness::{Freshness, Times};
 use crate::policy::key::write_key;
-use crate::policy::validator::Validators;
 use crate::pool::{self, Pool};
 use crate::proxy::{Parts, Proxy};
 use crate::server::{Call, Clock, Delivery, Handler, Payload, Peer, Step};
@@ -193,12 +192,11 @@ fn response(store: &Store, now: Now) -> Arc<StoredResponse> {
     let _ = writer.push(&BODY);
     writer.finish();
     drop(reader);
-    let start = StoredHead::builder(200, "OK").field("Date", &now.date().format());
+    let start = StoredHead::builder(200).field("Date", &now.date().format());
     let head = HEAD.iter().fold(start, |head, (name, value)| head.field(name, value)).build();
     let times = Times { request: now, response: now };
     Arc::new(StoredResponse {
         freshness: Freshness::of(200, &ResponseDirectives::parse(&head), &head, times),
-        validators: Validators::of(&head, now.date()),
         head,
         variant: None,
         body,
@@ -207,11 +205,10 @@ fn response(store: &Store, now: Now) -> Arc<StoredResponse> {
 }
 
 const BODY: [u8; 1024] = [b'x'; 1024];
-const HEAD: [(&str, &[u8]); 6] = [
+const HEAD: [(&str, &[u8]); 5] = [
     ("Server", b"nginx/1.28.0"),
     ("Content-Type", b"text/plain"),
     ("Last-Modified", b"Fri, 31 Jul 2026 00:00:00 GMT"),
     ("ETag", b"\"66b0c5a0-400\""),
     ("Cache-Control", b"public, max-age=3600"),
-    ("Via", b"1.1 millpond"),
 ];

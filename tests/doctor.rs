@@ -1,5 +1,5 @@
-//! The doctor before broken origins: it names the step and the remedy, the remedy is written into the file, and the proxy
-//! answers 200.
+//! The doctor's report as a whole: its steps and their order, the table of certificates, warnings, progress, rehearsals. What it
+//! finds at each broken origin is in `broken_*.rs`.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
 mod support;
@@ -8,9 +8,9 @@ use std::net::TcpListener;
 
 use millpond::config::Config;
 use millpond::doctor::{Outcome, Progress, Step, Subject, diagnose, rehearse};
-use support::diagnosis::{Diagnosed, alerting, diagnosed, diagnosed_as, picky, plain_only};
+use support::diagnosis::{Diagnosed, diagnosed, diagnosed_as};
 use support::pop::{site_at, site_with, trust};
-use support::{Certificates, Gate, Identity, Leaf, Origin, OriginTls, Reply};
+use support::{Certificates, Identity, Leaf, Origin, OriginTls, Reply};
 
 /// `a.test` before an HTTPS origin that is asked over HTTPS and trusted by the CA, with further lines.
 fn https(origin: &Origin, certificates: &Certificates, lines: &str) -> Diagnosed {
@@ -66,54 +66,6 @@ fn progress_is_told_before_and_after_every_step() {
 }
 
 #[test]
-fn a_refused_port_names_the_line_with_the_port() {
-    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let found = diagnosed(&site_at("a.test", &closed.to_string(), "", ""));
-    let finding = found.broken(Step::Reachability, "connection_refused");
-    assert!(finding.what.contains(&format!("{closed} refused the connection")), "{finding:?}");
-    assert_eq!(finding.fix.changes[0].key, "site[1].origin.servers");
-    let origin = Origin::plain(|_| Reply::ok("content"));
-    let written = finding.fix.changes[0].text.clone();
-    found.cured_by(&finding.fix, &[(&written, &format!("servers = [\"{}\"]", origin.address()))]);
-}
-
-#[test]
-fn plain_http_on_a_port_that_is_set_to_https() {
-    // One that says at once what it thinks of a TLS hello, and one that waits for the end of its line.
-    for (origin, error) in
-        [(plain_only(), "tls_protocol_error"), (Origin::plain(|_| Reply::ok("content")), "connection_timeout")]
-    {
-        let lines = "protocol = \"https\"\ntimeouts = { tls_handshake = \"300ms\" }";
-        let found = diagnosed(&site_with("a.test", &origin, "", lines));
-        let finding = found.broken(Step::Protocol, error);
-        assert_eq!(finding.fix.changes[0].text, "protocol = \"http\"");
-        found.cured_by(&finding.fix, &[]);
-    }
-}
-
-#[test]
-fn tls_on_a_port_that_means_plain_http_because_protocol_is_absent() {
-    let certificates = Certificates::new();
-    let origin = tls(&certificates.identity(&["a.test"]));
-    let found = diagnosed(&site_with("a.test", &origin, "", &trust(&certificates)));
-    let finding = found.broken(Step::Protocol, "http_protocol_error");
-    assert_eq!(finding.fix.changes[0].text, "protocol = \"https\"");
-    found.cured_by(&finding.fix, &[]);
-}
-
-#[test]
-fn one_certificate_for_another_name_joins_the_whitelist() {
-    let (certificates, origin) = issued(Leaf::names(&["node7.origin.test"]));
-    let found = https(&origin, &certificates, "common_name_whitelist = [\"old.test\"]");
-    let finding = found.broken(Step::Certificate, "tls_certificate_error");
-    assert_eq!(finding.fix.changes[0].text, "common_name_whitelist = [\"old.test\", \"node7.origin.test\"]");
-    assert!(finding.fix.trusts.contains("node7.origin.test"), "{finding:?}");
-    found.cured_by(&finding.fix, &[]);
-    let sni = finding.alternatives.iter().find(|fix| fix.changes[0].text == "sni = \"node7.origin.test\"").unwrap();
-    found.cured_by(sni, &[]);
-}
-
-#[test]
 fn a_server_with_several_certificates_is_asked_for_the_right_one() {
     let certificates = Certificates::new();
     let fallback = certificates.issue("fallback", &Leaf::names(&["ingress.local"]).self_signed());
@@ -132,47 +84,6 @@ fn a_server_with_several_certificates_is_asked_for_the_right_one() {
 }
 
 #[test]
-fn alert_112_for_an_unknown_name_and_40_alike_lead_to_the_name_that_is_known() {
-    for alert in [112, 40] {
-        let certificates = Certificates::new();
-        let origin = picky(OriginTls::new(&certificates.identity(&["a.test"])), "a.test", alert);
-        let found = https(&origin, &certificates, "sni = \"b.test\"");
-        let finding = found.broken(Step::Handshake, "tls_alert_received");
-        assert!(finding.evidence.iter().any(|line| line.contains(&format!("TLS alert {alert}"))), "{finding:?}");
-        assert_eq!(finding.fix.changes[0].text, "sni = \"a.test\"");
-        found.cured_by(&finding.fix, &[]);
-    }
-}
-
-#[test]
-fn a_server_of_old_tls_can_only_be_mended_there() {
-    for alert in [70, 71] {
-        let certificates = Certificates::new();
-        let origin = alerting(alert);
-        let found = https(&origin, &certificates, "");
-        let finding = found.broken(Step::Handshake, "tls_alert_received");
-        assert!(finding.fix.what.contains("TLS 1.2 or 1.3"), "{finding:?}");
-        found.proxy_agrees();
-        https(&tls(&certificates.identity(&["a.test"])), &certificates, "").healthy();
-    }
-}
-
-#[test]
-fn a_client_certificate_that_is_demanded_is_told_in_both_versions() {
-    let certificates = Certificates::new();
-    let ours = certificates.issue("ours", &Leaf::names(&["pop.test"]).for_clients_only());
-    let (certificate, key) = (ours.chain_file.to_str().unwrap(), ours.key_file.to_str().unwrap());
-    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
-        let demanding = OriginTls::new(&certificates.identity(&["a.test"])).versions(&[version]);
-        let origin = Origin::tls(demanding.demand_client_certificate(certificates.roots()), |_| Reply::ok("content"));
-        let found = https(&origin, &certificates, "");
-        let finding = found.broken(Step::Handshake, "tls_alert_received");
-        assert!(finding.what.contains("demands a client certificate"), "{finding:?}");
-        found.cured_by(&finding.fix, &[("client.pem", certificate), ("client.key", key)]);
-    }
-}
-
-#[test]
 fn dates_are_mended_at_the_origin_or_by_a_pin() {
     for (leaf, word) in [
         (Leaf::names(&["a.test"]).expired(), "renew the certificate"),
@@ -187,72 +98,6 @@ fn dates_are_mended_at_the_origin_or_by_a_pin() {
         assert!(pin.trusts.contains("exactly this one certificate"), "{pin:?}");
         let cured = found.with(pin, &[]);
         assert_eq!(support::Pop::start(&cured).get("/").status, 200);
-    }
-}
-
-#[test]
-fn a_self_signed_certificate_is_pinned_by_its_fingerprint() {
-    let (certificates, origin) = issued(Leaf::names(&["a.test"]).self_signed());
-    let found = https(&origin, &certificates, "");
-    let finding = found.broken(Step::Certificate, "tls_certificate_error");
-    assert!(finding.what.ends_with("is self-signed"), "{finding:?}");
-    assert!(finding.fix.changes[0].text.starts_with("pin = [\"sha256:"), "{finding:?}");
-    found.cured_by(&finding.fix, &[]);
-}
-
-#[test]
-fn a_renewed_certificate_beside_its_old_pin_is_pinned_anew() {
-    let (certificates, origin) = issued(Leaf::names(&["a.test"]).self_signed());
-    let found = https(&origin, &certificates, &format!("pin = [\"sha256:{}\"]", "ab".repeat(32)));
-    let finding = found.broken(Step::Certificate, "tls_certificate_error");
-    assert!(finding.fix.changes[0].line > 0, "{finding:?}");
-    found.cured_by(&finding.fix, &[]);
-}
-
-#[test]
-fn a_private_ca_is_trusted_by_its_file() {
-    let (certificates, origin) = issued(Leaf::names(&["a.test"]));
-    let found = diagnosed(&site_with("a.test", &origin, "", "protocol = \"https\""));
-    let finding = found.broken(Step::Certificate, "tls_certificate_error");
-    assert!(finding.fix.what.contains("\"Millpond Test Root\""), "{finding:?}");
-    found.cured_by(&finding.fix, &[("ca.pem", certificates.ca_file().to_str().unwrap())]);
-}
-
-#[test]
-fn a_missing_intermediate_is_named() {
-    let (certificates, origin) = issued(Leaf::names(&["a.test"]).without_its_intermediate());
-    let found = https(&origin, &certificates, "");
-    let finding = found.broken(Step::Certificate, "tls_certificate_error");
-    assert!(finding.fix.what.contains("\"Millpond Test Intermediate\" is missing"), "{finding:?}");
-    found.proxy_agrees();
-    let whole = tls(&certificates.issue("whole", &Leaf::names(&["a.test"]).by_intermediate()));
-    https(&whole, &certificates, "").healthy();
-}
-
-#[test]
-fn a_certificate_for_clients_is_told_and_can_be_pinned() {
-    let (certificates, origin) = issued(Leaf::names(&["a.test"]).for_clients_only());
-    let found = https(&origin, &certificates, "");
-    let finding = found.broken(Step::Certificate, "tls_certificate_error");
-    assert!(finding.fix.what.contains("serverAuth"), "{finding:?}");
-    found.cured_by(&finding.alternatives[0], &[]);
-}
-
-#[test]
-fn names_that_do_not_count_are_made_to_count() {
-    let cn = || Leaf::common_name_only("a.test");
-    let disagree = || Leaf::names(&["x.test"]).common_name("a.test");
-    for (leaf, rule, expected) in [
-        (cn(), "certificate_names = \"san\"", "certificate_names = \"san-or-cn\""),
-        (Leaf::names(&["a.test"]), "certificate_names = \"cn\"", "certificate_names = \"san-or-cn\""),
-        (disagree(), "", "common_name_whitelist = [\"a.test\"]"),
-        (Leaf::names(&["*.oss.test"]), "", "common_name_whitelist = [\"*.oss.test\"]"),
-    ] {
-        let (certificates, origin) = issued(leaf);
-        let found = https(&origin, &certificates, rule);
-        let finding = found.broken(Step::Certificate, "tls_certificate_error");
-        assert_eq!(finding.fix.changes[0].text, expected, "{rule}");
-        found.cured_by(&finding.fix, &[]);
     }
 }
 
@@ -295,78 +140,6 @@ fn visitors_who_are_sent_to_https_and_are_well_there_are_no_fault() {
 }
 
 #[test]
-fn a_redirect_to_itself_under_http_is_followed_back() {
-    let certificates = Certificates::new();
-    let plain = Origin::plain(|_| Reply::ok("content"));
-    let location = format!("Location: http://a.test:{}/", plain.port());
-    let lines = format!("host = \"a.test:{}\"", plain.port());
-    let origin = Origin::tls(OriginTls::new(&certificates.identity(&["a.test"])), move |_| {
-        Reply::response("302 Found", &[&location], "")
-    });
-    let found = https(&origin, &certificates, &lines);
-    let finding = found.broken(Step::Http, "http_protocol_error");
-    assert_eq!(finding.fix.changes[0].text, "protocol = \"http\"");
-    found.cured_by(&finding.fix, &[]);
-}
-
-#[test]
-fn a_421_is_mended_by_the_names_that_go_together() {
-    let certificates = Certificates::new();
-    let origin = Origin::tls(OriginTls::new(&certificates.identity(&["a.test", "b.test"])), |request| {
-        match request.sni.as_deref() == request.field("host") {
-            true => Reply::ok("content"),
-            false => Reply::response("421 Misdirected Request", &[], ""),
-        }
-    });
-    let found = https(&origin, &certificates, "sni = \"b.test\"");
-    let finding = found.broken(Step::Http, "");
-    assert_eq!(finding.fix.changes[0].text, "sni = \"a.test\"");
-    found.cured_by(&finding.fix, &[]);
-}
-
-#[test]
-fn a_host_that_the_server_does_not_know_is_replaced_by_one_that_it_does() {
-    let origin = Origin::plain(|request| match request.field("host") {
-        Some("a.test") => Reply::ok("content"),
-        _ => Reply::response("503 Service Unavailable", &[], "no such site"),
-    });
-    let found = diagnosed(&site_with("a.test", &origin, "", "host = \"old.test\""));
-    let finding = found.broken(Step::Http, "");
-    assert_eq!(finding.fix.changes[0].text, "host = \"a.test\"");
-    found.cured_by(&finding.fix, &[]);
-}
-
-#[test]
-fn an_origin_that_is_slow_to_answer_is_waited_for_longer() {
-    let gate = Gate::new();
-    let held = gate.clone();
-    let origin = Origin::plain(move |_| {
-        Reply::nothing().wait(&held).then("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").close()
-    });
-    let found = diagnosed(&site_with("a.test", &origin, "", "timeouts = { first_byte = \"200ms\" }"));
-    let finding = found.broken(Step::Http, "http_response_timeout");
-    assert_eq!(finding.fix.changes[0].text, "first_byte = \"400ms\"");
-    found.proxy_agrees();
-    gate.open();
-    // An inline table is one line of the file.
-    let change = &finding.fix.changes[0];
-    assert_eq!((change.line, change.key.as_str()), (6, "site[1].origin.timeouts.first_byte"), "{}", found.text);
-}
-
-#[test]
-fn bad_framing_is_found_by_reading_the_body_and_mended_at_the_origin() {
-    for (bytes, error) in [
-        ("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf", "http_response_incomplete"),
-        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "http_response_transfer_coding"),
-    ] {
-        let origin = Origin::plain(move |_| Reply::bytes(bytes).close());
-        let found = diagnosed(&site_with("a.test", &origin, "", ""));
-        let finding = found.broken(Step::Http, error);
-        assert!(finding.fix.what.contains("at the origin"), "{finding:?}");
-    }
-}
-
-#[test]
 fn what_is_no_http_at_all_is_told_with_the_words_of_the_error_page() {
     let origin = Origin::plain(|_| Reply::bytes("SSH-2.0-OpenSSH_9\r\n\r\n").close());
     let found = diagnosed(&site_with("a.test", &origin, "", ""));
@@ -374,6 +147,57 @@ fn what_is_no_http_at_all_is_told_with_the_words_of_the_error_page() {
     let page = support::Pop::start(&found.text).get("/").text();
     assert!(page.contains(finding.what.split(": ").last().unwrap()), "{finding:?}\n{page}");
     found.proxy_agrees();
+}
+
+#[test]
+fn a_health_check_that_no_server_passes_is_what_makes_the_site_dead() {
+    let origins = [0, 1].map(|_| {
+        Origin::plain(|request| match request.target.as_str() {
+            "/healthz" => Reply::response("204 No Content", &[], ""),
+            "/status" => Reply::ok("fine"),
+            _ => Reply::response("200 OK", &["Cache-Control: no-store"], "content"),
+        })
+    });
+    let servers: Vec<String> = origins.iter().map(|origin| format!("\"{}\"", origin.address())).collect();
+    let text = format!(
+        "[[site]]\ndomains = [\"a.test\"]\n[site.origin]\nservers = [{}]\nprotocol = \"http\"\n[site.origin.health]\n\
+         path = \"/healthz\"\nstatus = [200]\ninterval = \"1s\"\nfailures = 1\n",
+        servers.join(", ")
+    );
+    let found = diagnosed(&text);
+    let finding = found.broken(Step::Http, "destination_unavailable");
+    assert!(finding.what.contains("GET /healthz was answered with 204"), "{finding:?}");
+    assert!(finding.fix.what.contains("write status = [204]") && found.report.is_dead(), "{finding:?}");
+    let pop = support::Pop::start(&text);
+    support::wait_until(|| pop.get("/").status == 503);
+    diagnosed(&text.replace("status = [200]", "status = [204]")).healthy();
+    // A lone server is asked whatever its check says.
+    let alone = diagnosed(&text.replace(&servers.join(", "), &servers[0]));
+    alone.healthy();
+    assert!(alone.report.text(false).contains("the health check fails"), "{}", alone.report.text(false));
+}
+
+#[test]
+fn redirects_are_followed_as_far_as_fetches_go() {
+    let origin = Origin::plain(|request| match request.target.as_str() {
+        "/" => Reply::response("302 Found", &["Location: /1"], ""),
+        "/1" => Reply::response("302 Found", &["Location: /2"], ""),
+        "/ring" => Reply::response("302 Found", &["Location: /gnir"], ""),
+        "/gnir" => Reply::response("302 Found", &["Location: /ring"], ""),
+        "/lost" => Reply::response("302 Found", &["Location: /nowhere"], ""),
+        "/2" => Reply::ok("content"),
+        _ => Reply::response("404 Not Found", &[], ""),
+    });
+    let text = site_with("a.test", &origin, "", "follow_redirects = 3");
+    for (subject, word) in [
+        ("a.test/", "in the end http://a.test/2 answers 200"),
+        ("a.test/ring", "the redirects do not end within follow_redirects = 3"),
+        ("a.test/lost", "redirects lead to http://a.test/nowhere, which answers 404"),
+    ] {
+        let found = diagnosed_as(&text, subject);
+        found.healthy();
+        assert!(found.report.text(false).contains(word), "{}", found.report.text(false));
+    }
 }
 
 #[test]

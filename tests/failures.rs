@@ -223,6 +223,42 @@ fn an_upload_that_may_not_be_repeated_leaves_no_row_that_says_otherwise() {
 }
 
 #[test]
+fn a_primary_that_fails_while_the_backup_serves_has_its_row() {
+    let certificates = Certificates::new();
+    let misnamed = OriginTls::new(&certificates.identity(&["node7.origin.test"]));
+    let primary = Origin::tls(misnamed, |_| Reply::ok("content"));
+    let backup = Origin::tls(OriginTls::new(&certificates.identity(&["a.test"])), |_| Reply::ok("content"));
+    let site = format!(
+        "[[site]]\ndomains = [\"a.test\"]\n[site.origin]\nservers = [\"{}\", {{ address = \"{}\", role = \"backup\" }}]\n\
+         protocol = \"https\"\n{}",
+        primary.address(),
+        backup.address(),
+        trust(&certificates)
+    );
+    let pop = Pop::start(&site);
+    assert_eq!((pop.get("/1").text(), pop.get("/2").text()), ("content".into(), "content".into()));
+    let row = only_row(&pop);
+    check(&row, &primary.address().to_string(), "tls_certificate_error", "tls-handshake", 2);
+    assert_eq!(row.example.certificate_names, ["node7.origin.test"]);
+}
+
+#[test]
+fn every_server_that_fails_in_one_fetch_has_its_row() {
+    let (refused, silent) = (closed_port(), Origin::plain(|_| Reply::nothing().close()));
+    let site = format!(
+        "[[site]]\ndomains = [\"a.test\"]\n[site.origin]\nservers = [\"{refused}\", {{ address = \"{}\", role = \"backup\" \
+         }}]\nprotocol = \"http\"\n",
+        silent.address()
+    );
+    let pop = Pop::start(&site);
+    assert_eq!(pop.get("/").status, 502);
+    wait_until(|| pop.failures().len() == 2);
+    let mut rows: Vec<_> = pop.failures().into_iter().map(|row| (row.server, row.cause, row.count)).collect();
+    rows.sort_by_key(|row| row.1);
+    assert_eq!(rows, [(refused, "connection_refused", 1), (silent.address().to_string(), "connection_terminated", 1)]);
+}
+
+#[test]
 fn an_error_that_the_origin_answers_with_leaves_no_row() {
     let origin = Origin::plain(|_| Reply::response("503 Service Unavailable", &[], "busy"));
     let pop = Pop::of(&origin);

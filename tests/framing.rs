@@ -81,7 +81,7 @@ fn request_lines_that_are_none_are_refused() {
     check(&[
         row("two blanks", format!("GET  / HTTP/1.1\r\n{rest}"), 400),
         row("a tab", format!("GET\t/ HTTP/1.1\r\n{rest}"), 400),
-        row("a blank in the target: no version stands behind it", format!("GET /a b HTTP/1.1\r\n{rest}"), 505),
+        row("a blank in the target", format!("GET /a b HTTP/1.1\r\n{rest}"), 400),
         row("a blank at the end", format!("GET / HTTP/1.1 \r\n{rest}"), 400),
         row("a blank in front", format!(" GET / HTTP/1.1\r\n{rest}"), 400),
         row("no target", format!("GET HTTP/1.1\r\n{rest}"), 400),
@@ -401,4 +401,21 @@ fn no_answer_means_the_same_to_the_next_request_as_to_the_refused_one() {
         assert_eq!(sound.get("a.test", "/").text(), "served");
     }
     assert_eq!(pop.stats().panics, 0);
+}
+
+#[test]
+fn a_head_that_is_refused_or_late_is_answered_without_content() {
+    let origin = Origin::plain(|_| Reply::ok("never"));
+    let pop = Pop::start(&format!("[limits]\nhead_timeout = \"100ms\"\n{}", site("a.test", &origin)));
+    for (bytes, status) in [
+        ("HEAD / HTTP/1.1\r\nHost: a.test\r\nHost: a.test\r\n\r\n", 400),
+        ("\r\nHEAD / HTTP/2.0\r\n\r\n", 505),
+        ("HEAD / HTTP/1.1\r\nHost: a.test\r\n", 408),
+    ] {
+        let mut client = pop.client();
+        client.send(bytes);
+        assert_eq!(client.response_to("HEAD").status, status, "{bytes:?}");
+        assert!(client.closed(), "{bytes:?}: content follows");
+    }
+    assert_eq!(origin.count(), 0);
 }

@@ -8,22 +8,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use support::pop::{cache_status, is_hit, is_stored, request};
-use support::{Gate, Origin, Pop, Reply, Request, wait_until};
+use support::ranges::{parts, ranged};
+use support::{Gate, Origin, Pop, Reply, wait_until};
 
 const FRESH: &str = "Cache-Control: max-age=600";
 const TAG: &str = "ETag: \"v0\"";
 const BODY: &[u8] = b"0123456789abcdefghij";
-
-/// What an origin that knows ranges answers.
-fn ranged(asked: &Request, fields: &[&str], body: &[u8]) -> Reply {
-    let Some(spec) = asked.field("range").and_then(|range| range.strip_prefix("bytes=")) else {
-        return Reply::response("200 OK", fields, body);
-    };
-    let (first, last) = spec.split_once('-').unwrap();
-    let (first, end) = (first.parse::<usize>().unwrap(), last.parse().map_or(body.len(), |last: usize| last + 1));
-    let range = format!("Content-Range: bytes {first}-{}/{}", end - 1, body.len());
-    Reply::response("206 Partial Content", &[fields, &[range.as_str()]].concat(), &body[first..end])
-}
 
 fn steady(fields: &'static [&'static str]) -> Origin {
     Origin::plain(move |asked| ranged(asked, fields, BODY))
@@ -43,6 +33,12 @@ fn a_part_answers_later_requests_for_what_lies_in_it() {
     let pop = Pop::of(&origin);
     bring(&pop, "5-14");
     let count = origin.count();
+    let several = pop.get_with("/x", &["Range: bytes=13-14,5-6"]);
+    assert!(is_hit(&several), "{several:?}");
+    let expected = [("13-14", "de"), ("5-6", "56")].map(|(range, bytes)| {
+        (format!("Content-Type: text/plain; Content-Range: bytes {range}/20"), bytes.as_bytes().to_vec())
+    });
+    assert_eq!(parts(&several), expected);
     let rows: [(&[&str], u16, &str); 6] = [
         (&["Range: bytes=5-14"], 206, "56789abcde"),
         (&["Range: bytes=7-8"], 206, "78"),

@@ -3,11 +3,9 @@
 
 mod support;
 
-use std::ops::Range;
-use std::sync::Mutex;
-
 use support::pop::{https_table, is_hit, request};
-use support::{Certificates, Client, Gate, Origin, Pop, Reply, Response, wait_until};
+use support::ranges::{compare, content, parts, thousand};
+use support::{Certificates, Client, Gate, Origin, Pop, Reply, wait_until};
 
 const FRESH: &str = "Cache-Control: max-age=600";
 const TAG: &str = "ETag: \"v1\"";
@@ -28,34 +26,6 @@ fn pop_with_x(origin: &Origin) -> Pop {
 fn complete(pop: &Pop) {
     pop.get("/x");
     wait_until(|| pop.get_with("/x", &["Range: bytes=0-0,2-2"]).status == 206);
-}
-
-/// Bytes of which no two stretches are alike.
-fn content(len: usize) -> Vec<u8> {
-    (0..len as u64 / 8 + 1).flat_map(|i| i.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes()).take(len).collect()
-}
-
-/// The parts of a multipart/byteranges answer: the field lines of each, and its bytes.
-#[track_caller]
-fn parts(response: &Response) -> Vec<(String, Vec<u8>)> {
-    let media_type = response.field("content-type").unwrap();
-    let boundary = media_type.strip_prefix("multipart/byteranges; boundary=").unwrap_or_else(|| panic!("{media_type}"));
-    assert!(boundary.len() >= 32 && boundary.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{boundary}");
-    let mark = format!("\r\n--{boundary}");
-    let mut rest = [b"\r\n", response.body.as_slice()].concat();
-    assert!(rest.starts_with(mark.as_bytes()), "a preamble");
-    let mut found = Vec::new();
-    loop {
-        rest.drain(..mark.len());
-        if rest == b"--\r\n" {
-            return found;
-        }
-        let end = rest.windows(mark.len()).position(|window| window == mark.as_bytes()).expect("a closing delimiter");
-        let part: Vec<u8> = rest.drain(..end).collect();
-        let blank = part.windows(4).position(|window| window == b"\r\n\r\n").expect("an empty line in each part");
-        let lines = String::from_utf8(part[..blank].to_vec()).unwrap();
-        found.push((lines.trim_start().replace("\r\n", "; "), part[blank + 4..].to_vec()));
-    }
 }
 
 #[test]
@@ -123,7 +93,7 @@ fn a_part_does_not_repeat_what_only_the_whole_may_say() {
 
 #[test]
 fn parts_of_a_large_body_are_right_over_http_and_https() {
-    let body = content(3 << 20);
+    let body = content(3 << 20, 0);
     let whole = body.clone();
     let origin = Origin::plain(move |_| Reply::response("200 OK", &[FRESH, TYPE], &body));
     let certificates = Certificates::new();
@@ -165,7 +135,7 @@ fn arriving(body: &[u8], pieces: usize) -> (Origin, Vec<Gate>) {
 fn a_range_of_a_response_under_way_is_served_as_its_bytes_arrive() {
     // On the heap, and in a memory file.
     for len in [40_000, 4 << 20] {
-        let body = content(len);
+        let body = content(len, 0);
         let (origin, gates) = arriving(&body, 2);
         let pop = Pop::of(&origin);
         let mut whole = pop.client();
@@ -201,8 +171,39 @@ fn a_range_of_a_response_under_way_is_served_as_its_bytes_arrive() {
 }
 
 #[test]
+fn several_ranges_of_a_response_under_way_come_in_the_order_asked_for() {
+    for len in [40_000, 4 << 20] {
+        let body = content(len, 0);
+        let (origin, gates) = arriving(&body, 2);
+        let pop = Pop::of(&origin);
+        let mut whole = pop.client();
+        whole.send(request("GET", "/x", &[]));
+        whole.head_of("GET");
+        gates[0].wait_for_arrivals(1);
+        let half = len / 2;
+        let ranges = [100..200, half - 50..half + 50, 0..10, len - 7..len];
+        let list = ranges.clone().map(|range| format!("{}-{}", range.start, range.end - 1)).join(",");
+        let mut client = pop.client();
+        client.send(request("GET", "/x", &[&format!("Range: bytes={list}")]));
+        let mut response = client.head_of("GET");
+        assert_eq!((response.status, response.field("content-range"), is_hit(&response)), (206, None, true));
+        // The first part is out before the origin has said the last byte.
+        response.body = client.body_of_at_least(200);
+        gates[0].open();
+        response.body.extend(client.rest().unwrap());
+        let expected = ranges.map(|range| {
+            let lines = format!("Content-Range: bytes {}-{}/{len}", range.start, range.end - 1);
+            (lines, body[range].to_vec())
+        });
+        assert!(parts(&response) == expected, "{len}");
+        assert!(whole.rest().unwrap() == body);
+        assert_eq!(origin.count(), 1);
+    }
+}
+
+#[test]
 fn what_a_range_of_a_response_under_way_comes_to_is_known_before_its_end() {
-    let body = content(1 << 20);
+    let body = content(1 << 20, 0);
     let (origin, gates) = arriving(&body, 2);
     let pop = Pop::of(&origin);
     let mut whole = pop.client();
@@ -214,7 +215,7 @@ fn what_a_range_of_a_response_under_way_comes_to_is_known_before_its_end() {
         ("GET", &["Range: bytes=0-1", "If-Range: \"v0\""], 200, None),
         ("GET", &["Range: bytes=0-1", "If-None-Match: \"v1\""], 304, None),
         ("GET", &["Range: bytes=0-1", "If-Match: \"v0\""], 412, None),
-        ("GET", &["Range: bytes=0-1,1048570-"], 200, None),
+        ("GET", &["Range: bytes=0-1,1048570-"], 206, None),
         ("HEAD", &["Range: bytes=0-1"], 200, None),
     ];
     for (method, fields, status, content_range) in rows {
@@ -249,51 +250,9 @@ fn a_range_of_a_response_that_breaks_off_is_cut_and_never_short() {
     assert!(client.rest().is_err());
 }
 
-/// A thousand ranges in all three forms, from one byte up to 300 KB, with the bytes that they mean.
-fn thousand(len: usize) -> Vec<(String, Range<usize>)> {
-    let mut state = 0x2545_f491_4f6c_dd1d_u64;
-    let mut below = |limit: usize| {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        usize::try_from(state % limit as u64).unwrap()
-    };
-    let range = |form: usize| {
-        let size = 1 + below([10, 5_000, 300_000_usize][form % 3]);
-        let start = below(len - size);
-        match form % 5 {
-            0 => (format!("-{size}"), len - size..len),
-            1 => (format!("{}-", len - size), len - size..len),
-            _ => (format!("{start}-{}", start + size - 1), start..start + size),
-        }
-    };
-    (0..1000).map(range).collect()
-}
-
-/// Asks for all of them on eight connections at once; `is_asked` is called with each range once it is asked for.
-fn compare(pop: &Pop, body: &[u8], ranges: &[(String, Range<usize>)], is_asked: impl Fn(&Range<usize>) + Sync) {
-    let queue = Mutex::new(ranges.iter());
-    let ask_on = |mut client: Client| {
-        loop {
-            let Some((spec, range)) = queue.lock().unwrap().next() else { return };
-            client.send(request("GET", "/x", &[&format!("Range: bytes={spec}")]));
-            is_asked(range);
-            let response = client.response();
-            let expected = format!("bytes {}-{}/{}", range.start, range.end - 1, body.len());
-            assert_eq!((response.status, response.field("content-range")), (206, Some(expected.as_str())));
-            assert!(response.body == body[range.clone()], "{spec}");
-        }
-    };
-    std::thread::scope(|scope| {
-        for _ in 0..8 {
-            scope.spawn(|| ask_on(pop.client()));
-        }
-    });
-}
-
 #[test]
 fn a_thousand_ranges_of_a_stored_response_equal_the_whole() {
-    let body = content(10 << 20);
+    let body = content(10 << 20, 0);
     let (origin, _) = arriving(&body, 1);
     let pop = Pop::of(&origin);
     assert!(pop.get("/x").body == body);
@@ -304,7 +263,7 @@ fn a_thousand_ranges_of_a_stored_response_equal_the_whole() {
 #[test]
 fn a_thousand_ranges_of_a_response_under_way_equal_the_whole() {
     const PIECES: usize = 320;
-    let body = content(10 << 20);
+    let body = content(10 << 20, 0);
     let (origin, gates) = arriving(&body, PIECES);
     let pop = Pop::of(&origin);
     let mut whole = pop.client();

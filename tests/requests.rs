@@ -188,6 +188,8 @@ fn the_origin_sees_who_asked_and_through_whom_and_no_word_of_the_clients_about_i
         "X-HTTP-Method-Override: DELETE",
         "Proxy: http://evil.test",
         "CDN-Loop: other",
+        "X-Millpond-Debug: 0123456789abcdef",
+        "X_Millpond_Debug: 0123456789abcdef",
         "User-Agent: scene",
     ];
     let fields: String = forged.iter().map(|field| format!("{field}\r\n")).collect();
@@ -196,6 +198,7 @@ fn the_origin_sees_who_asked_and_through_whom_and_no_word_of_the_clients_about_i
     assert_eq!(response.field("via"), Some("1.1 millpond"));
     let seen = &origin.requests()[0];
     assert_eq!(seen.head.windows(7).filter(|window| *window == b"6.6.6.6").count(), 0, "{seen:?}");
+    assert!(!String::from_utf8_lossy(&seen.head).contains("0123456789abcdef"), "the debug token is ours: {seen:?}");
     assert_eq!(seen.field("host"), Some("a.test"));
     assert_eq!(seen.fields_named("via"), ["1.0 before, 1.1 millpond"]);
     assert_eq!(seen.fields_named("x-forwarded-for"), ["127.0.0.1"]);

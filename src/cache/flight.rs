@@ -86,6 +86,14 @@ impl<T: Clone> Flights<T> {
         Role::Lead(Ticket { flight, place: Some(place), has_landed: false }, waiting)
     }
 
+    /// A place among those who wait for that flight, where it is under way.
+    pub fn follow(&self, key: &[u8], selection: &[u8]) -> Option<Waiting<T>> {
+        let shard = self.0.shard(self.0.hash(key));
+        let flight = Arc::clone(&shard.flights.get(&[key, selection].concat()[..])?.flight);
+        drop(shard);
+        Some(Waiting::new(flight, false))
+    }
+
     /// Nobody joins the flights of keys that are so any more; those who wait for one still get what it lands. Looks at one
     /// shard after the other.
     pub fn detach(&self, is_meant: impl Fn(&[u8]) -> bool) {

@@ -13,7 +13,7 @@ use crate::policy::Fields;
 use crate::policy::part::{Part, are_combinable};
 use crate::policy::range::ByteRange;
 use crate::store::{Body, Chunk, StoredHead, StoredResponse};
-use crate::time::Now;
+use crate::time::{HttpDate, Now};
 
 /// What binds the stored parts of one representation together.
 #[derive(Clone)]
@@ -60,7 +60,9 @@ impl Manifest {
 
     /// Is a response of `length` bytes of the same representation?
     pub fn is_of(&self, response: &StoredResponse, length: u64) -> bool {
-        are_combinable((&self.response.validators, self.length), (&response.validators, length))
+        // Only compared with each other: in whichever century a two-digit year is read, it is the same on both sides.
+        let (ours, theirs) = (self.response.validators(HttpDate(0)), response.validators(HttpDate(0)));
+        are_combinable((&ours, self.length), (&theirs, length))
     }
 
     /// The key of the part that begins at `start`; no request's key begins like it.
@@ -109,7 +111,7 @@ impl<T: Clone> Cache<T> {
     }
 
     /// Stores a part, a 206 with its Content-Range, beside those that are of the same representation, or as the first of a
-    /// new one, which takes the place of an older version. Returns the manifest that it belongs to now, stored or not.
+    /// new one, which takes the place of an older version; of two that come first at once one joins the other. Returns the manifest that it belongs to now, stored or not.
     pub fn keep_part(&self, key: &[u8], part: &Arc<StoredResponse>, listing: Listing, now: Now) -> Option<Manifest> {
         let Part { range, length } = Part::of(&part.head)?;
         let mut kept = None;
@@ -123,10 +125,14 @@ impl<T: Clone> Cache<T> {
                 self.list(generation, range, &mut parts);
             }
             self.store.insert(&part_key(generation, range.start), Arc::clone(part));
+            let is_first = current.is_none();
             let (manifest, is_stored) = self.joined(key, part, current, (generation, length, parts), now)?;
             kept = Some(manifest);
             if is_stored {
                 break;
+            }
+            if is_first {
+                self.store.remove(&part_key(generation, range.start));
             }
         }
         kept
@@ -157,8 +163,11 @@ impl<T: Clone> Cache<T> {
         let is_stored = match &current {
             Some(old) => self.store.replace(key, &old.response, Arc::clone(&response)),
             None => {
-                self.store.insert(key, Arc::clone(&response));
-                true
+                let is_same = |stored: &Arc<StoredResponse>| {
+                    let is_like = !stored.is_whole() && stored.variant == part.variant && stored.body.may_be_shared();
+                    is_like && Manifest::of(stored).is_some_and(|manifest| manifest.is_of(part, length))
+                };
+                self.store.insert_unless(key, &response, is_same)
             }
         };
         Some((Manifest::of(&response)?, is_stored))
@@ -192,7 +201,6 @@ fn with_content(response: &StoredResponse, head: StoredHead, body: Arc<Body>) ->
         head,
         freshness: response.freshness,
         mark: response.mark.copied(),
-        validators: response.validators.clone(),
         variant: response.variant.clone(),
         body,
     }

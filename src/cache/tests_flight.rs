@@ -227,3 +227,18 @@ fn requests_that_select_otherwise_lead_flights_of_their_own() {
     flights.mark_uncollapsible(b"a", at(0));
     assert!(matches!(flights.join_selected(b"a", b"fr", at(0)), Role::Apart));
 }
+
+#[test]
+fn a_flight_under_way_can_be_followed_and_none_is_begun_by_asking() {
+    let flights = Flights::new();
+    assert!(flights.follow(b"k", b"").is_none());
+    assert_eq!(flights.len(), 0);
+    let (ticket, _waiting) = lead(&flights, b"k");
+    assert!(flights.follow(b"k", b"other").is_none());
+    let mut waiting = flights.follow(b"k", b"").unwrap();
+    let (_, wake) = wake();
+    assert_eq!(waiting.poll(&wake), Poll::Pending);
+    ticket.land("lead", "followers");
+    assert_eq!(waiting.poll(&wake), Poll::Landed("followers"));
+    assert!(flights.follow(b"k", b"").is_none());
+}

@@ -4,7 +4,6 @@ use super::*;
 use crate::policy::directives::ResponseDirectives;
 use crate::policy::freshness::{Freshness, Times};
 use crate::policy::tests::{Lines, at};
-use crate::policy::validator::Validators;
 use crate::policy::variant::{Variant, Vary};
 use crate::policy::{Rules, reuse};
 use crate::store::Inserted;
@@ -20,7 +19,7 @@ fn part(range: (u64, u64), length: u64, etag: &str, fields: &[(&str, &str)], now
     let range = ByteRange { start: range.0, end: range.1 };
     let mut content = Vec::new();
     range.write_content_range(length, &mut content);
-    let mut head = StoredHead::builder(206, "Partial Content").field("Content-Range", &content);
+    let mut head = StoredHead::builder(206).field("Content-Range", &content);
     for (name, value) in [("ETag", etag), ("Cache-Control", "max-age=60")].iter().chain(fields) {
         head = head.field(name, value.as_bytes());
     }
@@ -32,7 +31,6 @@ fn response(head: StoredHead, body: Vec<u8>, now: Now) -> Arc<StoredResponse> {
     Arc::new(StoredResponse {
         mark: crate::store::Mark::default(),
         freshness: Freshness::of(200, &ResponseDirectives::parse(&head), &head, times),
-        validators: Validators::of(&head, now.date()),
         variant: Variant::of(&Vary::parse(&head), &Lines(&[("Accept-Language", "en")])).map(Box::new),
         head,
         body: Body::whole(body),
@@ -155,8 +153,7 @@ fn a_whole_takes_the_place_of_parts_and_parts_never_that_of_a_whole() {
     let cache = cache();
     keep(&cache, &[(0, 10)]);
     let fields = [("ETag", "\"a\""), ("Cache-Control", "max-age=60")];
-    let head =
-        fields.iter().fold(StoredHead::builder(200, "OK"), |head, (name, value)| head.field(name, value.as_bytes()));
+    let head = fields.iter().fold(StoredHead::builder(200), |head, (name, value)| head.field(name, value.as_bytes()));
     let whole = response(head.build(), vec![0; 100], at(0));
     assert_eq!(cache.store.insert(KEY, whole.clone()), Inserted::Stored);
     assert!(cache.manifest(KEY, &Lines(&[])).is_none());
@@ -175,4 +172,26 @@ fn the_keys_of_parts_and_meetings_are_nobodys_request() {
     }
     assert_ne!(part_key(1, 2), part_key(2, 1));
     assert_ne!(meeting_key(b"a", 1), meeting_key(b"a", 2));
+}
+
+#[test]
+fn of_many_that_come_first_at_once_all_join_one_manifest() {
+    for _ in 0..50 {
+        let cache = cache();
+        let barrier = std::sync::Barrier::new(4);
+        std::thread::scope(|scope| {
+            for start in [0, 10, 20, 30] {
+                let (cache, barrier) = (&cache, &barrier);
+                scope.spawn(move || {
+                    let part = part((start, start + 10), 100, "\"a\"", &[], at(0));
+                    barrier.wait();
+                    cache.keep_part(KEY, &part, Listing::Place, at(0)).unwrap();
+                });
+            }
+        });
+        let manifest = cache.manifest(KEY, &Lines(&[])).unwrap();
+        assert!([0, 10, 20, 30].iter().all(|start| cache.part(&manifest, *start).is_some()));
+        // What was kept under another number first is gone: four parts and their manifest.
+        assert_eq!(cache.store.stats().responses, 5);
+    }
 }

@@ -120,6 +120,7 @@ impl Config {
             ("workers", (*max_fetches, *fetch_queue) != (old.workers.max_fetches, old.workers.fetch_queue)),
             ("limits", *limits != old.limits),
             ("log", *log != old.log),
+            ("debug", self.debug_token != old.debug_token),
             ("admin", door(admin) != door(&old.admin)),
         ];
         tables.into_iter().filter(|(_, is_changed)| *is_changed).map(|(name, _)| name).collect()
@@ -191,6 +192,7 @@ mod tests {
             ("[workers]\nmax_fetches = 7", "workers"),
             ("[limits]\nrequest_fields = 50", "limits"),
             ("[log]\nformat = \"json\"", "log"),
+            ("[debug]\ntoken = \"0123456789abcdef\"", "debug"),
         ] {
             let mut new = config(head, &[("a.test", "192.0.2.1")]);
             assert_eq!(new.succeed(&old, &mut 1), Change { tables: vec![table], ..Change::default() }, "{head}");

@@ -16,7 +16,7 @@ use super::problem::{Fault, Place, Problems};
 use super::section::{Located, Section};
 use super::site::RangeFetch;
 use super::units::show_size;
-use super::{CacheConfig, Config, Limits, Listen, LogConfig, LogFormat, Site, StateConfig, Workers};
+use super::{CacheConfig, Config, Limits, Listen, LogConfig, LogFormat, Secret, Site, StateConfig, Workers};
 
 /// The whole configuration. It is good only if no problem is fatal.
 pub(super) fn config(root: &Section, path: &Path, problems: &mut Problems) -> Config {
@@ -36,6 +36,7 @@ pub(super) fn config(root: &Section, path: &Path, problems: &mut Problems) -> Co
         limits: limits(root.table("limits"), problems),
         log: log(root.table("log"), folder),
         state: StateConfig { dir: root.table("state").text("dir").map(|dir| folder.join(dir)) },
+        debug_token: debug_token(root.table("debug"), problems),
         admin: check_admin::admin(root.table("admin"), folder, problems),
         listen,
         sites,
@@ -44,6 +45,19 @@ pub(super) fn config(root: &Section, path: &Path, problems: &mut Problems) -> Co
     doubt_slices(root, &config, problems);
     config
 }
+
+/// Whoever guesses it sees addresses and names of origins: it must be long, and one that a field of HTTP can hold.
+fn debug_token(section: &Section, problems: &mut Problems) -> Option<Secret> {
+    let text = section.text("token")?;
+    if text.len() < DEBUG_TOKEN || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        let message = format!("a token has at least {DEBUG_TOKEN} letters, digits or signs, and no blanks");
+        problems.refuse(section.place("token"), Fault::new(message, "write what `openssl rand -hex 16` prints"));
+        return None;
+    }
+    Some(Secret::new(text))
+}
+
+const DEBUG_TOKEN: usize = 16;
 
 fn listen(section: &Section, problems: &mut Problems) -> Listen {
     if !section.has("http") && !section.has("https") {
@@ -117,12 +131,14 @@ fn limits(section: &Section, problems: &mut Problems) -> Limits {
         request_body: section.number("request_body"),
         body_in_memory: section.count("body_in_memory"),
         connections: section.count("connections"),
+        connections_per_address: section.count("connections_per_address"),
         requests_per_connection: section.number("requests_per_connection"),
         head_timeout: section.time("head_timeout"),
         handshake_timeout: section.time("handshake_timeout"),
         idle_timeout: section.time("idle_timeout"),
         upload_rate: section.number("upload_rate"),
         write_stall: section.time("write_stall"),
+        download_rate: section.number("download_rate"),
         shutdown_timeout: section.time("shutdown_timeout"),
     };
     if limits.request_line > limits.request_head {

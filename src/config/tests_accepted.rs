@@ -50,12 +50,14 @@ fn the_smallest_file_gets_every_default() {
             request_body: 1 << 30,
             body_in_memory: 256 << 10,
             connections: 60_000,
+            connections_per_address: 0,
             requests_per_connection: 0,
             head_timeout: Duration::from_secs(10),
             handshake_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(60),
             upload_rate: 256,
             write_stall: Duration::from_secs(60),
+            download_rate: 0,
             shutdown_timeout: Duration::from_secs(30),
         }
     );

@@ -257,3 +257,15 @@ proptest! {
         let _ = Config::for_origin(&format!("http://{value}"), listen, true);
     }
 }
+
+#[test]
+fn a_debug_token_is_long_and_has_no_blanks_and_is_not_repeated_in_the_problem() {
+    let site = "[[site]]\ndomains = [\"a.test\"]\n[site.origin]\nservers = [\"192.0.2.1\"]\n";
+    for token in ["short", "long enough but blank", "0123456789abcde\u{e9}"] {
+        check(
+            &format!("[debug]\ntoken = \"{token}\"\n{site}"),
+            &["m.toml:2: debug.token: a token has at least 16 letters, digits or signs, and no blanks; write what \
+               `openssl rand -hex 16` prints"],
+        );
+    }
+}

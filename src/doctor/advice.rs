@@ -13,8 +13,8 @@ use crate::tls::Reason;
 /// What the handshake with the configured server name came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trouble {
-    /// The server ended the handshake.
-    Refused,
+    /// The server ended the handshake with this alert.
+    Refused(u8),
     /// The certificate was refused.
     Certificate(Reason),
 }
@@ -40,8 +40,10 @@ pub struct Facts<'a> {
     pub issuer: &'a str,
     /// The Common Name alone would be accepted for the SNI, as far as names go.
     pub is_named_by_cn: bool,
-    /// The subjectAltName alone would be.
-    pub is_named_by_san: bool,
+    /// It would be with `certificate_names = "san-or-cn"`.
+    pub is_named_by_default: bool,
+    /// The date that was missed is the leaf's own.
+    pub is_leaf_date: bool,
 }
 
 /// One change.
@@ -71,7 +73,7 @@ pub fn advise(facts: &Facts<'_>) -> Vec<Advice> {
         advice.push(Advice::Sni(name.to_owned()));
     }
     match facts.trouble {
-        Trouble::Refused => advice.extend(for_refusal(facts)),
+        Trouble::Refused(alert) => advice.extend(for_refusal(facts, alert)),
         Trouble::Certificate(reason) => {
             advice.extend(for_certificate(facts, reason));
             let is_pinnable = !matches!(
@@ -96,7 +98,7 @@ pub fn advise(facts: &Facts<'_>) -> Vec<Advice> {
     advice
 }
 
-fn for_refusal(facts: &Facts<'_>) -> Vec<Advice> {
+fn for_refusal(facts: &Facts<'_>, alert: u8) -> Vec<Advice> {
     // No good certificate for any name: one with a sound chain under another name is the next best.
     let mut advice = Vec::new();
     let sound = facts.shown().find(|(_, shown)| shown.chain.is_none());
@@ -104,7 +106,17 @@ fn for_refusal(facts: &Facts<'_>) -> Vec<Advice> {
         advice.push(Advice::Sni(asked.to_owned()));
         advice.extend(whitelist_entry(shown).map(Advice::Whitelist));
     }
-    let words = format!("have the server answer for {:?}, or offer TLS 1.2 or 1.3 with ECDHE suites", facts.sni);
+    let is_name_known = facts.rows.iter().all(|row| row.shown.is_err());
+    let words = match alert {
+        UNRECOGNIZED_NAME => format!("have the server answer for {:?}", facts.sni),
+        HANDSHAKE_FAILURE | INSUFFICIENT_SECURITY if is_name_known => {
+            format!("{SPOKEN}; or have it answer for {:?}", facts.sni)
+        }
+        HANDSHAKE_FAILURE | INSUFFICIENT_SECURITY => format!("have the server answer for {:?}", facts.sni),
+        alert => {
+            format!("look at the server's own log: it ends the handshake with alert {alert}, whatever name is sent")
+        }
+    };
     advice.push(Advice::AtOrigin(words));
     advice
 }
@@ -114,35 +126,44 @@ fn for_certificate(facts: &Facts<'_>, reason: Reason) -> Vec<Advice> {
     match reason {
         Reason::NotValidForName => for_name(facts),
         // A pin comes behind; here is what would be better.
-        Reason::SelfSigned | Reason::CaUsedAsEndEntity | Reason::PinMismatch => Vec::new(),
+        Reason::SelfSigned | Reason::PinMismatch => Vec::new(),
+        Reason::CaUsedAsEndEntity => at_origin("have the server show a certificate of its own, not that of its CA"),
+        Reason::OtherIssuerKey => vec![
+            Advice::Trust(facts.issuer.to_owned()),
+            Advice::AtOrigin(format!("have a certificate issued by the CA {:?} of today", facts.issuer)),
+        ],
         Reason::UnknownIssuer => for_issuer(facts),
+        Reason::Expired if !facts.is_leaf_date => {
+            at_origin("install the full chain at the origin anew, with an intermediate certificate that is valid")
+        }
         Reason::Expired => at_origin("renew the certificate at the origin"),
         Reason::NotYetValid => at_origin("compare the clock of this machine with that of the origin (date -u)"),
         Reason::WrongPurpose => at_origin("have a certificate issued that may be used by servers (serverAuth)"),
         Reason::WeakKey => at_origin("have a certificate issued for a key of 2048 bits or more"),
         Reason::UnsupportedAlgorithm => at_origin("have a certificate issued that is signed with SHA-256 or better"),
         Reason::BadSignature => at_origin("look at who answers at this address: the signature is not the key's"),
-        Reason::Unreadable | Reason::UnsupportedVersion | Reason::Other => {
-            at_origin("have a new certificate issued for the origin")
+        Reason::UnsupportedVersion => {
+            at_origin("have a certificate of X.509 version 3 issued, with the name in subjectAltName")
         }
+        Reason::Unreadable | Reason::Other => at_origin("have a new certificate issued for the origin"),
     }
 }
 
 /// A good certificate for other names.
 fn for_name(facts: &Facts<'_>) -> Vec<Advice> {
     let mut advice = Vec::new();
-    match facts.rule {
-        CertificateNames::Cn if facts.is_named_by_san => advice.push(Advice::Names(CertificateNames::SanOrCn)),
-        CertificateNames::San if facts.is_named_by_cn && !facts.is_named_by_san => {
-            advice.push(Advice::Names(CertificateNames::SanOrCn));
-        }
+    if facts.rule != CertificateNames::SanOrCn && facts.is_named_by_default {
+        advice.push(Advice::Names(CertificateNames::SanOrCn));
+    } else if facts.is_named_by_cn {
         // The name is there, beside a subjectAltName that leaves it out.
-        CertificateNames::SanOrCn if facts.is_named_by_cn => advice.push(Advice::Whitelist(facts.sni.to_owned())),
-        _ => {}
+        advice.push(Advice::Whitelist(facts.sni.to_owned()));
     }
     advice.extend(facts.configured().and_then(whitelist_entry).map(Advice::Whitelist));
     // The same certificate whatever is asked for: then its name as SNI is as good, and changes more.
     advice.extend(facts.good().next().map(|(name, _)| Advice::Sni(name.to_owned())));
+    if advice.is_empty() {
+        advice.push(Advice::AtOrigin(format!("have a certificate issued for {:?}", facts.sni)));
+    }
     advice
 }
 
@@ -164,6 +185,14 @@ fn whitelist_entry(shown: &Shown) -> Option<String> {
     let exact = names.clone().find(|name| !name.starts_with('*'));
     exact.or_else(|| names.next()).map(|name| name.trim_end_matches('.').to_ascii_lowercase())
 }
+
+/// TLS alerts (RFC 8446 §6).
+const HANDSHAKE_FAILURE: u8 = 40;
+const INSUFFICIENT_SECURITY: u8 = 71;
+const UNRECOGNIZED_NAME: u8 = 112;
+/// What of TLS is spoken here.
+pub const SPOKEN: &str = "offer TLS 1.2 or 1.3 at the origin, with ECDHE and AES-GCM or ChaCha20, a curve of X25519, P-256 or \
+                          P-384, and a certificate with a key of RSA, P-256, P-384 or Ed25519";
 
 /// Could it stand in `common_name_whitelist`? Certificates may bear anything.
 fn is_entry(name: &str) -> bool {

@@ -72,10 +72,17 @@ pub fn finding_of(error: &FetchError, fix: Fix, commands: Vec<String>) -> Findin
     let mut evidence: Vec<String> = error.address.map(|address| format!("address {address}")).into_iter().collect();
     evidence.extend(error.alert.map(|alert| format!("TLS alert {alert}, {}", alert_meaning(alert))));
     evidence.extend(error.rcode.map(|rcode| format!("DNS answer {rcode}")));
+    evidence.extend(beginning(&error.facts.head_start));
     // Behind the semicolon of its sentence stands a remedy in short; here it is told in full.
     let what = error.detail.split("; ").next().unwrap_or_default().to_owned();
     let token = error.error.token();
     Finding { what, error: Some(token), evidence, fix, alternatives: Vec::new(), commands }
+}
+
+/// How an answer begins that is refused or cut.
+fn beginning(head_start: &[u8]) -> Option<String> {
+    let shown = head_start.get(..MAX_SHOWN).unwrap_or(head_start);
+    (!shown.is_empty()).then(|| format!("the answer begins with \"{}\"", shown.escape_ascii()))
 }
 
 impl Server<'_> {
@@ -126,14 +133,14 @@ impl Server<'_> {
         Verdict::broken(finding_of(error, fix, vec![commands::lookup(name)]))
     }
 
-    /// Step 2: every address; one that takes connections is for the later steps.
-    pub fn reach(&self, addresses: &[SocketAddr]) -> (Verdict, Option<SocketAddr>) {
+    /// Step 2: every address; those that take connections are for the later steps.
+    pub fn reach(&self, addresses: &[SocketAddr]) -> (Verdict, Option<Vec<SocketAddr>>) {
         let reached = self.probe.reach(addresses);
         let lines: Vec<String> = reached.iter().take(MAX_LISTED).map(reached_line).collect();
         let failed: Vec<&Reached> = reached.iter().filter(|it| it.failure.is_some()).collect();
         let commands: Vec<String> = failed.iter().take(3).map(|it| commands::connect(it.address)).collect();
-        let good = reached.iter().find(|it| it.failure.is_none()).map(|it| it.address);
-        if good.is_none() {
+        let good: Vec<SocketAddr> = reached.iter().filter(|it| it.failure.is_none()).map(|it| it.address).collect();
+        if good.is_empty() {
             let error = self.probe.unreachable(&reached);
             let mut verdict = Verdict::broken(finding_of(&error, self.unreachable_fix(&reached), commands));
             verdict.lines = lines;
@@ -152,7 +159,7 @@ impl Server<'_> {
                 format!("{counted} of {all} addresses take no connection on port {port}; fetches go to the others");
             Finding { what, fix, evidence: lines.clone(), commands, ..Finding::default() }
         });
-        (Verdict { outcome, lines, finding }, good)
+        (Verdict { outcome, lines, finding }, Some(good))
     }
 
     /// A port that nobody listens on: is there another one that HTTP mostly lives on?
@@ -230,7 +237,8 @@ impl Server<'_> {
         let got = self.probe.exchange("GET", &self.subject.target);
         let is_suspect = match &got {
             Ok(got) => got.head.status == 400,
-            Err(error) => error.is_after_request,
+            // What begins like HTTP is HTTP, however broken.
+            Err(error) => may_be_tls(error.error) && !error.facts.head_start.starts_with(b"HTTP/"),
         };
         let secure = self.probe.with(|site| {
             (site.origin.protocol, site.origin.https_port) = (Some(OriginProtocol::Https), Some(route.port));
@@ -262,6 +270,17 @@ impl Server<'_> {
     }
 }
 
+/// May a plain request have failed so because the port speaks TLS?
+fn may_be_tls(error: ProxyError) -> bool {
+    matches!(
+        error,
+        ProxyError::HttpProtocolError
+            | ProxyError::ConnectionTerminated
+            | ProxyError::HttpResponseIncomplete
+            | ProxyError::HttpResponseTimeout
+    )
+}
+
 fn reached_line(reached: &Reached) -> String {
     let what = match reached.failure {
         None => "connects",
@@ -289,16 +308,26 @@ pub fn alert_meaning(alert: u8) -> &'static str {
     match alert {
         0 => "close_notify: the server ends the connection",
         10 => "unexpected_message: the server did not understand",
+        20 => "bad_record_mac: a message arrived changed",
+        22 => "record_overflow: a message was too long for it",
         40 => "handshake_failure: no common suite, or a name that the server does not know",
         42 => "bad_certificate: the server does not accept our certificate",
-        46 => "certificate_unknown",
-        47 => "illegal_parameter",
+        43 => "unsupported_certificate: our certificate is of a kind that the server does not know",
+        44 => "certificate_revoked: our certificate is revoked",
+        45 => "certificate_expired: our certificate is not valid now",
+        46 => "certificate_unknown: something about our certificate, and the server does not say what",
+        47 => "illegal_parameter: the server did not like what it was offered",
         48 => "unknown_ca: the server does not trust our certificate",
-        49 => "access_denied",
-        50 => "decode_error",
+        49 => "access_denied: our certificate is good, and not let in",
+        50 => "decode_error: the server could not read a message",
+        51 => "decrypt_error: a signature does not fit its key",
         70 => "protocol_version: the server speaks only other versions of TLS",
         71 => "insufficient_security: the server wants other suites",
         80 => "internal_error of the server",
+        86 => "inappropriate_fallback: the server speaks a later version",
+        90 => "user_canceled: the server broke off",
+        109 => "missing_extension: the server wants more than it was told",
+        110 => "unsupported_extension: the server did not like what it was offered",
         112 => "unrecognized_name: the server does not know the name in the handshake",
         116 => "certificate_required: the server wants a client certificate",
         120 => "no_application_protocol: no HTTP/1.1 on this port",
@@ -306,6 +335,8 @@ pub fn alert_meaning(alert: u8) -> &'static str {
     }
 }
 
+/// Bytes of an answer in a line.
+const MAX_SHOWN: usize = 160;
 /// Addresses in a line.
 const MAX_LISTED: usize = 16;
 /// How long a look at the other protocol may take.

@@ -3,15 +3,12 @@
 use std::net::SocketAddr;
 
 use super::advice::is_host_name;
-use super::checks::{Server, Verdict, finding_of};
+use super::checks::{Server, Verdict};
 use super::commands;
 use super::remedy::Remedies;
 use super::report::{Change, Finding, Fix, Outcome};
-use crate::config::OriginProtocol;
 use crate::origin::FetchError;
 use crate::origin::probe::Exchanged;
-use crate::policy::redirect::{Turn, Url, location, turn};
-use crate::status::ProxyError;
 
 impl Server<'_> {
     /// GET, or its answer if that has come already; then HEAD, last because some servers answer that with a body, which
@@ -24,7 +21,7 @@ impl Server<'_> {
         let target = &self.subject.target;
         let got = match got.unwrap_or_else(|| self.probe.exchange("GET", target)) {
             Ok(got) => got,
-            Err(error) => return (self.failed(address, &error), None),
+            Err(error) => return (self.failed(address, &error, None), None),
         };
         let mut verdict = self.judge(address, &got);
         let first_byte = got.report.first_byte.as_millis();
@@ -33,47 +30,73 @@ impl Server<'_> {
         if verdict.outcome == Outcome::Broken {
             return (verdict, None);
         }
-        verdict.lines.push(match self.probe.exchange("HEAD", target) {
+        let head = self.probe.exchange("HEAD", target);
+        if let (Ok(head), Outcome::Passed) = (&head, verdict.outcome) {
+            verdict = self.reused(address, head, verdict);
+        }
+        if verdict.outcome == Outcome::Passed {
+            verdict = self.checked(verdict);
+        }
+        verdict.lines.push(match head {
             Ok(head) => format!("HEAD {target}: {}", head.head.status),
             Err(error) => format!("HEAD {target}: {}", error.detail),
         });
-        (verdict, Some(got))
+        let got = (verdict.outcome != Outcome::Broken).then_some(got);
+        (verdict, got)
     }
 
-    /// No answer.
-    fn failed(&self, address: SocketAddr, error: &FetchError) -> Verdict {
-        let commands = vec![commands::request(&self.probe.route, address, &self.subject.target)];
-        let timeouts = &self.probe.site().origin.timeouts;
-        let fix = match error.error {
-            ProxyError::HttpResponseTimeout => {
-                let limit = timeouts.first_byte.saturating_mul(2);
-                let text = if limit.subsec_millis() > 0 {
-                    format!("{}ms", limit.as_millis())
-                } else {
-                    format!("{}s", limit.as_secs())
-                };
-                let what = "make the origin answer sooner, or wait longer for it";
-                Remedies::fix(what, vec![self.remedies.timeout("first_byte", &text)])
-            }
-            ProxyError::ConnectionTerminated => {
-                Remedies::words("look at the server's own log: it ended the connection without an answer")
-            }
-            ProxyError::HttpResponseIncomplete | ProxyError::HttpResponseTransferCoding => {
-                Remedies::words("mend the length or the chunks of the response at the origin, or what stands before it")
-            }
-            ProxyError::TlsAlertReceived if error.alert == Some(116) => {
-                let value = "{ certificate = \"client.pem\", key = \"client.key\" }";
-                Remedies::fix("", vec![self.remedies.origin("client_certificate", value)])
-            }
-            _ => Remedies::words("mend the response at the origin, or name the port on which it speaks HTTP/1.1"),
+    /// The health check that the site asks for: where it fails at an address, fetches go to others alone.
+    fn checked(&self, verdict: Verdict) -> Verdict {
+        let Some(health) = &self.probe.site().origin.health else { return verdict };
+        let failed: Vec<(SocketAddr, String)> = self.probe.health_check(health);
+        let Some((address, words)) = failed.first() else {
+            let line = format!("GET {}: as health wants it", health.path);
+            return Verdict { lines: verdict.lines.into_iter().chain([line]).collect(), ..verdict };
         };
-        Verdict::broken(finding_of(error, fix, commands))
+        let fix = match words.rsplit_once("was answered with ") {
+            Some((_, status)) => {
+                let statuses: Vec<String> = health.status.iter().map(u16::to_string).collect();
+                format!(
+                    "name a path in [site.origin.health] that is answered with {}, or write status = [{status}]",
+                    statuses.join(" or ")
+                )
+            }
+            None => "make the origin answer its health check".to_owned(),
+        };
+        let what = format!("the health check fails, so fetches go elsewhere while anything else answers: {words}");
+        let commands = vec![commands::request(&self.probe.route, *address, &health.path)];
+        let evidence = failed.iter().map(|(_, words)| words.clone()).collect();
+        let finding =
+            Finding { what, fix: Remedies::words(fix), evidence, commands, error: None, ..Finding::default() };
+        // A lone server with a lone address is asked all the same.
+        let is_lone = self.remedies.site.origin.servers.len() == 1 && failed.len() == 1;
+        let outcome = if is_lone { Outcome::Doubtful } else { Outcome::Broken };
+        Verdict { outcome, finding: Some(Finding { error: (!is_lone).then_some(DEAD), ..finding }), ..verdict }
+    }
+
+    /// The second request goes over the first one's connection, where the server keeps that open. A fetch that finds it
+    /// ended is sent once more, if it may be.
+    fn reused(&self, address: SocketAddr, second: &Exchanged, verdict: Verdict) -> Verdict {
+        if second.report.attempts < 2 || second.report.is_reused {
+            return verdict;
+        }
+        let what = format!(
+            "{}: the server ended a connection that it had kept open, at the second request; GET is sent again, POST fails",
+            self.probe.route.label
+        );
+        let fix = Remedies::words("mend keep-alive at the origin, or have it send Connection: close");
+        let commands = vec![commands::request(&self.probe.route, address, &self.subject.target)];
+        Verdict {
+            outcome: Outcome::Doubtful,
+            finding: Some(Finding { what, fix, commands, ..Finding::default() }),
+            ..verdict
+        }
     }
 
     /// There is an answer: is it a good one?
     fn judge(&self, address: SocketAddr, got: &Exchanged) -> Verdict {
         if let Err(error) = &got.body {
-            return self.failed(address, error);
+            return self.failed(address, error, Some(&got.head));
         }
         let status = got.head.status;
         if let Some(verdict) = self.redirected(address, got) {
@@ -81,6 +104,15 @@ impl Server<'_> {
         }
         if status >= 400 {
             return self.denied(address, status);
+        }
+        if let (Some(time), Ok(length)) = (got.is_slow, &got.body) {
+            let (label, seconds) = (&self.probe.route.label, time.as_secs());
+            let what =
+                format!("{label}: the body comes slowly, {length} bytes in {seconds} s, and was not read further");
+            let fix = Remedies::words(
+                "make the origin send faster; timeouts.total and timeouts.min_rate end fetches of that kind",
+            );
+            return Verdict::doubtful("", Finding { what, fix, ..Finding::default() });
         }
         let limit = self.probe.site().origin.timeouts.first_byte;
         if got.report.first_byte > limit / 2 {
@@ -98,69 +130,6 @@ impl Server<'_> {
         }
     }
 
-    /// A redirect that leads back to where it came from, by the very rule of a fetch.
-    fn redirected(&self, address: SocketAddr, got: &Exchanged) -> Option<Verdict> {
-        let (turn, to) = self.turn(got, self.subject.is_https)?;
-        match turn {
-            Turn::Loop => Some(self.circle(address, got, &to)),
-            Turn::Same if got.head.field("set-cookie").is_none() => {
-                let what = format!("{}: the origin redirects the URL to itself", self.probe.route.label);
-                let fix = Remedies::words("mend the redirect at the origin: it may go by X-Forwarded-Proto or by Host");
-                let commands = vec![commands::request(&self.probe.route, address, &self.subject.target)];
-                Some(Verdict::broken(Finding { what, fix, commands, ..Finding::default() }))
-            }
-            // Meant for the client: how does it fare there?
-            Turn::OtherScheme if to.is_https => {
-                let secure = self.probe.for_https()?.exchange("GET", &self.subject.target);
-                match secure {
-                    Ok(again) if matches!(self.turn(&again, true), Some((Turn::Loop, _))) => {
-                        Some(self.circle(address, &again, &to))
-                    }
-                    _ => Some(Verdict::passed("visitors over plain HTTP are sent to https")),
-                }
-            }
-            _ => None,
-        }
-    }
-
-    /// What the answer's redirect means, and where it leads.
-    fn turn(&self, got: &Exchanged, client_is_https: bool) -> Option<(Turn, Url)> {
-        let reference = location(got.head.status, got.head.fields())?;
-        let origin = &self.probe.site().origin;
-        let target = origin.request.target.apply(&self.subject.target).ok()?;
-        let own = origin.servers.iter().filter_map(|server| server.host.as_deref());
-        let home: Vec<&str> =
-            origin.host.as_deref().into_iter().chain(own).chain([self.subject.host.as_str()]).collect();
-        let at = Url::new(got.report.tls_version.is_some(), home.first()?, &target)?;
-        let client = Url::new(client_is_https, &self.subject.host, &self.subject.target)?;
-        let to = at.resolve(reference)?;
-        Some((turn(&client, &at, &home, &to), to))
-    }
-
-    fn circle(&self, address: SocketAddr, got: &Exchanged, to: &Url) -> Verdict {
-        let error = FetchError::redirect_to_itself(&got.report, to.is_https);
-        let mut fix = Remedies::fix("", self.remedies.protocol(to.is_https, to.port));
-        let tried = self.probe.with(|site| {
-            let origin = &mut site.origin;
-            if to.is_https {
-                (origin.protocol, origin.https_port) = (Some(OriginProtocol::Https), Some(to.port));
-            } else {
-                (origin.protocol, origin.http_port) = (Some(OriginProtocol::Http), Some(to.port));
-            }
-        });
-        let scheme = if to.is_https { "https" } else { "http" };
-        let mut evidence = vec![format!("{} leads to {}", got.head.status, to.text())];
-        match tried.map(|probe| probe.exchange("GET", &self.subject.target)) {
-            Some(Ok(answer)) => evidence.push(format!("asked over {scheme} it answers {}", answer.head.status)),
-            Some(Err(error)) => fix.what = format!("{scheme} does not work from here yet: {}", error.detail),
-            None => {}
-        }
-        let commands = vec![commands::request(&self.probe.route, address, &self.subject.target)];
-        let mut finding = finding_of(&error, fix, commands);
-        finding.evidence.extend(evidence);
-        Verdict::broken(finding)
-    }
-
     /// The origin's own 4xx or 5xx. Where another Host or SNI brings a good answer, that is the remedy.
     fn denied(&self, address: SocketAddr, status: u16) -> Verdict {
         let route = &self.probe.route;
@@ -173,6 +142,10 @@ impl Server<'_> {
         let commands = vec![commands::request(route, address, &self.subject.target)];
         let mut evidence = vec![format!("Host sent: {:?}", route.host)];
         evidence.extend(route.sni.as_ref().map(|sni| format!("SNI sent: {sni:?}")));
+        if let Some(finding) = self.unknown_client(address, status) {
+            let finding = Finding { evidence, commands, ..finding };
+            return if matches!(status, 401 | 403) { Verdict::doubtful("", finding) } else { Verdict::broken(finding) };
+        }
         let remedy = if matches!(status, 401 | 407 | 429) { None } else { self.other_names() };
         let is_mild = (400..500).contains(&status) && status != 421 && status != 400;
         let fix = match remedy {
@@ -184,6 +157,20 @@ impl Server<'_> {
         };
         let finding = Finding { what, fix, evidence, commands, ..Finding::default() };
         if is_mild { Verdict::doubtful("", finding) } else { Verdict::broken(finding) }
+    }
+
+    /// A refusal by a server that asks in the handshake who we are, and goes on without an answer, as nginx does.
+    fn unknown_client(&self, address: SocketAddr, status: u16) -> Option<Finding> {
+        let sni = self.probe.route.sni.as_deref().filter(|_| matches!(status, 400 | 401 | 403 | 495 | 496))?;
+        let (_, seen) = self.probe.watch(address, Some(sni));
+        seen.lacks_client_certificate.then(|| Finding {
+            what: format!(
+                "{}: {status}, and the server has asked for a client certificate, and none is set",
+                self.probe.route.label
+            ),
+            fix: self.client_certificate_fix(),
+            ..Finding::default()
+        })
     }
 
     /// Other names that the server answers well under: the Host as SNI, or another Host with the same SNI.
@@ -228,11 +215,18 @@ impl Server<'_> {
     }
 }
 
+/// What clients get where every server fails its check.
+const DEAD: &str = "destination_unavailable";
+
 fn words(status: u16) -> &'static str {
     match status {
         401 | 403 | 407 => "give the origin what it asks for: it may allow only known addresses or credentials",
         404 | 410 => "ask for a path that exists, or set host to the name under which the origin has the content",
         421 => "set host and sni to one name that the server serves",
+        502 | 504 => "look behind the server: it is a gateway itself, and what it asks does not answer it",
+        508 => {
+            "the way to the content leads in a circle: name the server that has it in servers, not a proxy before it"
+        }
         429 => "have the origin allow more requests from this machine",
         400..500 => {
             "look at the server's own log: it does not like the request; host may be a name that it does not serve"

@@ -27,9 +27,11 @@ mod advice;
 mod checks;
 mod commands;
 mod exchange;
+mod failed;
 mod json;
 mod keeping;
 mod matrix;
+mod redirects;
 mod rehearsal;
 mod remedy;
 mod report;
@@ -98,7 +100,7 @@ pub fn diagnose_unlisted(
 }
 
 /// The same with means of one's own: tests inject DNS faults through the resolver.
-fn diagnose_by(
+pub(crate) fn diagnose_by(
     origins: &Origins,
     config: &Config,
     subject: &Subject,
@@ -109,6 +111,6 @@ fn diagnose_by(
 }
 
 /// Means of a diagnosis, apart from those of a running Millpond: nothing is reused that a fetch has opened.
-fn origins(config: &Config, resolver: Resolver) -> Origins {
+pub(crate) fn origins(config: &Config, resolver: Resolver) -> Origins {
     Origins::new(resolver, config.listen.http.iter().chain(&config.listen.https).copied().collect())
 }

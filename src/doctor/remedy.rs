@@ -1,8 +1,9 @@
 //! From a remedy to the very line of the configuration: which key, in which file, at which line. Pure.
 
 use super::advice::Advice;
+use super::failed::duration_text;
 use super::report::{Change, Fix};
-use crate::config::{CertificateNames, Config, OriginConfig, Site};
+use crate::config::{CertificateNames, Config, OriginConfig, Site, Timeouts};
 
 /// Writes changes for one server of one site.
 #[derive(Clone, Copy, Debug)]
@@ -39,13 +40,25 @@ impl Remedies<'_> {
         if own.line > 0 { Change { text, ..own } } else { self.origin(name, &format!("{value:?}")) }
     }
 
-    /// A key of `[site.origin.timeouts]`.
-    pub fn timeout(&self, name: &str, value: &str) -> Change {
-        let text = format!("{name} = {value:?}");
-        let key = format!("origin.timeouts.{name}");
-        let change = self.change(&key, "[site.origin.timeouts]", "origin.timeouts", &text);
-        let is_there = change.line > 0 || change.section_line > self.origin("timeouts", "").section_line;
-        if is_there { change } else { self.origin("timeouts", &format!("{{ {text} }}")) }
+    /// Keys of `[site.origin.timeouts]`, with their values as they stand in TOML. An inline table is written whole.
+    pub fn timeouts(&self, changed: &[(&'static str, String)]) -> Vec<Change> {
+        let of_key = |(name, value): &(&'static str, String)| {
+            let key = format!("origin.timeouts.{name}");
+            self.change(&key, "[site.origin.timeouts]", "origin.timeouts", &format!("{name} = {value}"))
+        };
+        let table = self.origin("timeouts", "");
+        let written = |name: &'static str| of_key(&(name, String::new())).line;
+        let timeouts = &self.site.origin.timeouts;
+        let present = TIMEOUTS.into_iter().filter(|(name, _)| written(name) > 0);
+        let is_section = table.line > 0 && present.clone().all(|(name, _)| written(name) > table.line);
+        if is_section {
+            return changed.iter().map(of_key).collect();
+        }
+        let is_kept = |name: &str| changed.iter().all(|(other, _)| *other != name);
+        let kept =
+            present.filter(|(name, _)| is_kept(name)).map(|(name, value)| format!("{name} = {}", value(timeouts)));
+        let entries = kept.chain(changed.iter().map(|(name, value)| format!("{name} = {value}")));
+        vec![self.origin("timeouts", &format!("{{ {} }}", entries.collect::<Vec<_>>().join(", ")))]
     }
 
     /// The key `name` of the site itself.
@@ -121,6 +134,18 @@ impl Remedies<'_> {
     }
 }
 
+/// Every key of `timeouts`, and its value as the file has it.
+const TIMEOUTS: [(&str, fn(&Timeouts) -> String); 8] = [
+    ("resolve", |it| duration_text(it.resolve)),
+    ("connect", |it| duration_text(it.connect)),
+    ("tls_handshake", |it| duration_text(it.tls_handshake)),
+    ("first_byte", |it| duration_text(it.first_byte)),
+    ("between_bytes", |it| duration_text(it.between_bytes)),
+    ("head", |it| duration_text(it.head)),
+    ("total", |it| duration_text(it.total)),
+    ("min_rate", |it| it.min_rate.to_string()),
+];
+
 /// `name:port` as `servers` takes it.
 pub fn server_text(name: &str, port: Option<u16>) -> String {
     let name = if name.contains(':') { format!("[{name}]") } else { name.to_owned() };
@@ -153,6 +178,31 @@ mod tests {
 
     const TEXT: &str = "[[site]]\ndomains = [\"a.test\"]\n[site.origin]\nservers = [\"x.test:80\", { address = \
                         \"y.test\", sni = \"old.test\" }]\ncommon_name_whitelist = [\"one.test\"]\nprotocol = \"http\"\n";
+
+    #[test]
+    fn timeouts_are_written_where_the_file_has_them() {
+        let changes = |timeouts: &str| {
+            let config = Config::parse(&format!("{TEXT}{timeouts}"), "m.toml".as_ref()).unwrap();
+            let remedies = Remedies { config: &config, site: &config.sites[0], server: 0 };
+            let changes = remedies.timeouts(&[("first_byte", "\"60s\"".into()), ("head", "\"2m\"".into())]);
+            changes.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        let inline = "timeouts = { connect = \"1500ms\", first_byte = \"30s\", min_rate = 100 }\n";
+        assert_eq!(
+            changes(inline),
+            [
+                "m.toml:7: site[1].origin.timeouts: write timeouts = { connect = \"1500ms\", min_rate = 100, first_byte = \
+                 \"60s\", head = \"2m\" }"
+            ]
+        );
+        assert_eq!(
+            changes("[site.origin.timeouts]\nfirst_byte = \"30s\"\n"),
+            [
+                "m.toml:8: site[1].origin.timeouts.first_byte: write first_byte = \"60s\"",
+                "m.toml:7: under [site.origin.timeouts] add head = \"2m\""
+            ]
+        );
+    }
 
     fn remedy(server: usize, fix: impl Fn(&Remedies<'_>) -> Vec<Change>) -> Vec<String> {
         let config = Config::parse(TEXT, "m.toml".as_ref()).unwrap();
@@ -198,7 +248,7 @@ mod tests {
         );
         assert_eq!(remedy(1, |it| it.protocol(true, 443)).len(), 1);
         assert_eq!(remedy(0, |it| it.protocol(true, 80)).len(), 1);
-        let timeout = remedy(0, |it| vec![it.timeout("first_byte", "60s")]);
+        let timeout = remedy(0, |it| it.timeouts(&[("first_byte", "\"60s\"".into())]));
         assert_eq!(timeout, ["m.toml:3: under [site.origin] add timeouts = { first_byte = \"60s\" }"]);
     }
 }

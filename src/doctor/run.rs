@@ -143,7 +143,8 @@ impl Steps<'_> {
     /// Runs until a step is broken; `None` says that one was.
     fn run(&mut self, server: &Server<'_>, last: Step) -> Option<()> {
         let addresses = self.step(Step::Dns, || server.resolve())?;
-        let address = self.step(Step::Reachability, || server.reach(&addresses))?;
+        let reached = self.step(Step::Reachability, || server.reach(&addresses))?;
+        let (address, others) = server.choose(&reached)?;
         let mut spoken = self.step(Step::Protocol, || server.protocol(address))?;
         if let Some(handshake) = spoken.handshake.take() {
             self.checking(Step::Handshake);
@@ -156,7 +157,8 @@ impl Steps<'_> {
             if is_broken {
                 return None;
             }
-            self.step(Step::Certificate, || (server.certificate(address, &handshake, &table), Some(())))?;
+            let check = || (server.certificate(address, &handshake, &table).beside(&others), Some(()));
+            self.step(Step::Certificate, check)?;
         }
         let got = self.step(Step::Http, || server.exchange(address, spoken.got.take()))?;
         if last >= Step::Cacheability {

@@ -2,18 +2,31 @@
 
 use std::net::SocketAddr;
 
-use super::advice::{Advice, Facts, Trouble, advise};
+use super::advice::{Advice, Facts, SPOKEN, Trouble, advise};
 use super::checks::{Server, Verdict, finding_of};
 use super::commands;
 use super::matrix::Table;
 use super::remedy::Remedies;
-use super::report::{Finding, Fix, SniRow};
-use crate::config::Trust;
+use super::report::{Finding, Fix, Outcome, SniRow};
+use crate::config::{TlsMin, Trust};
 use crate::origin::FetchError;
 use crate::origin::probe::{Handshake, Kind};
 use crate::tls::{CertificateFacts, NameRule, Reason, reject_of};
 
 impl Server<'_> {
+    /// Of several addresses the first one whose handshake succeeds, and why it does not at the others. Where it does at
+    /// none, the first.
+    pub fn choose(&self, reached: &[SocketAddr]) -> Option<(SocketAddr, Vec<FetchError>)> {
+        let first = *reached.first()?;
+        if reached.len() == 1 || self.probe.route.sni.is_none() {
+            return Some((first, Vec::new()));
+        }
+        let shaken = self.probe.handshakes(reached.get(..MAX_ADDRESSES).unwrap_or(reached));
+        let well = shaken.iter().zip(reached).find(|(it, _)| it.outcome.is_ok()).map(|(_, address)| *address);
+        let failed = shaken.into_iter().filter_map(|it| it.outcome.err()).map(|(_, error)| error);
+        Some(well.map_or_else(|| (first, Vec::new()), |address| (address, failed.collect())))
+    }
+
     /// Step 4, with what the server shows for other names at hand.
     pub fn handshake(&self, address: SocketAddr, handshake: &Handshake, table: &Table) -> Verdict {
         let (watched, seen) = &table.configured;
@@ -21,15 +34,16 @@ impl Server<'_> {
         let took = handshake.elapsed.as_millis();
         match &handshake.outcome {
             Err((kind, error)) if *kind != Kind::Certificate => {
-                if seen.lacks_client_certificate {
-                    return self.client_certificate(address, error);
+                let is_ours = matches!(kind, Kind::Alert(alert) if is_about_ours(*alert));
+                if seen.lacks_client_certificate || (seen.wants_client_certificate && is_ours) {
+                    return self.client_certificate(address, error, seen.lacks_client_certificate);
                 }
                 self.refused(address, *kind, error, &table.rows)
             }
             // In TLS 1.3 the server's refusal comes after the handshake; a fetch meets it with its request.
             outcome => match &watched.outcome {
-                Err((Kind::Alert(_) | Kind::Silent, error)) if seen.lacks_client_certificate => {
-                    self.client_certificate(address, error)
+                Err((Kind::Alert(_) | Kind::Silent, error)) if seen.wants_client_certificate => {
+                    self.client_certificate(address, error, seen.lacks_client_certificate)
                 }
                 _ => {
                     let version = outcome.as_ref().or(watched.outcome.as_ref()).copied().unwrap_or("TLS");
@@ -47,41 +61,58 @@ impl Server<'_> {
     fn refused(&self, address: SocketAddr, kind: Kind, error: &FetchError, rows: &[SniRow]) -> Verdict {
         let sni = self.probe.route.sni.as_deref();
         let commands = vec![commands::handshake(address, sni)];
-        let mut finding = match kind {
-            Kind::Alert(70 | 71) => {
-                finding_of(error, Remedies::words("offer TLS 1.2 or 1.3 with ECDHE suites at the origin"), commands)
-            }
+        let (fix, alternatives) = match kind {
+            Kind::Alert(70) | Kind::Other => (self.version_fix(address), Vec::new()),
             Kind::Alert(120) => {
                 let words = "let the server speak HTTP/1.1 on this port (ALPN http/1.1), or name the port that does";
-                finding_of(error, Remedies::words(words), commands)
+                (Remedies::words(words), Vec::new())
             }
-            Kind::Alert(_) => {
-                let (fix, alternatives) = self.remedies_of(&self.facts(Trouble::Refused, rows, &[]));
-                Finding { alternatives, ..finding_of(error, fix, commands) }
-            }
-            Kind::Silent => {
+            Kind::Alert(alert) => self.remedies_of(&self.facts(Trouble::Refused(alert), rows, &[])),
+            _ => {
                 let words = "look at the server's own log, and at what stands between it and this machine";
-                finding_of(error, Remedies::words(words), commands)
+                (Remedies::words(words), Vec::new())
             }
-            _ => finding_of(error, Remedies::words("offer TLS 1.2 or 1.3 with ECDHE suites at the origin"), commands),
         };
+        let mut finding = Finding { alternatives, ..finding_of(error, fix, commands) };
         let sent = sni.map_or("no SNI was sent".to_owned(), |sni| format!("SNI sent: {sni:?}"));
         finding.evidence.push(sent);
         Verdict::broken(finding)
     }
 
-    fn client_certificate(&self, address: SocketAddr, error: &FetchError) -> Verdict {
-        let value = "{ certificate = \"client.pem\", key = \"client.key\" }";
-        let what = "have a client certificate issued by a CA that the server trusts";
-        let fix = Remedies::fix(what, vec![self.remedies.origin("client_certificate", value)]);
+    /// The server speaks no version of TLS that it was offered: a floor of ours that is too high, or its own age.
+    fn version_fix(&self, address: SocketAddr) -> Fix {
+        let lower = self.probe.with(|site| site.origin.tls_min = TlsMin::Tls12);
+        let is_floor = self.probe.site().origin.tls_min == TlsMin::Tls13;
+        let handshake = lower.filter(|_| is_floor).map(|probe| probe.handshake(address));
+        match handshake.map(|it| it.outcome) {
+            Some(Ok(_) | Err((Kind::Certificate, _))) => Remedies::fix(
+                "the server speaks TLS 1.2 and nothing later",
+                vec![self.remedies.origin("tls_min", "\"1.2\"")],
+            ),
+            _ => Remedies::words(SPOKEN),
+        }
+    }
+
+    fn client_certificate(&self, address: SocketAddr, error: &FetchError, is_missing: bool) -> Verdict {
+        let label = &self.probe.route.label;
         let commands = vec![format!(
             "{} -cert client.pem -key client.key",
             commands::handshake(address, self.probe.route.sni.as_deref()).replace(" </dev/null", "")
         )];
-        let mut finding = finding_of(error, fix, commands);
-        finding.what = format!("{}: the server demands a client certificate, and none is set", self.probe.route.label);
+        let mut finding = finding_of(error, self.client_certificate_fix(), commands);
+        finding.what = match is_missing {
+            true => format!("{label}: the server demands a client certificate, and none is set"),
+            false => format!("{label}: the server does not accept our client certificate"),
+        };
         finding.evidence.insert(0, error.detail.clone());
         Verdict::broken(finding)
+    }
+
+    /// A client certificate to be shown, or another one.
+    pub fn client_certificate_fix(&self) -> Fix {
+        let value = "{ certificate = \"client.pem\", key = \"client.key\" }";
+        let what = "have a client certificate issued by a CA that the server trusts";
+        Remedies::fix(what, vec![self.remedies.origin("client_certificate", value)])
     }
 
     /// Step 6.
@@ -98,7 +129,9 @@ impl Server<'_> {
             lines.push("a second handshake was accepted: the servers behind this address differ".into());
         }
         let reason = reject.map_or(Reason::Other, |reject| reject.reason);
-        let (fix, alternatives) = self.remedies_of(&self.facts(Trouble::Certificate(reason), &table.rows, &seen.chain));
+        let is_leaf_date = reject.is_none_or(|reject| reject.is_leaf_date());
+        let facts = self.facts(Trouble::Certificate(reason), &table.rows, &seen.chain);
+        let (fix, alternatives) = self.remedies_of(&Facts { is_leaf_date, ..facts });
         let commands = vec![commands::certificate(address, self.probe.route.sni.as_deref())];
         let mut finding = Finding { alternatives, ..finding_of(error, fix, commands) };
         if let Some(reject) = reject {
@@ -155,7 +188,8 @@ impl Server<'_> {
             issuer_url: chain.last().and_then(|last| last.issuer_url.as_deref()),
             issuer: chain.last().map_or("", |last| last.names.issuer.as_str()),
             is_named_by_cn: is_named(NameRule::Cn),
-            is_named_by_san: is_named(NameRule::San),
+            is_named_by_default: is_named(NameRule::SanOrCn),
+            is_leaf_date: true,
         }
     }
 
@@ -167,7 +201,32 @@ impl Server<'_> {
     }
 }
 
+impl Verdict {
+    /// The certificate of one address is good, and the handshake with others fails: fetches go on to that one.
+    pub fn beside(mut self, others: &[FetchError]) -> Verdict {
+        let (Some(error), Outcome::Passed) = (others.first(), self.outcome) else { return self };
+        let count = others.len();
+        let details = others.iter().map(|error| error.detail.clone());
+        let fix = Remedies::words("make the servers at these addresses like the others, or take them out of DNS");
+        self.outcome = Outcome::Doubtful;
+        self.finding = Some(Finding {
+            what: format!("{count} of the addresses would not do, and fetches move on to another: {}", error.detail),
+            fix,
+            evidence: details.collect(),
+            ..Finding::default()
+        });
+        self
+    }
+}
+
+/// Alerts that speak of the certificate of the other side, which is ours (RFC 8446 §6.2).
+pub fn is_about_ours(alert: u8) -> bool {
+    matches!(alert, 42..=46 | 48 | 49 | 51 | 116)
+}
+
 /// Certificates that end sooner are told of.
 pub const RADAR_DAYS: i64 = 21;
+/// Addresses that hands are shaken with.
+const MAX_ADDRESSES: usize = 16;
 /// Names of a certificate in a line.
 const MAX_NAMES: usize = 8;

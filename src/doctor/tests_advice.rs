@@ -34,7 +34,8 @@ fn facts(trouble: Trouble, rows: &[SniRow]) -> Facts<'_> {
         issuer_url: None,
         issuer: "Some CA",
         is_named_by_cn: false,
-        is_named_by_san: false,
+        is_named_by_default: false,
+        is_leaf_date: true,
     }
 }
 
@@ -120,14 +121,9 @@ fn a_fault_of_chain_or_handshake_is_no_matter_of_names_where_another_name_is_wel
         ),
         (
             "an unknown name, and one that is known",
-            Trouble::Refused,
+            Trouble::Refused(112),
             vec![row("a.test", Configured, alert()), row("b.test", Domain, shown("1", &["b.test"], true, true))],
-            vec![
-                sni("b.test"),
-                Advice::AtOrigin(
-                    "have the server answer for \"a.test\", or offer TLS 1.2 or 1.3 with ECDHE suites".into(),
-                ),
-            ],
+            vec![sni("b.test"), Advice::AtOrigin("have the server answer for \"a.test\"".into())],
         ),
     ];
     check(rows);
@@ -139,11 +135,13 @@ fn names_that_are_there_but_do_not_count_are_made_to_count() {
     let rows = [row("a.test", Role::Configured, shown("1", &["a.test", "x.test"], true, false))];
     let cases = [
         (Cn, false, true, Advice::Names(SanOrCn)),
-        (San, true, false, Advice::Names(SanOrCn)),
+        (San, true, true, Advice::Names(SanOrCn)),
+        // Beside a subjectAltName the Common Name counts for nobody but the whitelist.
+        (San, true, false, whitelist("a.test")),
         (SanOrCn, true, false, whitelist("a.test")),
     ];
-    for (rule, is_named_by_cn, is_named_by_san, expected) in cases {
-        let facts = Facts { rule, is_named_by_cn, is_named_by_san, ..facts(NAME, &rows) };
+    for (rule, is_named_by_cn, is_named_by_default, expected) in cases {
+        let facts = Facts { rule, is_named_by_cn, is_named_by_default, ..facts(NAME, &rows) };
         assert_eq!(advise(&facts)[0], expected, "{rule:?}");
     }
 }
@@ -171,6 +169,7 @@ fn what_cannot_be_trusted_at_all_is_not_pinned() {
         (Reason::NotYetValid, true),
         (Reason::WrongPurpose, true),
         (Reason::PinMismatch, true),
+        (Reason::OtherIssuerKey, true),
         (Reason::WeakKey, false),
         (Reason::UnsupportedAlgorithm, false),
         (Reason::BadSignature, false),
@@ -207,5 +206,23 @@ fn every_advice_says_what_it_trusts() {
         (Advice::Trust("CA".into()), "no public CA"),
     ] {
         assert!(advice.trusts().contains(word), "{advice:?}");
+    }
+}
+
+#[test]
+fn a_refusal_is_answered_by_its_alert() {
+    let refused = [row("a.test", Role::Configured, alert()), row("", Role::Nothing, alert())];
+    let shown = [row("a.test", Role::Configured, alert()), row("", Role::Nothing, shown("1", &["d"], false, false))];
+    for (alert, rows, word) in [
+        (112, &refused, "have the server answer for \"a.test\""),
+        (40, &refused, "P-256"),
+        (71, &refused, "ChaCha20"),
+        // Another name gets a certificate, so suites are not what is missing.
+        (40, &shown, "have the server answer for \"a.test\""),
+        (80, &refused, "log"),
+    ] {
+        let advice = advise(&facts(Trouble::Refused(alert), rows));
+        let [Advice::AtOrigin(words)] = &advice[..] else { panic!("{advice:?}") };
+        assert!(words.contains(word), "{alert}: {words}");
     }
 }

@@ -5,12 +5,13 @@ use std::fmt;
 use crate::config::{CertificateNames, Config, Role, Site, Trust};
 use crate::http1::{HeadLimits, HeadScan, Parsed, RequestHead, Slots};
 use crate::origin::route;
-use crate::policy::Fields;
 use crate::policy::directives::RequestDirectives;
 use crate::policy::freshness::{Source, Times};
+use crate::policy::provoked::may_be_provoked;
 use crate::policy::rules::Asked;
 use crate::policy::storable::{RequestFacts, Storable, storable_by_rules};
 use crate::policy::variant::Vary;
+use crate::policy::{Fields, Why};
 use crate::proxy::{asked_target, full_key, shown_key};
 use crate::time::Now;
 
@@ -129,6 +130,9 @@ impl Explanation {
         let times = Times { request: now, response: now };
         let what = if fields.0.is_empty() { "a bare" } else { "such a" };
         let told = match storable_by_rules(facts, asked, *status, fields, &site.rules, times) {
+            Storable::Yes(freshness) if may_be_provoked(*status, &freshness, asked.fields) => {
+                format!("{what} {status} is not stored for a request with such fields ({})", Why::Provoked.word())
+            }
             Storable::Yes(freshness) => {
                 let from = source_text(freshness.source());
                 let seconds = freshness.lifetime();

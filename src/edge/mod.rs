@@ -6,6 +6,7 @@ mod keeper;
 mod kept;
 mod listening;
 mod material;
+mod names;
 mod radar;
 mod reload;
 mod stats;
@@ -22,11 +23,12 @@ use keeper::Keeper;
 use kept::Kept;
 use listening::wanted;
 use material::Material;
+pub use names::Names;
 pub use radar::{CertificateDetails, CertificateRow, CertificateSide, CertificateState};
 use radar::{OwnCertificates, Radar};
 pub use reload::Reloaded;
 use reload::{Front, refusal};
-pub use stats::Stats;
+pub use stats::{Limited, Stats};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -92,6 +94,11 @@ impl Edge {
     /// `Error::Configuration` where certificates or CA files cannot be used, `Error::Io` where an address cannot be
     /// bound or the access log not be opened.
     pub fn start(config: Config) -> Result<Edge, Error> {
+        Edge::start_by(config, Resolver::system())
+    }
+
+    /// The same with a resolver of one's own.
+    pub(crate) fn start_by(config: Config, resolver: Resolver) -> Result<Edge, Error> {
         raise_file_limit();
         let clock = Clock::start();
         let state = config.state.dir.as_deref().map(StateDir::new);
@@ -108,7 +115,7 @@ impl Edge {
         let kept = Kept::open(config.state.dir.as_deref(), vec![ledger.clone(), book.clone()], clock);
         let limits = pool::Limits { threads: config.workers.fetchers, ..pool::Limits::default() };
         let parts = Parts {
-            origins: Origins::new(Resolver::system(), addresses),
+            origins: Origins::new(resolver, addresses),
             pool: Pool::new("fetcher", limits, move || clock.now().monotonic),
             clock,
             metrics,
@@ -174,11 +181,13 @@ impl Edge {
     /// What has happened since the start, and what is held now.
     pub fn stats(&self) -> Stats {
         let (Some(proxy), Some(server)) = (&self.proxy, &self.server) else { return Stats::default() };
-        let counts = Stats::of(&proxy.metrics().snapshot(), &proxy.store().stats(), &proxy.fetchers());
+        let snapshot = proxy.metrics().snapshot();
+        let counts = Stats::of(&snapshot, &proxy.store().stats(), &proxy.fetchers());
         Stats {
             panics: counts.panics.saturating_add(self.door.as_ref().map_or(0, Door::panics)),
             connections: server.connections(),
             accept_errors: server.accept_errors(),
+            limited: Limited::of(&snapshot, server.limited()),
             idle_origin_connections: proxy.idle_origin_connections(),
             dead_addresses: proxy.origins().dead_addresses(),
             ..counts

@@ -36,6 +36,8 @@ pub struct Stats {
     pub connections: usize,
     /// Times that the system refused to accept a connection.
     pub accept_errors: u64,
+    /// What the limits towards clients have come to.
+    pub limited: Limited,
     /// Responses stored.
     pub stored: u64,
     /// Bytes that they, and what is being filled, take of the budget.
@@ -46,6 +48,44 @@ pub struct Stats {
     pub panics: u64,
     /// Lines of the access log that were not written.
     pub log_drops: u64,
+}
+
+/// How often each limit towards clients has been met. Sizes and numbers within a request are in [`Stats::refusals`]: 413 a
+/// body, 414 a target, 431 a head or its number of fields.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limited {
+    /// Pauses in accepting, with as many connections as there may be (`connections`).
+    pub accept_pauses: u64,
+    /// Connections closed at once, their address having as many as it may have (`connections_per_address`).
+    pub per_address: u64,
+    /// Connections closed after their last request (`requests_per_connection`).
+    pub spent: u64,
+    /// Connections closed because no request came (`idle_timeout`; `head_timeout` for the first).
+    pub idle: u64,
+    /// TLS handshakes that took too long (`handshake_timeout`).
+    pub handshakes: u64,
+    /// Request heads that took too long (`head_timeout`).
+    pub heads: u64,
+    /// Request bodies that came too slowly (`upload_rate`).
+    pub uploads: u64,
+    /// Responses that were taken too slowly (`write_stall`, `download_rate`).
+    pub downloads: u64,
+}
+
+impl Limited {
+    /// From the counters, and from what the server has counted itself.
+    pub(super) fn of(counts: &Snapshot, (accept_pauses, per_address): (u64, u64)) -> Limited {
+        Limited {
+            accept_pauses,
+            per_address,
+            spent: counts.value(Counter::ConnectionsSpent),
+            idle: counts.value(Counter::IdleClosed),
+            handshakes: counts.value(Counter::SlowHandshakes),
+            heads: counts.value(Counter::SlowHeads),
+            uploads: counts.value(Counter::SlowUploads),
+            downloads: counts.value(Counter::SlowDownloads),
+        }
+    }
 }
 
 impl Stats {

@@ -175,6 +175,18 @@ pub enum Counter {
     LogLinesDropped,
     /// Writes, or reopenings, of the access log that the system refused.
     LogWritesFailed,
+    /// Connections closed after as many requests as one may have.
+    ConnectionsSpent,
+    /// Connections closed because no request came.
+    IdleClosed,
+    /// TLS handshakes that took too long.
+    SlowHandshakes,
+    /// Request heads that took too long.
+    SlowHeads,
+    /// Request bodies that came too slowly.
+    SlowUploads,
+    /// Responses that were taken too slowly.
+    SlowDownloads,
     /// Panics that were contained. Keep it last.
     Panics,
 }

@@ -109,6 +109,11 @@ impl OriginBody {
         match self.advance(out) {
             Ok(count) => Ok(count),
             Err(cause) => {
+                let is_over = self.limits.end.is_some_and(|end| Instant::now() >= end);
+                let cause = match cause {
+                    Cause::Wire(WireFailure::Timeout) if is_over => Cause::TooLong,
+                    cause => cause,
+                };
                 let address = self.connection.take().map(|connection| connection.address);
                 let failure = Failure { cause, phase: Phase::Body, address, has_response: true };
                 let error = failure.into_error(&self.origin);

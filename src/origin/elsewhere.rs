@@ -62,7 +62,7 @@ impl Origins {
         let started = Instant::now();
         let label = format!("{}:{}", bracketed(&url.host), url.port);
         let told = |error: FetchError| {
-            let detail = format!("the origin redirects to {}; {}", url.text(), error.detail);
+            let detail = format!("the origin redirects to {}, and {}", url.text(), error.detail);
             FetchError { detail, ..error }
         };
         let addresses = self.judged(url, standing, started + limit.min(site.origin.timeouts.resolve));

@@ -53,6 +53,8 @@ pub struct Facts {
     pub head_start: Vec<u8>,
     /// Where no address took the connection: each one's own cause.
     pub refusals: Vec<(SocketAddr, ProxyError)>,
+    /// The key of `timeouts` that ended it, where one did.
+    pub setting: Option<&'static str>,
     /// How many addresses the server's name has; 0 where that is not known.
     pub addresses: usize,
     /// Attempts of the same fetch that failed before this one, at other addresses and servers.
@@ -96,6 +98,8 @@ pub enum Cause {
     Body(BodyError),
     /// The body comes at less than so many bytes a second.
     TooSlow(u64),
+    /// The body takes longer than a whole one may.
+    TooLong,
     /// The request cannot be written as HTTP/1.1; the words say why.
     Request(String),
     /// The client's buffered upload cannot be read any more.
@@ -152,6 +156,7 @@ impl Failure {
             facts: Box::new(Facts {
                 certificate_names: self.certificate_names(),
                 refusals: self.refusals(),
+                setting: self.setting(),
                 ..Facts::default()
             }),
         }
@@ -174,7 +179,7 @@ impl Failure {
             Cause::Connect(refusals) => refusal_error(worst(refusals)),
             Cause::AllDead(_) => ProxyError::DestinationUnavailable,
             Cause::ConnectionLimit(_) => ProxyError::ConnectionLimitReached,
-            Cause::TooSlow(_) => ProxyError::ConnectionReadTimeout,
+            Cause::TooSlow(_) | Cause::TooLong => ProxyError::ConnectionReadTimeout,
             Cause::Wire(failure) => self.wire_error(failure),
             Cause::Head(ResponseError::Malformed(_)) => ProxyError::HttpProtocolError,
             Cause::Head(ResponseError::TooLarge | ResponseError::TooManyFields) => {
@@ -214,6 +219,24 @@ impl Failure {
             WireFailure::Tls(rustls::Error::AlertReceived(_)) => ProxyError::TlsAlertReceived,
             WireFailure::Tls(_) | WireFailure::PlainHttp => ProxyError::TlsProtocolError,
             WireFailure::System(_) => ProxyError::ProxyInternalError,
+        }
+    }
+
+    fn setting(&self) -> Option<&'static str> {
+        let of_phase = || match self.phase {
+            Phase::Queue => None,
+            Phase::Resolve => Some("resolve"),
+            Phase::Connect => Some("connect"),
+            Phase::TlsHandshake => Some("tls_handshake"),
+            Phase::ResponseHead if self.has_response => Some("head"),
+            Phase::ResponseHead => Some("first_byte"),
+            Phase::SendRequest | Phase::Body => Some("between_bytes"),
+        };
+        match &self.cause {
+            Cause::TooSlow(_) => Some("min_rate"),
+            Cause::TooLong => Some("total"),
+            Cause::Wire(WireFailure::Timeout) => of_phase(),
+            _ => None,
         }
     }
 
@@ -259,6 +282,7 @@ impl Failure {
             Cause::TooSlow(least) => {
                 format!("the origin sends less than the {least} bytes a second that timeouts.min_rate demands")
             }
+            Cause::TooLong => "the response body takes longer than timeouts.total allows".into(),
             Cause::Wire(failure) => self.wire_sentence(failure),
             Cause::Head(error) => format!("the response head is refused: {}", error.reason()),
             Cause::TooManyInterims => "the origin sent more than 16 interim responses".into(),
@@ -313,9 +337,13 @@ fn tls_sentence(error: &rustls::Error, doing: &str) -> String {
         Error::AlertReceived(AlertDescription::UnrecognisedName) => {
             "the server does not know the name in the handshake; set sni to one that it serves".into()
         }
-        Error::AlertReceived(AlertDescription::ProtocolVersion | AlertDescription::HandshakeFailure) => format!(
-            "the server refused the handshake ({error}); it may offer only TLS below 1.2 or suites without forward \
-             secrecy, which Millpond does not speak"
+        Error::AlertReceived(AlertDescription::ProtocolVersion) => {
+            old_tls("the server speaks no version of TLS", error)
+        }
+        Error::PeerIncompatible(what) if is_about_version(what) => old_tls("the server answers in no version", error),
+        Error::AlertReceived(AlertDescription::HandshakeFailure | AlertDescription::InsufficientSecurity) => format!(
+            "the server refused the handshake ({error}); it may not know the name (sni), or offer only suites without \
+             forward secrecy, which Millpond does not speak"
         ),
         Error::AlertReceived(AlertDescription::NoApplicationProtocol) => {
             "the server speaks no HTTP/1.1 on this port (no_application_protocol)".into()
@@ -323,6 +351,15 @@ fn tls_sentence(error: &rustls::Error, doing: &str) -> String {
         Error::InvalidMessage(_) => format!("the answer {doing} is not TLS ({error}); the port may speak plain HTTP"),
         error => format!("{error} {doing}"),
     }
+}
+
+fn is_about_version(what: &rustls::PeerIncompatible) -> bool {
+    use rustls::PeerIncompatible as P;
+    matches!(what, P::ServerDoesNotSupportTls12Or13 | P::ServerTlsVersionIsDisabledByOurConfig)
+}
+
+fn old_tls(what: &str, error: &rustls::Error) -> String {
+    format!("{what} that it was offered ({error}); it must speak TLS 1.2 or 1.3, and 1.3 where tls_min says so")
 }
 
 /// Of several addresses, the failure that says most.

@@ -59,9 +59,8 @@ pub use choice::route;
 pub use elsewhere::Standing;
 pub use error::FetchError;
 pub use health::AddressState;
-#[cfg(test)]
 pub use lookup::LookupFailure;
-pub use names::NameState;
+pub use names::{Lifetimes, NameState};
 pub use request::{OriginRequest, Upload};
 pub use resolver::Resolver;
 

@@ -161,6 +161,11 @@ impl Entry {
         (now.saturating_duration_since(good.found) < kept).then(|| Arc::clone(&good.addresses))
     }
 
+    /// Why the last lookup failed, whether or not that is still believed.
+    pub fn last_failure(&self) -> LookupFailure {
+        self.failed.map_or(LookupFailure::Again, |failed| failed.failure)
+    }
+
     /// What is known, in plain values.
     pub fn state(&self, name: &str, now: Instant) -> NameState {
         let ago = |at: Instant| now.saturating_duration_since(at);

@@ -11,14 +11,16 @@ use std::time::{Duration, Instant};
 
 use rustls::pki_types::ServerName;
 
+use super::check::{Kit, check};
 use super::choice::route;
 use super::connection::{Connection, WireFailure};
 use super::connector::{Refusal, dial};
 use super::error::{Cause, Failure, FetchError};
 use super::policies::{self, TlsPolicy};
-use super::{OriginRequest, Origins, Report};
-use crate::config::Site;
+use super::{Fetched, OriginRequest, Origins, Report, Standing};
+use crate::config::{HealthCheck, Site};
 use crate::http1::ResponseHead;
+use crate::policy::redirect::Url;
 use crate::policy::template::Facts;
 use crate::status::Phase;
 use crate::tls::{Seen, Watch};
@@ -82,6 +84,8 @@ pub struct Exchanged {
     pub head: ResponseHead,
     /// Bytes of the body, or why it broke.
     pub body: Result<u64, FetchError>,
+    /// It was still under way after so long, and is not read further.
+    pub is_slow: Option<Duration>,
     /// How it went.
     pub report: Report,
 }
@@ -186,11 +190,12 @@ impl<'a> Probe<'a> {
         let shaken = self.shake_hands(address, config, name);
         *seen = watch.seen();
         let mut connection = shaken?;
-        if seen.lacks_client_certificate {
-            // In TLS 1.3 the server says only afterwards that it does not go on without one.
+        if seen.wants_client_certificate {
+            // In TLS 1.3 the server says only afterwards that it wants one, or another one.
             let until = Instant::now() + ALERT_WAIT.min(self.site.origin.timeouts.tls_handshake);
             match connection.read(&mut [0], until) {
-                Err(WireFailure::Timeout) | Ok(_) => {}
+                Err(WireFailure::Timeout) | Ok(1..) => {}
+                Ok(0) => return Err(Cause::Wire(WireFailure::Closed)),
                 Err(failure) => return Err(Cause::Wire(failure)),
             }
         }
@@ -216,19 +221,43 @@ impl<'a> Probe<'a> {
         let fields: Vec<(&str, &[u8])> = list.iter().map(|(name, value)| (*name, value.as_ref())).collect();
         let (host, client_is_https) = (self.host.as_str(), self.client_is_https);
         let request = OriginRequest { method, target: &sent, host, client_is_https, fields: &fields, body: None };
-        let mut fetched = self.origins.send(&self.site, &request, None)?;
-        let end = Instant::now() + MAX_BODY_TIME;
-        let (mut length, mut room) = (0_u64, vec![0; 16 * 1024]);
-        let body = loop {
-            match fetched.body.read(&mut room) {
-                Ok(count) if count > 0 && length < MAX_BODY && Instant::now() < end => {
-                    length = length.saturating_add(u64::try_from(count).unwrap_or(0));
-                }
-                Ok(_) => break Ok(length),
-                Err(error) => break Err(error),
-            }
+        read(self.origins.send(&self.site, &request, None)?)
+    }
+
+    /// A GET for where a redirect leads, as a fetch follows it: without what is meant for the site's own origin.
+    pub fn exchange_elsewhere(&self, to: &Url, standing: Standing) -> Result<Exchanged, FetchError> {
+        let list = self.fields();
+        let fields: Vec<(&str, &[u8])> = list.iter().map(|(name, value)| (*name, value.as_ref())).collect();
+        let request = OriginRequest {
+            method: "GET",
+            target: &to.target,
+            host: &self.host,
+            client_is_https: to.is_https,
+            fields: &fields,
+            body: None,
         };
-        Ok(Exchanged { head: fetched.head, body, report: fetched.report })
+        let limit = self.site.origin.timeouts.head;
+        read(self.origins.send_elsewhere(&self.site, to, standing, &request, limit)?)
+    }
+
+    /// The addresses at which the site's health check fails now, and how.
+    pub fn health_check(&self, health: &HealthCheck) -> Vec<(SocketAddr, String)> {
+        let Some(server) = self.site.origin.servers.first() else { return Vec::new() };
+        let kit = Kit { resolver: self.origins.resolver.clone(), policies: Arc::clone(&self.origins.policies) };
+        let outcomes = check(&kit, &self.site, server, health).into_iter();
+        outcomes.filter_map(|(address, outcome)| Some((address, outcome.err()?))).collect()
+    }
+
+    /// The handshakes of fetches with several addresses, a few at a time.
+    pub fn handshakes(&self, addresses: &[SocketAddr]) -> Vec<Handshake> {
+        let mut shaken = Vec::with_capacity(addresses.len());
+        for some in addresses.chunks(AT_ONCE) {
+            thread::scope(|scope| {
+                let hands: Vec<_> = some.iter().map(|address| scope.spawn(move || self.handshake(*address))).collect();
+                shaken.extend(hands.into_iter().filter_map(|hand| hand.join().ok()));
+            });
+        }
+        shaken
     }
 
     /// What a fetch sends besides the client's own fields, as far as an origin may go by it.
@@ -281,6 +310,27 @@ impl<'a> Probe<'a> {
     }
 }
 
+/// The rest of an exchange: its body, to the end or to a limit.
+fn read(mut fetched: Fetched) -> Result<Exchanged, FetchError> {
+    let end = Instant::now() + MAX_BODY_TIME;
+    let mut is_slow = None;
+    let (mut length, mut room) = (0_u64, vec![0; 16 * 1024]);
+    let body = loop {
+        match fetched.body.read(&mut room) {
+            Ok(count) if count > 0 && length < MAX_BODY => {
+                length = length.saturating_add(u64::try_from(count).unwrap_or(0));
+                if Instant::now() >= end {
+                    is_slow = Some(MAX_BODY_TIME);
+                    break Ok(length);
+                }
+            }
+            Ok(_) => break Ok(length),
+            Err(error) => break Err(error),
+        }
+    };
+    Ok(Exchanged { head: fetched.head, body, is_slow, report: fetched.report })
+}
+
 fn reach(address: SocketAddr, limit: Duration) -> Reached {
     let started = Instant::now();
     let failure = match dial(&[address], started + limit) {
@@ -300,7 +350,7 @@ const AT_ONCE: usize = 8;
 const ALERT_WAIT: Duration = Duration::from_secs(1);
 /// Enough of a body to see that its framing holds; what is longer is left.
 const MAX_BODY: u64 = 1024 * 1024;
-const MAX_BODY_TIME: Duration = Duration::from_secs(10);
+const MAX_BODY_TIME: Duration = Duration::from_secs(5);
 
 /// Which names of a certificate count for this site.
 pub fn name_rule(site: &Site) -> crate::tls::NameRule {

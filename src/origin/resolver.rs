@@ -164,7 +164,7 @@ impl Shared {
                 return match entry.known(now, &self.lifetimes) {
                     Known::Failed(failure) => Err(failure),
                     // A lifetime of nothing leaves no fresh set, yet the answer that was waited for counts.
-                    _ => entry.last_good(now, &self.lifetimes).ok_or(LookupFailure::Again),
+                    _ => entry.last_good(now, &self.lifetimes).ok_or_else(|| entry.last_failure()),
                 };
             }
             let left = deadline.saturating_duration_since(now);

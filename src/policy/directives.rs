@@ -100,6 +100,8 @@ pub struct RequestDirectives {
     pub min_fresh: Option<u32>,
     /// `max-stale` without a number is 2^31.
     pub max_stale: Option<u32>,
+    /// RFC 5861 §4
+    pub stale_if_error: Option<u32>,
 }
 
 impl RequestDirectives {
@@ -127,6 +129,8 @@ impl RequestDirectives {
                     keep_least(&mut self.max_age, seconds);
                 } else if directive.is("max-stale") {
                     keep_least(&mut self.max_stale, seconds);
+                } else if directive.is("stale-if-error") {
+                    keep_least(&mut self.stale_if_error, seconds);
                 } else if directive.is("min-fresh") {
                     self.min_fresh = self.min_fresh.max(Some(seconds));
                 }

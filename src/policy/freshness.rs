@@ -2,6 +2,7 @@
 
 use super::directives::ResponseDirectives;
 use super::list::{MAX_SECONDS, delta_seconds, members};
+use super::rules::is_error;
 use super::{Fields, Why};
 use crate::time::{HttpDate, Now};
 use std::time::Duration;
@@ -80,6 +81,7 @@ impl Freshness {
             (NO_CACHE, directives.no_cache),
             (HAS_STALE_IF_ERROR, directives.stale_if_error.is_some()),
             (EXPLICIT, !matches!(source, Source::Heuristic | Source::None)),
+            (DATED, dates.date.is_some()),
         ];
         Freshness {
             received: milliseconds(times.response.monotonic),
@@ -156,6 +158,11 @@ impl Freshness {
     /// The response itself says how long it is fresh (RFC 9111 §4.2.1), whether or not that counts.
     pub fn is_explicit(&self) -> bool {
         self.flags & EXPLICIT != 0
+    }
+
+    /// The response had a Date of its own (RFC 9110 §6.6.1).
+    pub fn is_dated(&self) -> bool {
+        self.flags & DATED != 0
     }
 
     /// Every use needs a validation (`no-cache`, RFC 9111 §5.2.2.4).
@@ -248,10 +255,11 @@ fn lifetime(status: u16, directives: &ResponseDirectives, dates: &Dates, respons
     }
 }
 
-/// The statuses of RFC 9110 §15.1, without 206, which we do not store, and without the errors of decision 33; others
-/// where the response is `public` (RFC 9111 §4.2.2).
+/// The statuses of RFC 9110 §15.1, without 206, which we do not store; others where the response is `public` (RFC 9111
+/// §4.2.2), but for the errors of decision 33.
 fn is_heuristically_cacheable(status: u16, directives: &ResponseDirectives) -> bool {
-    matches!(status, 200 | 203 | 204 | 300 | 301 | 308 | 404 | 405 | 410) || directives.public
+    matches!(status, 200 | 203 | 204 | 300 | 301 | 308 | 404 | 405 | 410 | 414 | 501)
+        || (directives.public && !is_error(status))
 }
 
 /// RFC 9111 §4.2.3, in milliseconds. The delay is measured by the monotonic clock, the rest has whole seconds.
@@ -281,6 +289,7 @@ const NO_CACHE: u8 = 4;
 const HAS_STALE_IF_ERROR: u8 = 8;
 const FORCED: u8 = 16;
 const EXPLICIT: u8 = 32;
+const DATED: u8 = 64;
 
 #[cfg(test)]
 #[path = "tests_freshness.rs"]

@@ -17,6 +17,7 @@ pub mod key_parts;
 pub mod key_text;
 mod list;
 pub mod part;
+pub mod provoked;
 pub mod query;
 pub mod range;
 pub mod redirect;

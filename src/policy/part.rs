@@ -72,7 +72,7 @@ pub fn storable_part(verdict: Storable, response: &dyn Fields, now: HttpDate) ->
 
 /// Are two parts of one representation (RFC 9111 §3.4)? Only with the same strong validator, and of the same length. That
 /// they were selected by the same request fields is the caller's to know.
-pub fn are_combinable(one: (&Validators, u64), other: (&Validators, u64)) -> bool {
+pub fn are_combinable(one: (&Validators<'_>, u64), other: (&Validators<'_>, u64)) -> bool {
     one.1 == other.1 && one.0.is_strongly(other.0)
 }
 

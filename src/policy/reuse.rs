@@ -93,6 +93,22 @@ pub fn may_serve_stale_on_error(stored: &Freshness, now: Now, limit: Duration) -
     stored.is_fresh(now) || is_within(stored, now, limit)
 }
 
+/// May it stand in for a 5xx (RFC 5861 §4)? Only where the response says so, or the request about a response that leaves it
+/// a say; within the bounds of [`may_serve_stale_on_error`] and of both.
+pub fn may_serve_stale_on_5xx(
+    request: Option<&RequestDirectives>,
+    stored: &Freshness,
+    rules: &Rules,
+    now: Now,
+    limit: Duration,
+) -> bool {
+    let request = request.filter(|_| !rules.ignore_client_cache_control);
+    let is_asked_for = request
+        .and_then(|request| request.stale_if_error)
+        .is_some_and(|seconds| is_within(stored, now, u64::from(seconds)));
+    (stored.stale_if_error().is_some() || is_asked_for) && may_serve_stale_on_error(stored, now, limit)
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::directives::ResponseDirectives;
@@ -189,6 +205,37 @@ mod tests {
         ];
         for (response, age, expected) in rows {
             assert_eq!(may_serve_stale_on_error(&stored(response), at(age), DAY), expected, "{response} | {age}");
+        }
+    }
+
+    #[test]
+    fn a_5xx_is_covered_only_where_one_side_says_so() {
+        #[rustfmt::skip]
+        let rows = [
+            ("max-age=10", "", 11, false),
+            ("max-age=10", "stale-if-error=5", 15, true),
+            ("max-age=10", "stale-if-error=5", 16, false),
+            ("max-age=10", "stale-if-error=0", 11, false),
+            ("max-age=10", "stale-if-error=x", 11, false),
+            ("max-age=10, stale-if-error=5", "", 15, true),
+            ("max-age=10, stale-if-error=5", "", 16, false),
+            ("max-age=10, stale-if-error=5", "stale-if-error=60", 16, false),
+            ("max-age=10, must-revalidate", "stale-if-error=5", 11, false),
+            ("s-maxage=10", "stale-if-error=5", 11, false),
+            ("max-age=10, no-cache", "stale-if-error=5", 11, false),
+        ];
+        for (response, wish, age, expected) in rows {
+            let (stored, wish) = (stored(response), request(wish));
+            for (rules, expected) in [
+                (Rules::default(), expected),
+                (
+                    Rules { ignore_client_cache_control: true, ..Rules::default() },
+                    expected && response.contains("stale-if"),
+                ),
+            ] {
+                let found = may_serve_stale_on_5xx(wish.as_ref(), &stored, &rules, at(age), DAY);
+                assert_eq!(found, expected, "{response} | {wish:?} | {age}");
+            }
         }
     }
 }

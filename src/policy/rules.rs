@@ -269,7 +269,7 @@ impl Terms {
                 let seconds = wish.seconds.min(wish.error_limit).min(most);
                 Some(freshness.capped(ERROR_LIFETIME).lasting(seconds, wish.source))
             }
-            None => freshness.is_explicit().then(|| freshness.capped(ERROR_LIFETIME.min(most))),
+            None => (freshness.source() != Source::None).then(|| freshness.capped(ERROR_LIFETIME.min(most))),
         }
     }
 
@@ -289,7 +289,8 @@ fn is_usual(status: u16) -> bool {
     matches!(status, 200 | 203 | 204 | 206 | 300 | 301 | 308)
 }
 
-/// Errors that must not stay: with explicit freshness only, and not for long (decision 33).
+/// Errors that must not stay: with explicit freshness only, or as 414 and 501 with a heuristic one, and not for long
+/// (decision 33).
 pub fn is_error(status: u16) -> bool {
     matches!(status, 400 | 408 | 413 | 414 | 429 | 431 | 500..=599)
 }

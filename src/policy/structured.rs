@@ -31,15 +31,7 @@ pub fn dictionary(field: &[u8]) -> Option<Vec<(&[u8], Value<'_>)>> {
             Some(member) => member.1 = value,
             None => members.push((key, value)),
         }
-        let is_blank = |byte| matches!(byte, b' ' | b'\t');
-        input.skip(is_blank);
-        if input.0.is_empty() {
-            break;
-        }
-        input.expect(b',')?;
-        input.skip(is_blank);
-        // Nothing behind a comma is an error (§4.2.2).
-        input.0.first().filter(|_| members.len() < MOST_MEMBERS)?;
+        input.separator(members.len())?;
     }
     Some(members)
 }
@@ -47,7 +39,6 @@ pub fn dictionary(field: &[u8]) -> Option<Vec<(&[u8], Value<'_>)>> {
 /// The members of a List of Strings (RFC 9651 §3.1, §3.3.3), whose field lines are joined by commas already; parameters
 /// are checked and left out. `None` where anything is wrong or a member is no String.
 pub fn strings(field: &[u8]) -> Option<Vec<Box<[u8]>>> {
-    let is_blank = |byte| matches!(byte, b' ' | b'\t');
     let mut input = Input(field);
     let mut members = Vec::new();
     input.skip(|byte| byte == b' ');
@@ -57,14 +48,7 @@ pub fn strings(field: &[u8]) -> Option<Vec<Box<[u8]>>> {
         let length = start.len().saturating_sub(input.0.len());
         members.push(unquoted(start.get(..length).unwrap_or_default()));
         input.parameters()?;
-        input.skip(is_blank);
-        if input.0.is_empty() {
-            break;
-        }
-        input.expect(b',')?;
-        input.skip(is_blank);
-        // Nothing behind a comma is an error (§4.2.1).
-        input.0.first().filter(|_| members.len() < MOST_MEMBERS)?;
+        input.separator(members.len())?;
     }
     Some(members)
 }
@@ -112,6 +96,19 @@ impl<'a> Input<'a> {
 
     fn expect(&mut self, byte: u8) -> Option<()> {
         self.eat(byte).then_some(())
+    }
+
+    /// The end, or a comma and another member behind it (RFC 9651 §4.2.1, §4.2.2): nothing behind a comma is an error, and
+    /// so is one member too many.
+    fn separator(&mut self, members: usize) -> Option<()> {
+        let is_blank = |byte| matches!(byte, b' ' | b'\t');
+        self.skip(is_blank);
+        if self.0.is_empty() {
+            return Some(());
+        }
+        self.expect(b',')?;
+        self.skip(is_blank);
+        (!self.0.is_empty() && members < MOST_MEMBERS).then_some(())
     }
 
     /// RFC 9651 §4.2.3.3

@@ -131,6 +131,7 @@ fn request_wishes_are_the_strictest_that_can_be_read() {
         ("min-fresh=5, min-fresh=7", RequestDirectives { min_fresh: Some(7), ..none }),
         ("max-stale", RequestDirectives { max_stale: Some(MAX_SECONDS), ..none }),
         ("max-stale, max-stale=4", RequestDirectives { max_stale: Some(4), ..none }),
+        ("Stale-If-Error=9, stale-if-error=\"8\"", RequestDirectives { stale_if_error: Some(8), ..none }),
         ("max-age=x, min-fresh=, max-stale=x", none),
     ];
     for (line, expected) in rows {

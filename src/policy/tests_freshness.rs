@@ -19,7 +19,7 @@ fn the_lifetime_has_one_source() {
     let (now, soon, past, day_ago, year_ago) = (date(0), date(60), date(-60), date(-86_400), date(-31_536_000));
     let last_modified = ("Last-Modified", day_ago.as_str());
     type Row<'a> = (u16, &'a [(&'a str, &'a str)], (u32, Source));
-    let rows: [Row<'_>; 26] = [
+    let rows: [Row<'_>; 27] = [
         (200, &[("Cache-Control", "max-age=5, s-maxage=9"), ("Expires", &soon)], (9, Source::SMaxAge)),
         (200, &[("Cache-Control", "max-age=5"), ("Expires", &past)], (5, Source::MaxAge)),
         (200, &[("Cache-Control", "max-age=0"), ("Expires", &soon)], (0, Source::MaxAge)),
@@ -42,7 +42,8 @@ fn the_lifetime_has_one_source() {
         (404, &[last_modified], (8640, Source::Heuristic)),
         (302, &[last_modified], (0, Source::None)),
         (302, &[last_modified, ("Cache-Control", "public")], (8640, Source::Heuristic)),
-        (501, &[last_modified], (0, Source::None)),
+        (501, &[last_modified], (8640, Source::Heuristic)),
+        (502, &[last_modified, ("Cache-Control", "public")], (0, Source::None)),
         (200, &[last_modified, last_modified], (0, Source::None)),
         (200, &[("Last-Modified", "yesterday")], (0, Source::None)),
         (200, &[("ETag", "\"a\"")], (0, Source::None)),

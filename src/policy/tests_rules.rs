@@ -16,6 +16,7 @@ const GET: RequestFacts<'static> = RequestFacts {
         max_age: None,
         min_fresh: None,
         max_stale: None,
+        stale_if_error: None,
     },
 };
 const E404: StatusMatch = StatusMatch::Exact(404);

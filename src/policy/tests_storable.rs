@@ -12,6 +12,7 @@ const GET: RequestFacts<'static> = RequestFacts {
         max_age: None,
         min_fresh: None,
         max_stale: None,
+        stale_if_error: None,
     },
 };
 const TIMES: fn() -> Times = || Times { request: at(0), response: at(0) };
@@ -91,13 +92,16 @@ fn a_validator_is_worth_storing_without_freshness() {
 #[test]
 fn errors_need_explicit_freshness_and_stay_ten_seconds() {
     let day_ago = date(-86_400);
-    let rows: [Row<'_>; 15] = [
+    let rows: [Row<'_>; 17] = [
         (500, &[("Cache-Control", "max-age=600")], Ok(10)),
         (503, &[("Cache-Control", "s-maxage=4")], Ok(4)),
         (400, &[("Cache-Control", "max-age=600")], Ok(10)),
         (429, &[("Last-Modified", &day_ago)], Err(Why::NoFreshness)),
-        (414, &[("Last-Modified", &day_ago)], Err(Why::NoFreshness)),
-        (501, &[("Last-Modified", &day_ago), ("Cache-Control", "public")], Err(Why::NoFreshness)),
+        // RFC 9110 §15.1: heuristically cacheable, these two.
+        (414, &[("Last-Modified", &day_ago)], Ok(10)),
+        (414, &[], Err(Why::NoFreshness)),
+        (501, &[("Last-Modified", &day_ago), ("Cache-Control", "public")], Ok(10)),
+        (502, &[("Last-Modified", &day_ago), ("Cache-Control", "public")], Err(Why::NoFreshness)),
         (500, &[("ETag", "\"a\"")], Err(Why::NoFreshness)),
         (500, &[("ETag", "\"a\""), ("Cache-Control", "max-age=0")], Err(Why::NoFreshness)),
         (404, &[("Cache-Control", "max-age=600")], Ok(600)),

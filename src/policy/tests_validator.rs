@@ -2,7 +2,7 @@ use super::*;
 use crate::policy::tests::{Line, Lines, at, date};
 use proptest::prelude::*;
 
-fn validators(lines: &[(&str, &str)]) -> Validators {
+fn validators(lines: &[(&str, &str)]) -> Validators<'static> {
     Validators::of(&Lines(lines), at(0).date())
 }
 

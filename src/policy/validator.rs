@@ -3,63 +3,91 @@
 //! Two sides: what to ask the origin about a stored response, and what a client's conditions say about it. Does not
 //! know whether the stored response may be used at all: that is `reuse`'s, and it comes first.
 
-use std::num::NonZeroI64;
+use std::borrow::Cow;
 
 use super::Fields;
 use super::list::trim;
 use crate::time::{HttpDate, Now};
 
-/// ETag and Last-Modified of a stored response. A field that comes twice, or a date that is none, counts as absent.
+/// ETag and Last-Modified of a response. A field that comes twice, or a date that is none, counts as absent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Validators {
+pub struct Validators<'v> {
     /// As sent, weak or strong; kept even where it is malformed, for the origin may know it again.
-    etag: Option<Box<[u8]>>,
+    etag: Option<Cow<'v, [u8]>>,
     last_modified: Option<HttpDate>,
     /// What a client's If-Modified-Since is compared with where there is no Last-Modified (RFC 9111 §4.3.2): the Date,
     /// or else the time of arrival.
-    stored_since: Option<Arrival>,
+    stored_since: Option<HttpDate>,
     /// The date is a strong validator (RFC 9110 §8.8.2.2): at least a second older than the response's Date.
     is_date_strong: bool,
 }
 
-/// A date that takes one word even where there may be none: every stored response pays for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Arrival(NonZeroI64);
+/// What is seen of validators on the way through a response's fields.
+#[derive(Default)]
+struct Seen {
+    etags: u32,
+    dates: u32,
+    last_modified: Option<HttpDate>,
+    sent: Option<HttpDate>,
+}
 
-impl Arrival {
-    /// `None` for the first second that can be counted, which is no date of anything.
-    fn of(date: HttpDate) -> Option<Arrival> {
-        NonZeroI64::new(date.0 ^ i64::MIN).map(Arrival)
+impl Seen {
+    /// Takes in one field; true where it is the first ETag.
+    fn note(&mut self, name: &[u8], value: &[u8], now: HttpDate) -> bool {
+        if name.eq_ignore_ascii_case(b"etag") {
+            self.etags = self.etags.saturating_add(1);
+            return self.etags == 1;
+        } else if name.eq_ignore_ascii_case(b"last-modified") {
+            self.dates = self.dates.saturating_add(1);
+            self.last_modified = HttpDate::parse(value, now).filter(|_| self.dates == 1);
+        } else if name.eq_ignore_ascii_case(b"date") {
+            self.sent = HttpDate::parse(value, now);
+        }
+        false
     }
 
-    fn date(self) -> HttpDate {
-        HttpDate(self.0.get() ^ i64::MIN)
+    fn validators(self, etag: Option<Cow<'_, [u8]>>, now: HttpDate) -> Validators<'_> {
+        Validators {
+            etag: etag.filter(|etag| self.etags == 1 && !etag.is_empty()),
+            last_modified: self.last_modified,
+            stored_since: Some(self.sent.unwrap_or(now)),
+            is_date_strong: self.last_modified.zip(self.sent).is_some_and(|(modified, sent)| modified < sent),
+        }
     }
 }
 
-impl Validators {
+impl<'v> Validators<'v> {
     /// Reads them from the fields of a response that arrived at `now`.
-    pub fn of(fields: &dyn Fields, now: HttpDate) -> Validators {
-        let mut found = Validators::default();
-        let (mut etags, mut dates, mut sent) = (0_u32, 0_u32, None);
+    pub fn of(fields: &dyn Fields, now: HttpDate) -> Validators<'static> {
+        let (mut seen, mut etag) = (Seen::default(), None);
         fields.for_each(&mut |name, value| {
-            if name.eq_ignore_ascii_case(b"etag") {
-                etags = etags.saturating_add(1);
-                found.etag = (etags == 1 && !value.is_empty()).then(|| value.into());
-            } else if name.eq_ignore_ascii_case(b"last-modified") {
-                dates = dates.saturating_add(1);
-                found.last_modified = HttpDate::parse(value, now).filter(|_| dates == 1);
-            } else if name.eq_ignore_ascii_case(b"date") {
-                sent = HttpDate::parse(value, now);
+            if seen.note(name, value, now) {
+                etag = Some(Cow::Owned(value.to_vec()));
             }
         });
-        found.stored_since = Arrival::of(sent.unwrap_or(now));
-        found.is_date_strong = found.last_modified.zip(sent).is_some_and(|(modified, sent)| modified < sent);
-        found
+        seen.validators(etag, now)
+    }
+
+    /// The same from field lines that stay where they are; copies nothing.
+    pub fn of_lines(lines: impl Iterator<Item = (&'v str, &'v [u8])>, now: HttpDate) -> Validators<'v> {
+        let (mut seen, mut etag) = (Seen::default(), None);
+        for (name, value) in lines {
+            if seen.note(name.as_bytes(), value, now) {
+                etag = Some(Cow::Borrowed(value));
+            }
+        }
+        seen.validators(etag, now)
+    }
+
+    /// The same where the Date is not the origin's: it says nothing about how strong the other date is.
+    #[must_use]
+    pub fn undated(self) -> Validators<'v> {
+        Validators { is_date_strong: false, ..self }
     }
 
     /// The same of a response that is not stored: a condition by date is the origin's to judge where it says no date.
-    pub fn of_a_pass(self) -> Validators {
+    #[must_use]
+    pub fn of_a_pass(self) -> Validators<'v> {
         Validators { stored_since: None, ..self }
     }
 
@@ -81,7 +109,7 @@ impl Validators {
 
     /// Does a 304 with these validators speak of this stored response (RFC 9111 §4.3.4)? Its ETag must be ours; without
     /// one its date must be; without either it can only mean what we asked about.
-    pub fn is_freshened_by(&self, update: &Validators) -> bool {
+    pub fn is_freshened_by(&self, update: &Validators<'_>) -> bool {
         match (&update.etag, update.last_modified) {
             (Some(etag), _) => self.etag.as_ref().is_some_and(|ours| Tag::parse(ours).equals_weakly(&Tag::parse(etag))),
             (None, Some(date)) => self.last_modified.is_none_or(|ours| ours == date),
@@ -101,7 +129,7 @@ impl Validators {
 
     /// Do both speak of the same bytes, by a strong validator that both have (RFC 9110 §8.8.1)? An ETag on one side alone
     /// is no such validator.
-    pub fn is_strongly(&self, other: &Validators) -> bool {
+    pub fn is_strongly(&self, other: &Validators<'_>) -> bool {
         match (&self.etag, &other.etag) {
             (None, None) => self.is_strong() && other.is_strong() && self.last_modified == other.last_modified,
             _ => self.strong_etag().is_some_and(|ours| other.strong_etag() == Some(ours)),
@@ -109,12 +137,12 @@ impl Validators {
     }
 
     /// Does a 304 with these validators choose this response among several (RFC 9111 §4.3.4)? Only by its strong ETag.
-    pub fn are_chosen_by(&self, update: &Validators) -> bool {
+    pub fn are_chosen_by(&self, update: &Validators<'_>) -> bool {
         self.strong_etag().is_some_and(|ours| update.strong_etag() == Some(ours))
     }
 
     /// Is every validator that the answer to a HEAD has the one we stored (RFC 9111 §4.3.5)?
-    pub fn agree_with(&self, head: &Validators) -> bool {
+    pub fn agree_with(&self, head: &Validators<'_>) -> bool {
         let is_ours =
             |etag: &[u8]| self.etag.as_ref().is_some_and(|ours| Tag::parse(ours).equals_weakly(&Tag::parse(etag)));
         head.etag.as_deref().is_none_or(is_ours)
@@ -147,14 +175,13 @@ pub enum Precondition {
 ///
 /// If-Match and If-Unmodified-Since are evaluated too, as RFC 9110 §13.1.1 leaves open: a client that resumes a download
 /// by them must not be sent parts of another version.
-pub fn evaluate(request: &dyn Fields, method: &str, status: u16, stored: &Validators, now: Now) -> Precondition {
+pub fn evaluate(request: &dyn Fields, method: &str, status: u16, stored: &Validators<'_>, now: Now) -> Precondition {
     if !matches!(method, "GET" | "HEAD") || !(200..=299).contains(&status) {
         return Precondition::Proceed;
     }
     let conditions = Conditions::of(request, stored, now.date());
     let is_unmodified = |since: Option<HttpDate>| Some(stored.last_modified? <= since?);
-    let is_unmodified_copy =
-        |since: Option<HttpDate>| Some(stored.last_modified.or(stored.stored_since.map(Arrival::date))? <= since?);
+    let is_unmodified_copy = |since: Option<HttpDate>| Some(stored.last_modified.or(stored.stored_since)? <= since?);
     // A date counts only where there is no tag to compare (§13.1.4).
     let is_intact = conditions.if_match.or_else(|| is_unmodified(conditions.if_unmodified_since));
     if is_intact == Some(false) {
@@ -179,7 +206,7 @@ struct Conditions {
 }
 
 impl Conditions {
-    fn of(request: &dyn Fields, stored: &Validators, now: HttpDate) -> Conditions {
+    fn of(request: &dyn Fields, stored: &Validators<'_>, now: HttpDate) -> Conditions {
         let ours = stored.etag.as_deref().map(Tag::parse);
         let any = |value: &[u8], matches: fn(&Tag<'_>, &Tag<'_>) -> bool| {
             value == b"*" || ours.as_ref().is_some_and(|ours| tags(value).any(|tag| matches(ours, &tag)))

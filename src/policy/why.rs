@@ -1,4 +1,5 @@
-//! Why a response is not stored, not reused, reused although stale, or fresh for so long: a closed list of words.
+//! Why a response is not stored, not reused, reused although stale, or fresh for so long: a closed list of words, which the
+//! README explains to those who read them.
 
 /// The reason of a decision; its [`word`](Why::word) is the `detail` of `Cache-Status` and a column of the access log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -26,6 +27,8 @@ pub enum Why {
     /// A part that cannot be told from one of another version: no strong validator, or no single range of a known length
     /// (RFC 9111 §3.3, §3.4).
     Partial,
+    /// An error that unusual fields of the request may have provoked: nobody else is to have it.
+    Provoked,
     /// Larger than what may be kept; decided by whoever counts the bytes.
     TooLarge,
     /// The response says `no-cache` (RFC 9111 §5.2.2.4).
@@ -58,6 +61,28 @@ pub enum Why {
     TtlMin,
     /// The lifetime was cut to the operator's maximum.
     TtlMax,
+    /// A range was asked for, and what comes of it is no whole.
+    Range,
+    /// It is fetched slice by slice.
+    Slice,
+    /// Another's fetch of the same was for that client alone, so this one is too.
+    Apart,
+    /// The origin could not be reached or did not answer as it must, and what is stored stands in for it (RFC 9111 §4.2.4).
+    OriginFailed,
+    /// The same, and nothing is stored that may.
+    Failed,
+    /// The origin answered with an error, and what is stored stands in for it (RFC 5861 §4).
+    Origin5xx,
+    /// Too many fetches wait already.
+    QueueFull,
+    /// The client wants what is stored or nothing (RFC 9111 §5.2.1.7).
+    OnlyIfCached,
+    /// The request is not served here, or cannot be.
+    Refused,
+    /// Plain HTTP is sent on to HTTPS.
+    ForceHttps,
+    /// The request was about this server itself.
+    Local,
 }
 
 impl Why {
@@ -75,6 +100,7 @@ impl Why {
             Why::VaryStar => "vary-star",
             Why::NoFreshness => "no-freshness",
             Why::Partial => "partial",
+            Why::Provoked => "provoked",
             Why::TooLarge => "too-large",
             Why::NoCache => "no-cache",
             Why::Expired => "expired",
@@ -91,11 +117,41 @@ impl Why {
             Why::TtlDefault => "ttl-default",
             Why::TtlMin => "ttl-min",
             Why::TtlMax => "ttl-max",
+            Why::Range => "range",
+            Why::Slice => "slice",
+            Why::Apart => "apart",
+            Why::OriginFailed => "origin-failed",
+            Why::Failed => "failed",
+            Why::Origin5xx => "origin-5xx",
+            Why::QueueFull => "queue-full",
+            Why::OnlyIfCached => "only-if-cached",
+            Why::Refused => "refused",
+            Why::ForceHttps => "force-https",
+            Why::Local => "local",
         }
     }
 
     /// True where only the client's wish forces a validation of a response that could be served (decision 6).
     pub fn is_forced(self) -> bool {
         matches!(self, Why::RequestNoCache | Why::RequestMaxAge | Why::RequestMinFresh)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    /// Every word stands in the README's list, and nothing else does.
+    #[test]
+    fn the_readme_explains_every_word() {
+        let words =
+            include_str!("why.rs").lines().filter_map(|line| line.trim().strip_prefix("Why::")?.split('"').nth(1));
+        let mut words: Vec<&str> = words.collect();
+        let readme = include_str!("../../README.md");
+        let list = readme.split("`detail=` |").nth(1).and_then(|rest| rest.split("\n\n").next()).unwrap();
+        let rows = list.lines().filter_map(|line| line.strip_prefix("| `")?.split(" |").next());
+        let mut told: Vec<&str> = rows.flat_map(|row| row.split(", ")).map(|word| word.trim_matches('`')).collect();
+        words.sort_unstable();
+        told.sort_unstable();
+        assert!(words.len() > 30, "{words:?}");
+        assert_eq!(words, told);
     }
 }

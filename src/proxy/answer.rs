@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use super::error_page::{Form, Page};
+use super::fields::VIA;
 use super::ranged::ranged;
 use super::reason::reason;
 use super::request::Request;
@@ -72,7 +73,7 @@ pub fn from_response(
     let age = response.freshness.age(now);
     let has_conditions = status == 200 && ask.present.has_any(conditions());
     if has_conditions {
-        match validator::evaluate(ask.fields, ask.method, status, &response.validators, now) {
+        match validator::evaluate(ask.fields, ask.method, status, &response.validators(now.date()), now) {
             Precondition::Proceed => {}
             Precondition::NotModified => {
                 write_status(out, 304);
@@ -91,11 +92,11 @@ pub fn from_response(
     if has_conditions && let Some(ranged) = ranged(out, ask, response, cache, now) {
         return ranged;
     }
+    write_status(out, status);
     if ask.edits.is_some() {
-        write_status(out, status);
         copy_fields(out, ask, response, cache, |_| true);
     } else {
-        out.extend_from_slice(response.head.bytes());
+        out.extend_from_slice(response.head.field_lines());
     }
     finish_head(out, age, cache);
     let length = response.body.length();
@@ -147,8 +148,9 @@ pub fn copy_fields(
     }
 }
 
-/// What every answer of the cache says last.
+/// What every answer of the cache says last. The origin's own Via stands before ours (RFC 9110 §7.6.3).
 pub fn finish_head(out: &mut Vec<u8>, age: u32, cache: &CacheStatus) {
+    write_field(out, "Via", VIA);
     // RFC 9111 §5.1: every response from the store says its age; a first answer only where it is not new.
     if cache.hit || age > 0 {
         out.extend_from_slice(b"Age: ");
@@ -160,6 +162,10 @@ pub fn finish_head(out: &mut Vec<u8>, age: u32, cache: &CacheStatus) {
 
 /// `HTTP/1.1 404 Not Found`
 pub fn write_status(out: &mut Vec<u8>, status: u16) {
+    // By far the most frequent, and so at once.
+    if status == 200 {
+        return out.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
+    }
     out.extend_from_slice(b"HTTP/1.1 ");
     write_decimal(out, u64::from(status));
     out.push(b' ');

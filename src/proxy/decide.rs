@@ -33,7 +33,7 @@ pub enum Decision {
 /// Decides; `key` only where the answer may be shared at all.
 pub fn decide(core: &Core, ask: &Ask<'_>, key: Option<impl AsRef<[u8]>>, site: &Site, now: Now) -> Decision {
     let Some(key) = key else {
-        return Decision::Fetch(Goal::Pass, Forward::Method, "method");
+        return Decision::Fetch(Goal::Pass, Forward::Method, Why::Method.word());
     };
     let has_directives =
         !site.rules.ignore_client_cache_control && ask.present.has_any(Present::CACHE_CONTROL | Present::PRAGMA);
@@ -58,9 +58,12 @@ pub fn decide(core: &Core, ask: &Ask<'_>, key: Option<impl AsRef<[u8]>>, site: &
             Lookup::Validate(stored, forward, why) => (Goal::Validate(stored), forward, why.word()),
             Lookup::Unsatisfiable => return Decision::NotCached,
             Lookup::Miss(forward) => match parts::look(core, ask, key.as_ref(), site, directives.as_ref(), now) {
-                Partial::Serve(parts) => {
-                    let status = CacheStatus { hit: true, ttl: Some(parts.ttl(now)), ..CacheStatus::default() };
-                    return Decision::ServeParts(parts, status);
+                Partial::Serve(parts, stale) => {
+                    let (ttl, detail) = (Some(parts.ttl(now)), stale.map(Why::word));
+                    return Decision::ServeParts(
+                        parts,
+                        CacheStatus { hit: true, ttl, detail, ..CacheStatus::default() },
+                    );
                 }
                 Partial::Fetch(goal, forward, reason) => (goal, forward, reason),
                 Partial::Nothing => (Goal::Store, forward, ""),
@@ -74,10 +77,10 @@ pub fn decide(core: &Core, ask: &Ask<'_>, key: Option<impl AsRef<[u8]>>, site: &
         // A HEAD brings no body to store, and a range only a part of one: both are passed.
         ("HEAD", _) => Decision::Fetch(Goal::Pass, forward, reason),
         (_, Goal::Store) if has_range && site.range_fetch == RangeFetch::Pass => {
-            Decision::Fetch(Goal::Part, forward, "range")
+            Decision::Fetch(Goal::Part, forward, Why::Range.word())
         }
         (_, Goal::Store) if has_range && site.range_fetch == RangeFetch::Slices => {
-            Decision::Fetch(Goal::Pass, forward, "range")
+            Decision::Fetch(Goal::Pass, forward, Why::Range.word())
         }
         (_, goal) => Decision::Fetch(goal, forward, reason),
     }

@@ -71,7 +71,7 @@ fn alone() -> Role<Landing> {
 }
 
 /// A new lead looks once more: the flight before may have landed between its own look and now (decisions 14).
-fn lead(desk: &mut Desk<'_>, exchange: Exchange, goal: Goal, ticket: Ticket<Landing>) -> Step<Proxy> {
+fn lead(desk: &mut Desk<'_>, mut exchange: Exchange, goal: Goal, ticket: Ticket<Landing>) -> Step<Proxy> {
     let goal = match (&exchange.key, goal) {
         (Some(_), goal @ (Goal::Store | Goal::Validate(_) | Goal::Slice(_))) => {
             match decide(
@@ -88,6 +88,15 @@ fn lead(desk: &mut Desk<'_>, exchange: Exchange, goal: Goal, ticket: Ticket<Land
                 Decision::ServeParts(parts, status) => {
                     ticket.land(Landing::Again, Landing::Again);
                     return serve_parts(desk, exchange, *parts, status);
+                }
+                Decision::Fetch(now, forward, reason)
+                    if goal.knows_less_than(&now) && exchange.returns < MOST_RETURNS =>
+                {
+                    // Somebody who knew it already may fetch this very slice: that flight is another.
+                    ticket.land(Landing::Again, Landing::Again);
+                    exchange.returns += 1;
+                    (exchange.forward, exchange.reason) = (forward, reason);
+                    return depart(desk, exchange, now);
                 }
                 Decision::Fetch(now, ..) => goal.or(now),
                 Decision::NotCached => goal,
@@ -167,18 +176,22 @@ fn serve_parts(desk: &mut Desk<'_>, exchange: Exchange, parts: Assembled, status
 }
 
 /// Has a stale response validated while it is served (RFC 5861 §3); one fetch a key. The key is in `local.key`.
-pub fn refresh(desk: &Desk<'_>, site: &Arc<Site>, request: Arc<Request>, stored: &Arc<StoredResponse>) {
+pub fn refresh(desk: &Desk<'_>, site: &Arc<Site>, request: Arc<Request>, goal: Goal) {
     let key = desk.local.key.as_slice();
     if standing(desk.core, site, key, desk.now).is_some() {
         return;
     }
-    if let Role::Lead(ticket, _) = desk.core.cache.join(key, &*request, desk.now) {
+    let role = match &goal {
+        Goal::Slice(slice) => slice.join(desk.core, key, desk.now),
+        _ => desk.core.cache.join(key, &*request, desk.now),
+    };
+    if let Role::Lead(ticket, _) = role {
         let fetch = Fetch {
             core: desk.core.clone(),
             site: site.clone(),
             request,
             key: Some(key.into()),
-            goal: Goal::Validate(stored.clone()),
+            goal,
             forward: Forward::Stale,
             ticket: Some(ticket),
             is_second: false,

@@ -19,6 +19,7 @@ use crate::cache::{Poll, Waiting};
 use crate::config::Site;
 use crate::http1::{Present, RequestHead};
 use crate::observe::CacheResult;
+use crate::policy::Why;
 use crate::server::{Answer, Call, Peer, Refusal, Step, Uploaded};
 use crate::status::{CacheStatus, Forward, Phase, ProxyError};
 use crate::time::Now;
@@ -78,7 +79,7 @@ pub fn begin(core: &Arc<Core>, call: Call<'_, Local>, head: &RequestHead<'_, '_>
         Decision::Serve(response, status, result) => (response, status, result),
         Decision::ServeAndRefresh(response, status) => {
             let request = Request::copy(head, &desk.local.host, desk.peer, note.id, desk.now.monotonic);
-            refresh(&desk, &site, Arc::new(request), &response);
+            refresh(&desk, &site, Arc::new(request), Goal::Validate(response.clone()));
             (response, status, CacheResult::Stale)
         }
         Decision::ServeParts(parts, status) => return serve_parts(&mut desk, note, &site, head, *parts, &status),
@@ -112,16 +113,18 @@ fn serve_parts(
     status: &CacheStatus,
 ) -> Step<Proxy> {
     let (core, local, peer, now) = (desk.core, &desk.local, desk.peer, desk.now);
-    let courier = || Courier {
-        core: core.clone(),
-        site: site.clone(),
-        request: Arc::new(Request::copy(head, &local.host, peer, note.id, now.monotonic)),
-        key: local.key.clone().into_boxed_slice(),
-    };
+    let request = || Arc::new(Request::copy(head, &local.host, peer, note.id, now.monotonic));
+    let is_refreshed = status.detail == Some(Why::StaleWhileRevalidate.word());
+    if let Some(goal) = is_refreshed.then(|| parts.to_confirm(core, site)).flatten() {
+        refresh(desk, site, request(), goal);
+    }
+    let key = || local.key.clone().into_boxed_slice();
+    let courier = || Courier { core: core.clone(), site: site.clone(), request: request(), key: key() };
     let (code, payload) = parts.write(desk.out, &Ask::of_head(head).of_site(site), status, now, courier);
     show_key(desk.out, site, peer, &desk.local.key);
     note.status = code;
-    note.cache = CacheResult::Hit;
+    note.cache = if status.detail.is_some() { CacheResult::Stale } else { CacheResult::Hit };
+    note.reason = status.detail.unwrap_or("");
     Step::Answer(Answer { payload, close: false, note })
 }
 
@@ -239,6 +242,7 @@ pub fn refuse(core: &Arc<Core>, call: Call<'_, Local>, exchange: Option<Exchange
             let form = Form::of(exchange.request.field("accept"));
             let mut note = exchange.into_note(desk.local);
             note.cache = CacheResult::Local;
+            desk.local.metrics.block(desk.local.worker).refused(refusal.status);
             Answer { close: true, ..own(desk.out, note, form, refusal, desk.now) }
         }
         None => {

@@ -18,14 +18,13 @@ use crate::origin::{FetchError, Fetched};
 use crate::policy::directives::{RequestDirectives, ResponseDirectives};
 use crate::policy::freshness::{Freshness, Times};
 use crate::policy::storable::{RequestFacts, Storable};
-use crate::policy::validator::Validators;
 use crate::policy::variant::{Variant, Vary};
 use crate::policy::withheld::Withheld;
 use crate::policy::{Fields, Why};
 use crate::pool::{Full, Job, Share, Turn};
 use crate::status::{CacheStatus, Forward};
 use crate::store::{Body, Inserted, Mark, Plan, Reader, StoredResponse};
-use crate::time::{HttpDate, Now};
+use crate::time::Now;
 
 /// What a fetch is for.
 #[derive(Clone)]
@@ -45,6 +44,11 @@ pub enum Goal {
 }
 
 impl Goal {
+    /// Is `now` for a slice of something of which this one knows nothing?
+    pub fn knows_less_than(&self, now: &Goal) -> bool {
+        matches!((self, now), (Goal::Slice(old), Goal::Slice(new)) if old.manifest.is_none() && new.manifest.is_some())
+    }
+
     /// What a new lead is after once it has looked again: a flight for one slice stays one.
     pub fn or(self, now: Goal) -> Goal {
         match (self, now) {
@@ -102,7 +106,9 @@ impl Fetch {
                 job.land(Landing::Again, Landing::Again);
             }
             let stale = job.servable_stale(core.clock.now());
-            stale.map(|response| Box::new(stale_arrival(response, None, Trip::default(), Forward::Stale, "queue-full")))
+            stale.map(|response| {
+                Box::new(stale_arrival(response, None, Trip::default(), Forward::Stale, Why::QueueFull))
+            })
         })
     }
 
@@ -156,7 +162,7 @@ impl Fetch {
             && let Some(stale) = self.servable_on_5xx(now)
         {
             self.core.praise(&self.site, &fetched.body);
-            let arrived = stale_arrival(stale, None, trip, self.forward, "origin-5xx");
+            let arrived = stale_arrival(stale, None, trip, self.forward, Why::Origin5xx);
             return self.land(Landing::Response(arrived.clone()), Landing::Response(arrived));
         }
         let times = Times { request: asked, response: now };
@@ -167,10 +173,11 @@ impl Fetch {
         let verdict = match (&self.goal, &self.key) {
             _ if self.varies_by_edit(&fetched.head) => Some(Storable::No(Why::VaryStar)),
             (Goal::Pass | Goal::Part, _) | (_, None) => self.post_to_store(&fetched.head, times),
-            _ => Some(self.verdict(&self.facts(), status, &fetched.head, times)),
+            _ => Some(self.verdict_unless_provoked(status, &fetched.head, times)),
         };
         let too_large =
             fetched.head.declared_length().is_some_and(|length| length > self.core.cache.store.max_response());
+        self.overtake(status, if too_large { Some(Storable::No(Why::TooLarge)) } else { verdict });
         match verdict {
             Some(Storable::Yes(freshness)) if !too_large => self.store(fetched, freshness, now, trip),
             Some(Storable::Yes(_)) => self.pass(fetched, times, trip, Some(Why::TooLarge)),
@@ -189,7 +196,6 @@ impl Fetch {
         let of_head = |kept| {
             Arc::new(StoredResponse {
                 variant: self.variant(&head),
-                validators: Validators::of(&head, HttpDate(now.unix())),
                 mark: Mark::new(self.purge_number, &head),
                 head: kept,
                 freshness,
@@ -229,7 +235,6 @@ impl Fetch {
         let reader = Reader::new(&shared);
         let response = Arc::new(StoredResponse {
             variant: self.variant(&head),
-            validators: Validators::of(&head, HttpDate(now.unix())).of_a_pass(),
             head: match self.request.method() {
                 "HEAD" => fields::head_of_head(&head, now),
                 _ => fields::kept_head(&head, now),
@@ -283,5 +288,5 @@ impl Core {
 
 /// An error of the origin that is nobody's own goes to all who wait, and leaves no mark (decisions 15).
 fn is_shared_error(status: u16, why: Option<Why>) -> bool {
-    status >= 500 && matches!(why, Some(Why::NoFreshness | Why::NoCache | Why::TooLarge))
+    status >= 500 && matches!(why, Some(Why::NoFreshness | Why::NoCache | Why::TooLarge | Why::Provoked))
 }

@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 
-use super::reason::reason;
 use super::request::Request;
 use crate::http1::{ConnectionOptions, ResponseHead};
 use crate::policy::withheld::Withheld;
@@ -100,7 +99,8 @@ pub fn head_of_head(response: &ResponseHead, now: Now) -> StoredHead {
     }
 }
 
-/// The head that is kept of a response: end-to-end fields, a Date (RFC 9110 §6.6.1) and our Via.
+/// The head that is kept of a response: end-to-end fields and a Date (RFC 9110 §6.6.1). Our Via is written with each
+/// answer, so that it takes no room.
 pub fn kept_head(response: &ResponseHead, now: Now) -> StoredHead {
     kept(response, &Withheld::default(), now).build()
 }
@@ -111,7 +111,7 @@ pub fn shared_head(response: &ResponseHead, withheld: &Withheld, now: Now) -> St
 }
 
 fn kept(response: &ResponseHead, withheld: &Withheld, now: Now) -> crate::store::Builder {
-    let mut head = StoredHead::builder(response.status, reason(response.status));
+    let mut head = StoredHead::builder(response.status);
     let options = ConnectionOptions::of(response.fields());
     let mut has_date = false;
     for (name, value) in response.fields() {
@@ -121,16 +121,13 @@ fn kept(response: &ResponseHead, withheld: &Withheld, now: Now) -> crate::store:
         has_date |= name.eq_ignore_ascii_case("date");
         head = head.field(name, value);
     }
-    if !has_date {
-        head = head.field("Date", &HttpDate(now.unix()).format());
-    }
-    head.field("Via", VIA)
+    if has_date { head } else { head.field("Date", &HttpDate(now.unix()).format()) }
 }
 
 /// The head of a stored response with a 304 laid over it, without the fields that are not for everybody.
 pub fn merged_head(status: u16, merged: &dyn crate::policy::Fields) -> StoredHead {
     let withheld = Withheld::of(merged);
-    let mut head = Some(StoredHead::builder(status, reason(status)));
+    let mut head = Some(StoredHead::builder(status));
     merged.for_each(&mut |name, value| {
         if withheld.has(name) {
             return;
@@ -139,7 +136,7 @@ pub fn merged_head(status: u16, merged: &dyn crate::policy::Fields) -> StoredHea
         let name = std::str::from_utf8(name).unwrap_or_default();
         head = head.take().map(|builder| builder.field(name, value));
     });
-    head.unwrap_or_else(|| StoredHead::builder(status, "")).build()
+    head.unwrap_or_else(|| StoredHead::builder(status)).build()
 }
 
 /// Is the field about this message's framing, or one that a cache writes itself?
@@ -201,8 +198,9 @@ const MOST_OTHERS: usize = 8;
 const CONDITIONAL: [&str; 6] =
     ["range", "if-range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since"];
 const CREDENTIALS: [&str; 4] = ["authorization", "cookie", "cookie2", "forwarded"];
-const OURS: [&str; 26] = [
+const OURS: [&str; 42] = [
     "host",
+    "x-millpond-debug",
     "content-length",
     "transfer-encoding",
     "connection",
@@ -215,14 +213,29 @@ const OURS: [&str; 26] = [
     "upgrade",
     "http2-settings",
     "forwarded",
+    "forwarded-for",
+    "x-forwarded",
     "x-real-ip",
     "x-client-ip",
     "x-cluster-client-ip",
+    "x-originating-ip",
+    "x-remote-addr",
+    "x-remote-ip",
+    "cf-connecting-ip",
+    "client-ip",
+    "fastly-client-ip",
     "true-client-ip",
     "x-host",
+    "x-http-host-override",
     "x-original-host",
+    "x-original-uri",
     "x-original-url",
+    "x-override-url",
+    "x-request-uri",
     "x-rewrite-url",
+    "x-scheme",
+    "x-url-scheme",
+    "front-end-https",
     "x-http-method",
     "x-http-method-override",
     "x-method-override",

@@ -15,10 +15,9 @@ impl Fetch {
     pub(super) fn fill(&self, writer: Writer, body: OriginBody, stored: Option<&Arc<StoredResponse>>) -> bool {
         let mut room = ROOM.take();
         if room.is_empty() {
-            // Comes zeroed from the system; what no body fills is never touched.
-            room = vec![0; READ];
+            room = vec![0; ROOM_SIZE];
         }
-        let is_whole = self.pour(writer, body, stored, &mut room);
+        let is_whole = self.pour(writer, body, stored, room.get_mut(..READ).unwrap_or_default());
         ROOM.set(room);
         is_whole
     }
@@ -82,3 +81,5 @@ thread_local! {
 }
 
 const READ: usize = 64 << 10;
+/// So large that the allocator takes it from the system by itself: zeroed, and what no body fills is never touched.
+const ROOM_SIZE: usize = 132 << 10;

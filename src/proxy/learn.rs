@@ -37,7 +37,7 @@ impl Fetch {
         let Some(known) = cache.manifest(key, &*self.request) else { return };
         let is_same_length = response.declared_length().is_none_or(|length| length == known.length);
         let validators = Validators::of(response, times.response.date());
-        if !is_same_length || !known.response.validators.agree_with(&validators) {
+        if !is_same_length || !known.response.validators(times.response.date()).agree_with(&validators) {
             cache.store.remove_response(key, &known.response);
         }
     }
@@ -59,7 +59,10 @@ impl Fetch {
             (None, _) => true,
         };
         let validators = Validators::of(response, times.response.date());
-        if !is_same_length || stored.head.status() != 200 || !stored.validators.agree_with(&validators) {
+        if !is_same_length
+            || stored.head.status() != 200
+            || !stored.validators(times.response.date()).agree_with(&validators)
+        {
             store.remove_response(&key, &stored);
             return;
         }

@@ -17,6 +17,7 @@ mod follow;
 mod interim;
 mod landing;
 mod learn;
+mod multipart;
 mod negative;
 mod note;
 mod outcome;
@@ -49,7 +50,7 @@ use crate::config::{Config, Router};
 use crate::observe::{AccessLog, CertificateBook, Counter, Ledger, LogBuffer, Metrics, RequestId, Tally};
 use crate::origin::Origins;
 use crate::pool::Pool;
-use crate::server::{Answer, Call, Clock, Delivery, Event, Handler, Refusal, Step, Uploaded};
+use crate::server::{Answer, Call, Clock, Delivery, Event, Handler, Refusal, Slow, Step, Uploaded};
 use crate::store::Spill;
 use crate::time::Now;
 use crate::wake::Wake;
@@ -335,7 +336,11 @@ impl Handler for Proxy {
             Event::Closed => block.subtract(Counter::ConnectionsOpen, 1),
             Event::Handshake => block.add(Counter::HandshakesDone, 1),
             Event::HandshakeFailed => block.add(Counter::HandshakesFailed, 1),
-            Event::TimedOut => block.add(Counter::ConnectionsTimedOut, 1),
+            Event::TimedOut(slow) => {
+                block.add(Counter::ConnectionsTimedOut, u64::from(slow != Slow::Idle));
+                block.add(slow_counter(slow), 1);
+            }
+            Event::Spent => block.add(Counter::ConnectionsSpent, 1),
             Event::Panicked => block.add(Counter::Panics, 1),
             Event::Spilled => block.add(Counter::UploadsSpilled, 1),
         }
@@ -347,6 +352,16 @@ impl Handler for Proxy {
             log.flush_if_due(now);
         }
         local.tally.hand_over_if_due(now, local.metrics.totals());
+    }
+}
+
+fn slow_counter(slow: Slow) -> Counter {
+    match slow {
+        Slow::Handshake => Counter::SlowHandshakes,
+        Slow::Head => Counter::SlowHeads,
+        Slow::Upload => Counter::SlowUploads,
+        Slow::Download => Counter::SlowDownloads,
+        Slow::Idle => Counter::IdleClosed,
     }
 }
 

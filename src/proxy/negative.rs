@@ -104,8 +104,10 @@ impl Exchange {
         let why = Why::Negative.word();
         if let Some(stored) = servable_instead(goal, desk.now) {
             let fault = Some(failure.error.clone());
-            return self
-                .answer(desk, stale_arrival(stored, fault, failure.trip.clone(), crate::status::Forward::Stale, why));
+            return self.answer(
+                desk,
+                stale_arrival(stored, fault, failure.trip.clone(), crate::status::Forward::Stale, Why::Negative),
+            );
         }
         let left = failure.until.saturating_sub(desk.now.monotonic).as_secs();
         let ttl = i64::try_from(left).ok();

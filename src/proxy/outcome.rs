@@ -7,11 +7,13 @@ use super::landing::{Arrived, Trip};
 use super::note::{FetchNote, Line, Note};
 use super::site_rules::show_key;
 use super::{Local, Proxy};
+use crate::config::Config;
+use crate::http1::Present;
 use crate::observe::CacheResult;
 use crate::origin::FetchError;
 use crate::policy::Why;
 use crate::server::{Answer, Payload};
-use crate::status::{CacheStatus, ProxyStatus};
+use crate::status::{CacheStatus, ProxyError, ProxyStatus};
 use crate::store::StoredResponse;
 use crate::time::Now;
 
@@ -61,21 +63,42 @@ impl Exchange {
 
     /// Why it was not stored, else why what was stored was not reused, else whose its lifetime is.
     fn detail(&self, arrived: &Arrived) -> Option<&'static str> {
-        let reason = Some(self.reason).filter(|reason| !reason.is_empty() && *reason != self.forward.token());
+        let reason = Some(self.reason).filter(|reason| !reason.is_empty());
         let is_kept = arrived.status.stored || arrived.status.hit;
-        let source = arrived.response.freshness.source().why().filter(|_| is_kept);
-        arrived.status.detail.or(reason.filter(|_| !arrived.status.hit)).or(source.map(Why::word))
+        let other = match is_kept {
+            true => arrived.response.freshness.source().why(),
+            false => Some(self.never_stored()),
+        };
+        arrived.status.detail.or(reason.filter(|_| !arrived.status.hit)).or(other.map(Why::word))
+    }
+
+    /// Why nobody looked whether the response may be stored.
+    fn never_stored(&self) -> Why {
+        match self.request.method() {
+            "GET" if self.request.present.has_any(Present::RANGE) => Why::Range,
+            "GET" => Why::Apart,
+            _ => Why::Method,
+        }
     }
 
     /// The page of a failure, with its cause.
     pub fn fail(self, desk: &mut Desk<'_>, error: &FetchError, trip: &Trip) -> Answer<Proxy> {
-        let cache = CacheStatus { forward: Some(self.forward), collapsed: !self.is_lead, ..CacheStatus::default() };
+        let why = match error.error {
+            ProxyError::ConnectionLimitReached => Why::QueueFull,
+            ProxyError::ProxyInternalError | ProxyError::ProxyConfigurationError => Why::Refused,
+            ProxyError::HttpRequestError | ProxyError::HttpRequestDenied => Why::Refused,
+            _ => Why::Failed,
+        };
+        let (forward, detail) = (Some(self.forward), Some(why.word()));
+        let cache = CacheStatus { forward, detail, collapsed: !self.is_lead, ..CacheStatus::default() };
         self.fail_as(desk, error, trip, &cache)
     }
 
     /// The same, with what the cache did; details only for those who may see them.
     pub fn fail_as(self, desk: &mut Desk<'_>, error: &FetchError, trip: &Trip, cache: &CacheStatus) -> Answer<Proxy> {
-        let is_exposed = self.site.expose_errors || desk.peer.address.ip().to_canonical().is_loopback();
+        let is_exposed = self.site.expose_errors
+            || desk.peer.address.ip().to_canonical().is_loopback()
+            || holds_token(&desk.local.live.config, self.request.field(DEBUG_FIELD));
         let form = Form::of(self.request.field("accept"));
         let mut note = self.into_note(desk.local);
         note.reason = cache.detail.unwrap_or(note.reason);
@@ -115,6 +138,11 @@ impl Exchange {
     }
 }
 
+/// Does the client send the debug token? No token, no holder.
+fn holds_token(config: &Config, sent: Option<&[u8]>) -> bool {
+    config.debug_token.as_ref().zip(sent).is_some_and(|(token, sent)| token.is(sent))
+}
+
 fn proxy_status<'a>(error: &'a FetchError, details: Option<&'a str>) -> ProxyStatus<'a> {
     ProxyStatus { error: error.error, phase: error.phase, alert: error.alert, rcode: error.rcode, details }
 }
@@ -132,5 +160,34 @@ fn result_of(status: &CacheStatus, has_fault: bool) -> CacheResult {
         CacheResult::Hit
     } else {
         CacheResult::Pass
+    }
+}
+
+/// In which clients send the debug token; it goes no further.
+const DEBUG_FIELD: &str = "x-millpond-debug";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_sends_the_very_token_holds_it() {
+        let config = |token: &str| {
+            let text = format!("{token}[[site]]\ndomains = [\"a.test\"]\n[site.origin]\nservers = [\"192.0.2.1\"]\n");
+            Config::parse(&text, "m.toml".as_ref()).unwrap()
+        };
+        let with = config("[debug]\ntoken = \"0123456789abcdef\"\n");
+        let rows = [
+            (&with, Some(&b"0123456789abcdef"[..]), true),
+            (&with, Some(b"0123456789abcdeg"), false),
+            (&with, Some(b""), false),
+            (&with, None, false),
+            (&config(""), Some(b""), false),
+            (&config(""), Some(b"0123456789abcdef"), false),
+        ];
+        for (config, sent, expected) in rows {
+            assert_eq!(holds_token(config, sent), expected, "{sent:?}");
+        }
+        assert!(!format!("{with:?}").contains("0123456789abcdef"), "nothing shows it");
     }
 }

@@ -8,8 +8,10 @@ use super::note::Note;
 use super::{Live, Proxy};
 use crate::config::Site;
 use crate::http1::RequestHead;
+use crate::policy::Why;
 use crate::policy::key::write_key;
 use crate::server::{Answer, Payload, Refusal};
+use crate::status::CacheStatus;
 use crate::time::Now;
 
 /// Methods that no cache in front of an origin has a use for (RFC 9110 §9.3.6, §9.3.8).
@@ -24,6 +26,7 @@ pub fn refused_method(head: &RequestHead<'_, '_>) -> Option<Refusal> {
 pub fn options(out: &mut Vec<u8>, mut note: Note) -> Answer<Proxy> {
     answer::write_status(out, 204);
     answer::write_field(out, "Allow", answer::ALLOWED);
+    said(Why::Local).write_field(out);
     note.status = 204;
     Answer { payload: Payload::Absent, close: false, note }
 }
@@ -68,9 +71,15 @@ pub fn to_https(out: &mut Vec<u8>, mut note: Note, head: &RequestHead<'_, '_>) -
     answer::write_status(out, status);
     let location = format!("https://{}{}", head.host(), head.target);
     answer::write_field(out, "Location", location.as_bytes());
+    said(Why::ForceHttps).write_field(out);
     note.status = status;
-    note.reason = "force-https";
+    note.reason = Why::ForceHttps.word();
     Answer { payload: Payload::Empty, close: false, note }
+}
+
+/// What Cache-Status says of an answer that neither the store nor the origin was asked for.
+fn said(why: Why) -> CacheStatus {
+    CacheStatus { detail: Some(why.word()), ..CacheStatus::default() }
 }
 
 /// An answer of our own making for which no origin is to blame.
@@ -84,8 +93,10 @@ pub fn own(out: &mut Vec<u8>, mut note: Note, form: Form, refusal: Refusal, now:
         id: note.id,
         now,
     };
-    let payload = answer::own(out, &page, form, None, None);
+    let why = if refusal == NOT_CACHED { Why::OnlyIfCached } else { Why::Refused };
+    let payload = answer::own(out, &page, form, Some(&said(why)), None);
     note.status = refusal.status;
+    note.reason = why.word();
     Answer { payload, close: false, note }
 }
 

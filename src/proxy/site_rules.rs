@@ -8,6 +8,7 @@ use crate::config::Site;
 use crate::policy::directives::RequestDirectives;
 use crate::policy::freshness::Times;
 use crate::policy::key_text::write_text;
+use crate::policy::provoked::may_be_provoked;
 use crate::policy::query::QueryRules;
 use crate::policy::rules::Asked;
 use crate::policy::storable::{RequestFacts, Storable, storable_by_rules};
@@ -93,6 +94,16 @@ impl Fetch {
         }
         let asked = Asked { target: self.request.target(), fields: &*self.request };
         storable_by_rules(facts, &asked, status, response, &self.site.rules, times)
+    }
+
+    /// The same of what has just arrived, with an eye on errors that the request itself may have provoked.
+    pub(super) fn verdict_unless_provoked(&self, status: u16, response: &dyn Fields, times: Times) -> Storable {
+        match self.verdict(&self.facts(), status, response, times) {
+            Storable::Yes(freshness) if may_be_provoked(status, &freshness, &*self.request) => {
+                Storable::No(Why::Provoked)
+            }
+            verdict => verdict,
+        }
     }
 
     /// What the origin is asked for ([`asked_target`]).

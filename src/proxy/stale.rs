@@ -7,6 +7,8 @@ use super::fetch::{Fetch, Goal};
 use super::landing::{Arrived, Landing, Trip};
 use crate::observe::Counter;
 use crate::origin::FetchError;
+use crate::policy::Why;
+use crate::policy::directives::RequestDirectives;
 use crate::policy::reuse;
 use crate::status::{CacheStatus, Forward, Phase, ProxyError};
 use crate::store::StoredResponse;
@@ -29,7 +31,7 @@ impl Fetch {
         }
         self.remember_failure(&error, &trip, now);
         if let Some(stored) = self.servable_stale(now) {
-            let arrived = stale_arrival(stored, Some(error), trip, self.forward, "origin-failed");
+            let arrived = stale_arrival(stored, Some(error), trip, self.forward, Why::OriginFailed);
             return self.land(Landing::Response(arrived.clone()), Landing::Response(arrived));
         }
         let lead = Landing::Failed(error, trip);
@@ -44,7 +46,14 @@ impl Fetch {
     }
 
     pub(super) fn servable_on_5xx(&self, now: Now) -> Option<Arc<StoredResponse>> {
-        self.servable_stale(now).filter(|stored| stored.freshness.stale_if_error().is_some())
+        let Goal::Validate(stored) = &self.goal else { return None };
+        self.may_stand_in_for_5xx(stored, now).then(|| stored.clone())
+    }
+
+    /// May a stored response be served in the place of a 5xx (RFC 5861 §4)?
+    pub(super) fn may_stand_in_for_5xx(&self, stored: &StoredResponse, now: Now) -> bool {
+        let wish = RequestDirectives::parse(&*self.request);
+        reuse::may_serve_stale_on_5xx(Some(&wish), &stored.freshness_at(now), &self.site.rules, now, STALE_LIMIT)
     }
 }
 
@@ -64,9 +73,9 @@ pub fn stale_arrival(
     fault: Option<Arc<FetchError>>,
     trip: Trip,
     forward: Forward,
-    why: &'static str,
+    why: Why,
 ) -> Arrived {
-    let status = CacheStatus { hit: true, forward: Some(forward), detail: Some(why), ..CacheStatus::default() };
+    let status = CacheStatus { hit: true, forward: Some(forward), detail: Some(why.word()), ..CacheStatus::default() };
     Arrived { response, reader: None, status, fault, trip }
 }
 

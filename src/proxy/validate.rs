@@ -17,7 +17,7 @@ use crate::policy::storable::{RequestFacts, Storable};
 use crate::policy::validator::Validators;
 use crate::status::{CacheStatus, Forward};
 use crate::store::{Inserted, Mark, StoredHead, StoredResponse};
-use crate::time::{HttpDate, Now};
+use crate::time::Now;
 
 impl Fetch {
     /// The stored responses that the origin is asked about: the one to validate, or all variants of a key of which none
@@ -36,12 +36,16 @@ impl Fetch {
 
     /// The conditions to ask with.
     pub(super) fn conditions(&self, candidates: &[Arc<StoredResponse>]) -> Vec<Field<'static>> {
+        let now = self.core.clock.now().date();
         let (tags, date) = match &self.goal {
             Goal::Validate(stored) => {
-                let conditions = &stored.validators;
+                let conditions = stored.validators(now);
                 (conditions.if_none_match().map(<[u8]>::to_vec), conditions.if_modified_since())
             }
-            _ => (if_none_match(candidates.iter().map(|stored| &stored.validators)), None),
+            _ => {
+                let known: Vec<_> = candidates.iter().map(|stored| stored.validators(now)).collect();
+                (if_none_match(&known), None)
+            }
         };
         let tags = tags.map(|tags| ("If-None-Match", tags.into()));
         let date = date.map(|date| ("If-Modified-Since", date.to_vec().into()));
@@ -54,11 +58,12 @@ impl Fetch {
         candidates: &[Arc<StoredResponse>],
         head: &ResponseHead,
     ) -> Option<Arc<StoredResponse>> {
-        let update = Validators::of(head, self.core.clock.now().date());
+        let now = self.core.clock.now().date();
+        let update = Validators::of(head, now);
         let is_only = matches!(self.goal, Goal::Validate(_));
         let is_meant = |stored: &&Arc<StoredResponse>| match is_only {
-            true => stored.validators.is_freshened_by(&update),
-            false => stored.validators.are_chosen_by(&update),
+            true => stored.validators(now).is_freshened_by(&update),
+            false => stored.validators(now).are_chosen_by(&update),
         };
         candidates.iter().find(is_meant).cloned()
     }
@@ -92,6 +97,18 @@ impl Fetch {
         self.land(Landing::Response(arrived.clone()), Landing::Response(arrived));
     }
 
+    /// A full answer says that what was to be validated is not what the origin has now (RFC 9111 §4.3.3). One that is stored
+    /// takes its place; one that is not must not leave it to be served when the origin fails. An error says nothing of it,
+    /// nor what is this client's alone.
+    pub(super) fn overtake(&self, status: u16, verdict: Option<Storable>) {
+        let (Goal::Validate(stored), Some(key), Some(Storable::No(why))) = (&self.goal, &self.key, verdict) else {
+            return;
+        };
+        if status < 500 && !matches!(why, Why::RequestNoStore | Why::Authorization) {
+            self.core.cache.store.remove_response(key, stored);
+        }
+    }
+
     /// Puts what a 304 made of `stored` into the store, if it may be there.
     fn keep(&self, key: &[u8], stored: &Arc<StoredResponse>, response: &Arc<StoredResponse>, may_stay: bool) -> bool {
         let store = &self.core.cache.store;
@@ -123,7 +140,6 @@ impl Fetch {
         };
         let response = StoredResponse {
             variant: self.variant(&merged).or_else(|| stored.variant.clone()),
-            validators: Validators::of(&merged, HttpDate(times.response.unix())),
             head: fields::merged_head(stored.head.status(), &merged),
             freshness,
             body: stored.body.clone(),

@@ -10,7 +10,7 @@ use super::session::{Connection, Next, Reply, Stage, TURN_BYTES};
 use super::socket::Fill;
 use super::source::{Source, Stretch, total};
 use super::worker::Turn;
-use super::{Answer, Delivery, Event, Handler, Payload};
+use super::{Answer, Delivery, Event, Handler, Payload, Slow};
 use crate::http1::{self, Version};
 use crate::status::{ProxyError, write_decimal};
 use crate::store::{Chunk, Next as Part};
@@ -25,6 +25,10 @@ pub struct Deliver<H: Handler> {
     is_chunked: bool,
     has_chunk_before: bool,
     sent: u64,
+    /// Since when the client takes nothing.
+    stalled: Option<Duration>,
+    /// Since when it is what holds the answer up, and how much had been sent then.
+    window: Option<(Duration, u64)>,
     closing: Closing,
     /// The client may still be sending what nobody reads.
     has_unread_body: bool,
@@ -115,6 +119,8 @@ impl<H: Handler> Deliver<H> {
             is_chunked,
             has_chunk_before: false,
             sent: 0,
+            stalled: None,
+            window: None,
             closing,
             has_unread_body: reply.has_unread_body,
             fault: None,
@@ -145,10 +151,11 @@ impl<H: Handler> Deliver<H> {
             }
             Pushed::Spent => Next::Yield(Stage::Deliver(self)),
             Pushed::Blocked => {
-                connection.deadline = now + turn.limits.write_stall;
+                connection.deadline = self.patience(turn);
                 Next::Park(Stage::Deliver(self))
             }
             Pushed::Waiting => {
+                (self.stalled, self.window) = (None, None);
                 connection.deadline = now + BODY_WAIT;
                 Next::Park(Stage::Deliver(self))
             }
@@ -268,6 +275,7 @@ impl<H: Handler> Deliver<H> {
             None => socket.write(&[IoSlice::new(before)])?,
         };
         let Some(taken) = taken else { return Ok(None) };
+        self.stalled = None;
         let of_before = taken.min(before.len());
         self.before_sent += of_before;
         let of_body = (taken - of_before) as u64;
@@ -320,12 +328,31 @@ impl<H: Handler> Deliver<H> {
         Next::Close
     }
 
-    /// The deadline has passed: reading was too slow, or the drain has lasted long enough.
-    pub fn late(mut self, turn: &mut Turn<H>) {
+    /// How long a client that takes no more is waited for. Only what it takes puts that off: whatever it sends meanwhile
+    /// does not.
+    fn patience(&mut self, turn: &Turn<H>) -> Duration {
+        let now = turn.now.monotonic;
+        let (since, _) = *self.window.get_or_insert((now, self.sent));
+        let stall = self.stalled.get_or_insert(now).saturating_add(turn.limits.write_stall);
+        if turn.limits.download_rate == 0 { stall } else { stall.min(since + RATE_WINDOW) }
+    }
+
+    /// The deadline has passed: the next window of the least rate begins, or reading was too slow, or the drain has lasted
+    /// long enough.
+    pub fn late(mut self: Box<Self>, connection: &mut Connection, turn: &mut Turn<H>) -> Option<Stage<H>> {
         if !matches!(self.closing, Closing::Draining { .. }) {
-            turn.handler.count(&mut turn.local, Event::TimedOut);
+            let needed = turn.limits.download_rate.saturating_mul(RATE_WINDOW.as_secs()).max(1);
+            let is_quick = self.window.is_some_and(|(_, sent)| self.sent.saturating_sub(sent) >= needed);
+            let is_stalled = self.stalled.is_none_or(|since| since + turn.limits.write_stall <= turn.now.monotonic);
+            if is_quick && !is_stalled {
+                self.window = None;
+                connection.deadline = self.patience(turn);
+                return Some(Stage::Deliver(self));
+            }
+            turn.handler.count(&mut turn.local, Event::TimedOut(Slow::Download));
         }
         self.finish(false, turn);
+        None
     }
 }
 
@@ -337,5 +364,7 @@ fn write_length(out: &mut Vec<u8>, length: u64) {
 
 /// A body that grows wakes its readers; this only bounds what a fault of ours could hold.
 const BODY_WAIT: Duration = Duration::from_secs(600);
+/// Over which time the least rate is taken.
+const RATE_WINDOW: Duration = Duration::from_secs(60);
 const DRAIN_TIME: Duration = Duration::from_secs(2);
 const DRAIN_BYTES: usize = 1 << 20;

@@ -9,7 +9,7 @@ use super::session::{Connection, Next, Reply, Stage, follow, refuse, restore};
 use super::socket::Fill;
 use super::upload::Upload;
 use super::worker::Turn;
-use super::{Call, Handler, Refusal, Step};
+use super::{Call, Event, Handler, Refusal, Step};
 use crate::http1::{BodyLength, HeadLimits, HeadScan, Parsed, RequestHead, Slots};
 
 /// Waiting for a request head, or in the middle of one.
@@ -27,7 +27,8 @@ enum Begun<H: Handler> {
     Partial,
     /// The handler has decided; the head took so many bytes.
     Step(Step<H>, Reply, BodyLength, bool, usize),
-    Refused(Refusal),
+    /// The same of what is no request; true where it seems to be HEAD.
+    Refused(Refusal, bool),
 }
 
 impl Head {
@@ -44,8 +45,9 @@ impl Head {
                 }
                 match self.begin(connection, turn, start, filled) {
                     Begun::Partial => break,
-                    Begun::Refused(refusal) => {
-                        return Next::Go(refuse(connection, turn, None, Reply::LAST, refusal));
+                    Begun::Refused(refusal, is_head) => {
+                        let reply = Reply { is_head, ..Reply::LAST };
+                        return Next::Go(refuse(connection, turn, None, reply, refusal));
                     }
                     Begun::Step(step, reply, body, expects_continue, len) => {
                         start += len;
@@ -128,14 +130,21 @@ impl Head {
         let head = match RequestHead::parse(bytes, &limits, &mut self.scan, &mut slots) {
             Ok(Parsed::Whole(head)) => head,
             Ok(Parsed::Partial) => return Begun::Partial,
-            Err(error) => return Begun::Refused(Refusal { status: error.status, reason: error.reason }),
+            Err(error) => {
+                let refusal = Refusal { status: error.status, reason: error.reason };
+                return Begun::Refused(refusal, seems_head(bytes));
+            }
         };
         connection.requests += 1;
         let limit = turn.limits.requests_per_connection;
+        let is_spent = limit > 0 && connection.requests >= limit;
+        if is_spent && head.keep_alive {
+            turn.handler.count(&mut turn.local, Event::Spent);
+        }
         let reply = Reply {
             version: head.version,
             is_head: head.method == "HEAD",
-            keep_alive: head.keep_alive && (limit == 0 || connection.requests < limit),
+            keep_alive: head.keep_alive && !is_spent,
             has_unread_body: !head.body.is_empty(),
         };
         turn.out.clear();
@@ -181,6 +190,11 @@ fn advance<H: Handler>(
             Some(Next::Go(follow(step, reply, connection, turn)))
         }
     }
+}
+
+/// Does a head that cannot be served, or is not whole, begin as one of HEAD? Its answer has no content (RFC 9110 §9.3.2).
+pub fn seems_head(bytes: &[u8]) -> bool {
+    bytes.strip_prefix(b"\r\n").unwrap_or(bytes).starts_with(b"HEAD ")
 }
 
 /// Keeps unused bytes with the session; the worker's buffer belongs to the next one.

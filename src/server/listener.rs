@@ -143,6 +143,10 @@ impl Accepting {
                 Ok(()) => self.note_taken(),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.rest(),
                 Err(error) if is_about_one_connection(&error) => {}
+                Err(error) if error.kind() == io::ErrorKind::QuotaExceeded => {
+                    self.shared.accept_pauses.fetch_add(1, Ordering::Relaxed);
+                    std::thread::sleep(PAUSE);
+                }
                 Err(_) => {
                     // Out of descriptors or memory: what is open goes on, and room may come back.
                     self.shared.accept_errors.fetch_add(1, Ordering::Relaxed);
@@ -185,6 +189,8 @@ impl Accepting {
     }
 
     fn hand_over(&mut self, mut stream: TcpStream, peer: SocketAddr) -> io::Result<()> {
+        // Without a place the connection is closed at once: dropping it does that.
+        let Ok(seat) = self.shared.seats.take(peer.ip()) else { return Ok(()) };
         self.turn = self.turn.wrapping_add(1);
         let count = self.workers.len();
         let Some(worker) = (0..count)
@@ -198,7 +204,7 @@ impl Accepting {
         worker.registry.register(&mut stream, token, Interest::READABLE)?;
         self.shared.connections.fetch_add(1, Ordering::Relaxed);
         worker.sessions.fetch_add(1, Ordering::Relaxed);
-        worker.hand_over(Incoming { stream, peer, is_https: self.is_https });
+        worker.hand_over(Incoming { stream, peer, is_https: self.is_https, seat });
         Ok(())
     }
 }

@@ -11,6 +11,7 @@ mod head;
 mod inherited;
 mod listener;
 mod renew;
+mod seats;
 mod session;
 mod socket;
 mod source;
@@ -178,12 +179,29 @@ pub enum Event {
     Handshake,
     /// A TLS handshake failed.
     HandshakeFailed,
-    /// Closed for being too slow: handshake, head, upload or reading.
-    TimedOut,
+    /// Closed for being too slow.
+    TimedOut(Slow),
+    /// Closed after as many requests as a connection may have.
+    Spent,
     /// A panic was contained.
     Panicked,
     /// A request body went to a temporary file.
     Spilled,
+}
+
+/// At what a client was too slow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Slow {
+    /// Its TLS handshake.
+    Handshake,
+    /// A request head.
+    Head,
+    /// A request body.
+    Upload,
+    /// Taking its response.
+    Download,
+    /// Its next request, or its first.
+    Idle,
 }
 
 /// How the server is to run.
@@ -205,6 +223,10 @@ struct Shared {
     connections: AtomicUsize,
     /// Errors of accept, for the metrics.
     accept_errors: AtomicU64,
+    /// Times that accepting paused at the limit on connections.
+    accept_pauses: AtomicU64,
+    /// The places of each client address.
+    seats: Arc<seats::Seats>,
     /// Answers say `Connection: close`, idle connections end.
     is_stopping: AtomicBool,
     /// No connection will come any more.
@@ -258,6 +280,8 @@ impl Server {
         let shared = Arc::new(Shared {
             connections: AtomicUsize::new(0),
             accept_errors: AtomicU64::new(0),
+            accept_pauses: AtomicU64::new(0),
+            seats: Arc::new(seats::Seats::new(settings.limits.connections_per_address)),
             is_stopping: AtomicBool::new(false),
             is_closed: AtomicBool::new(false),
             is_over: AtomicBool::new(false),
@@ -289,6 +313,11 @@ impl Server {
     /// The same for those who must not keep the server alive.
     pub fn counts(&self) -> Counts {
         Counts(self.shared.clone())
+    }
+
+    /// Times that accepting paused at the limit on connections, and connections closed at the limit of their address.
+    pub fn limited(&self) -> (u64, u64) {
+        (self.shared.accept_pauses.load(Ordering::Relaxed), self.shared.seats.refused())
     }
 
     /// Stops accepting, lets what runs finish within `shutdown_timeout`, then ends.

@@ -47,6 +47,7 @@ impl Server {
     /// [`Handler::tick`] in its next loop turn, which begins at once.
     pub fn renew(&self, limits: Limits) {
         self.shared.most_connections.store(limits.connections, Ordering::Relaxed);
+        self.shared.seats.set_limit(limits.connections_per_address);
         let limits = Arc::new(limits);
         *self.shared.limits.write().unwrap_or_else(PoisonError::into_inner) = limits;
         self.shared.renewals.fetch_add(1, Ordering::Release);

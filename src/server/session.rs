@@ -11,11 +11,12 @@ use std::time::Duration;
 use mio::event::Event as Readiness;
 
 use super::deliver::Deliver;
-use super::head::Head;
+use super::head::{Head, seems_head};
+use super::seats::Seat;
 use super::socket::{Fill, Socket};
 use super::upload::Upload;
 use super::worker::{Incoming, Turn};
-use super::{Answer, Call, Event, Handler, Peer, Refusal, Step};
+use super::{Answer, Call, Event, Handler, Peer, Refusal, Slow, Step};
 use crate::http1::Version;
 use crate::wake::{Address, Mailbox, Wake};
 
@@ -23,6 +24,8 @@ use crate::wake::{Address, Mailbox, Wake};
 pub struct Session<H: Handler> {
     connection: Connection,
     stage: Stage<H>,
+    /// Free again when the session ends.
+    _seat: Option<Box<Seat>>,
     /// When the session is to be run though nothing happened.
     pub deadline: Duration,
     /// When the wheel will look at it next.
@@ -101,7 +104,7 @@ pub struct Await<H: Handler> {
 impl<H: Handler> Session<H> {
     /// A session for a socket just accepted, whose client `has_ended` its side already; `None` where TLS cannot begin.
     pub fn new(incoming: Incoming, address: Address, has_ended: bool, turn: &mut Turn<H>) -> Option<Session<H>> {
-        let Incoming { stream, peer, is_https } = incoming;
+        let Incoming { stream, peer, is_https, seat } = incoming;
         let limits = &turn.limits;
         let wait = if is_https { limits.handshake_timeout } else { limits.head_timeout };
         let deadline = turn.now.monotonic + wait;
@@ -119,7 +122,15 @@ impl<H: Handler> Session<H> {
             wake: None,
         };
         let stage = if is_https { Stage::Handshake } else { Stage::Head(Head::default()) };
-        Some(Session { connection, stage, deadline, armed: Duration::MAX, is_queued: false, is_late: false })
+        Some(Session {
+            connection,
+            stage,
+            _seat: seat,
+            deadline,
+            armed: Duration::MAX,
+            is_queued: false,
+            is_late: false,
+        })
     }
 
     /// Its place in the worker's table.
@@ -197,20 +208,22 @@ impl<H: Handler> Session<H> {
         let connection = &mut self.connection;
         match stage {
             Stage::Handshake => {
-                turn.handler.count(&mut turn.local, Event::TimedOut);
+                turn.handler.count(&mut turn.local, Event::TimedOut(Slow::Handshake));
                 None
             }
             Stage::Head(_) if connection.input.is_empty() => {
+                turn.handler.count(&mut turn.local, Event::TimedOut(Slow::Idle));
                 connection.socket.notify_close();
                 None
             }
-            Stage::Head(_) => Some(refuse(connection, turn, None, Reply::LAST, TOO_SLOW)),
+            Stage::Head(_) => {
+                turn.handler.count(&mut turn.local, Event::TimedOut(Slow::Head));
+                let reply = Reply { is_head: seems_head(&connection.input), ..Reply::LAST };
+                Some(refuse(connection, turn, None, reply, TOO_SLOW))
+            }
             Stage::Upload(upload) => upload.late(connection, turn),
             Stage::Await(waiting) => Some(waiting.late(connection, turn)),
-            Stage::Deliver(deliver) => {
-                deliver.late(turn);
-                None
-            }
+            Stage::Deliver(deliver) => deliver.late(connection, turn),
         }
     }
 }

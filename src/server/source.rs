@@ -75,6 +75,12 @@ fn limited(part: Part, left: &mut u64) -> Part {
     }
 }
 
+impl Sequence for Stretch {
+    fn next(&mut self, wake: &mut dyn FnMut() -> Wake) -> Part {
+        Stretch::next(self, wake)
+    }
+}
+
 impl Stretch {
     /// `left` bytes behind the first `skip` that `reader` brings; all of them where `left` is not said.
     pub fn new(reader: Reader, skip: u64, left: Option<u64>) -> Stretch {
@@ -83,6 +89,10 @@ impl Stretch {
 
     /// The next bytes; `Complete` also where all that was asked for has been handed out.
     pub fn next(&mut self, wake: &mut dyn FnMut() -> Wake) -> Part {
+        // Nothing more is wanted, whether or not more of the body has come.
+        if self.left == Some(0) {
+            return Part::Complete;
+        }
         loop {
             let part = match self.reader.next(None) {
                 // Asked again with a wake each time: between two looks bytes may come that are all skipped.

@@ -16,7 +16,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use super::session::{Connection, Next, Reply, Stage, follow, refuse, restore};
 use super::socket::Fill;
 use super::worker::Turn;
-use super::{Call, Event, Handler, Refusal};
+use super::{Call, Event, Handler, Refusal, Slow};
 use crate::error::Error;
 use crate::http1::{BodyLength, BodyReader};
 use crate::store::{Chunk, temporary_file};
@@ -209,8 +209,7 @@ impl<H: Handler> Upload<H> {
 
     fn complete(mut self, connection: &mut Connection, turn: &mut Turn<H>) -> Next<H> {
         if !self.memory.is_empty() {
-            let end = self.memory.len();
-            self.chunks.push(Chunk::Bytes { data: std::mem::take(&mut self.memory).into(), start: 0, end });
+            self.chunks.push(Chunk::of(std::mem::take(&mut self.memory).into()));
         }
         let body = Uploaded { chunks: Arc::new(std::mem::take(&mut self.chunks)), length: self.received };
         turn.out.clear();
@@ -262,7 +261,7 @@ impl<H: Handler> Upload<H> {
     pub fn late(mut self: Box<Self>, connection: &mut Connection, turn: &mut Turn<H>) -> Option<Stage<H>> {
         let needed = turn.limits.upload_rate.saturating_mul(RATE_WINDOW.as_secs());
         if self.spilling.is_some() || self.window_bytes < needed {
-            turn.handler.count(&mut turn.local, Event::TimedOut);
+            turn.handler.count(&mut turn.local, Event::TimedOut(Slow::Upload));
             let reply = self.reply.unread();
             return Some(refuse(connection, turn, Some(self.exchange), reply, TOO_SLOW));
         }

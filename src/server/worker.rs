@@ -18,6 +18,7 @@ use mio::{Events, Poll, Registry, Token, Waker};
 use super::deadline::Wheel;
 use super::listener::worker_slot;
 use super::renew::input_size;
+use super::seats::Seat;
 use super::session::{Outcome, Session};
 use super::upload::SpillerRemote;
 use super::{Clock, Event, Handler, Settings, Shared};
@@ -42,6 +43,8 @@ pub struct Incoming {
     pub stream: TcpStream,
     pub peer: std::net::SocketAddr,
     pub is_https: bool,
+    /// Its place among the connections of its address, where they are limited.
+    pub seat: Option<Box<Seat>>,
 }
 
 impl Remote {

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::account::{Account, Fact};
 use super::budget::{Budget, Ledger};
-use super::chunk::Chunk;
+use super::chunk::{Chunk, Shared};
 use super::filling::{Filling, Leftovers, PIECE_COST, file_cost};
 use super::spill::Spill;
 use super::writer::Writer;
@@ -52,7 +52,7 @@ pub enum State {
 
 /// A complete kept body.
 pub(super) enum Sealed {
-    Bytes(Arc<[u8]>),
+    Bytes(Box<[u8]>),
     /// A file and its length; boxed, because every small body pays for the size of this.
     File(Box<(Arc<File>, u64)>),
 }
@@ -101,8 +101,8 @@ impl Body {
     }
 
     /// A complete kept body as one chunk. Takes no lock, allocates nothing.
-    pub fn sealed(&self) -> Option<Chunk> {
-        self.sealed.get().map(|sealed| sealed.chunk(0))
+    pub fn sealed(self: &Arc<Self>) -> Option<Chunk> {
+        self.sealed.get().map(|sealed| sealed.chunk(self, 0))
     }
 
     /// It keeps all its bytes for later readers. Once false, it stays false.
@@ -134,6 +134,14 @@ impl Body {
 
 // For the writer and the readers only.
 impl Body {
+    /// The bytes of a complete body in memory; none of any other.
+    pub(super) fn whole_bytes(&self) -> &[u8] {
+        match self.sealed.get() {
+            Some(Sealed::Bytes(bytes)) => bytes,
+            _ => &[],
+        }
+    }
+
     pub(super) fn sealed_form(&self) -> Option<&Sealed> {
         self.sealed.get()
     }
@@ -204,9 +212,10 @@ impl Sealed {
         }
     }
 
-    pub(super) fn chunk(&self, from: u64) -> Chunk {
+    /// What `body`, which is sealed with this, has from there on.
+    pub(super) fn chunk(&self, body: &Arc<Body>, from: u64) -> Chunk {
         let mut chunk = match self {
-            Sealed::Bytes(bytes) => Chunk::of(Arc::clone(bytes)),
+            Sealed::Bytes(_) => Chunk::shared(Shared::Whole(Arc::clone(body))),
             Sealed::File(whole) => Chunk::File { file: Arc::clone(&whole.0), offset: 0, len: whole.1 },
         };
         chunk.advance(from);

@@ -1,9 +1,11 @@
 //! A stretch of body that a session can send as it is: shared bytes, or a range of a file.
 //!
-//! Knows nothing of sockets and of the body that it was cut from.
+//! Knows nothing of sockets, and of the body that it was cut from no more than how to keep it.
 
 use std::fs::File;
 use std::sync::Arc;
+
+use super::body::Body;
 
 /// A stretch of a body. Cloning shares, and copies nothing.
 #[derive(Clone, Debug)]
@@ -11,7 +13,7 @@ pub enum Chunk {
     /// Bytes `start..end` of `data`.
     Bytes {
         /// The bytes, with whatever lies around the range.
-        data: Arc<[u8]>,
+        data: Shared,
         /// First byte of the range.
         start: usize,
         /// One past the last byte of the range.
@@ -28,10 +30,33 @@ pub enum Chunk {
     },
 }
 
+/// Bytes that chunks share with each other.
+#[derive(Clone, Debug)]
+pub enum Shared {
+    /// Of their own.
+    Piece(Arc<[u8]>),
+    /// Those of a complete body in memory; counting its holders is enough, so its bytes need no counts of their own.
+    Whole(Arc<Body>),
+}
+
+impl Shared {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Shared::Piece(bytes) => bytes,
+            Shared::Whole(body) => body.whole_bytes(),
+        }
+    }
+}
+
 impl Chunk {
     /// The whole of `data`.
     pub fn of(data: Arc<[u8]>) -> Chunk {
-        let end = data.len();
+        Chunk::shared(Shared::Piece(data))
+    }
+
+    /// All that is shared.
+    pub(super) fn shared(data: Shared) -> Chunk {
+        let end = data.bytes().len();
         Chunk::Bytes { data, start: 0, end }
     }
 
@@ -75,7 +100,7 @@ impl Chunk {
     /// The bytes, where they are in memory; `None` for a file range.
     pub fn bytes(&self) -> Option<&[u8]> {
         match self {
-            Chunk::Bytes { data, start, end } => data.get(*start..*end),
+            Chunk::Bytes { data, start, end } => data.bytes().get(*start..*end),
             Chunk::File { .. } => None,
         }
     }

@@ -140,14 +140,12 @@ impl Victims {
 pub fn entry_cost(key: &[u8], response: &StoredResponse) -> u64 {
     let counts = 2 * size_of::<usize>();
     let variant = if response.variant.is_some() { VARIANT_COST } else { 0 };
-    let etag = response.validators.if_none_match().map_or(0, |etag| allocation(etag.len()));
     let parts = if response.is_whole() { 0 } else { PARTS_COST };
     allocation(size_of::<StoredResponse>().saturating_add(counts))
         .saturating_add(parts)
-        .saturating_add(allocation(response.head.bytes().len()))
+        .saturating_add(allocation(response.head.size()))
         .saturating_add(super::lru::key_cost(key))
         .saturating_add(variant)
-        .saturating_add(etag)
 }
 
 /// What an allocation of `size` bytes takes: an eight-byte header, rounded up to sixteen (glibc).

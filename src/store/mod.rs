@@ -147,6 +147,25 @@ impl Store {
         if is_stored { Inserted::Stored } else { Inserted::Refused }
     }
 
+    /// The same unless something is stored under `key` by now that `is_taken` names; false then too. `is_taken` runs under the
+    /// shard's lock.
+    pub fn insert_unless(
+        &self,
+        key: &[u8],
+        response: &Arc<StoredResponse>,
+        is_taken: impl Fn(&Arc<StoredResponse>) -> bool,
+    ) -> bool {
+        let key = self.key(key);
+        self.admit(&key, response, |shard, victims| {
+            match shard.get_mut(&key as &dyn lru::Hashed) {
+                Some(entry) if entry.responses().iter().any(&is_taken) => return false,
+                Some(entry) => entry.add(key.bytes(), Arc::clone(response), victims),
+                None => drop(shard.put(key.to_stored(), Entry::One(Arc::clone(response)))),
+            }
+            true
+        })
+    }
+
     /// Puts `new` in the place of `old`, as a validation does; false where `old` is not stored under `key` any more, or
     /// [`Store::insert`] would have refused `new`.
     pub fn replace(&self, key: &[u8], old: &Arc<StoredResponse>, new: Arc<StoredResponse>) -> bool {

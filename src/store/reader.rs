@@ -58,10 +58,10 @@ impl Reader {
     pub fn next(&mut self, wake: Option<&Wake>) -> Next {
         let body = &self.body;
         let next = match body.sealed_form() {
-            Some(sealed) => from_sealed(sealed, self.position),
+            Some(sealed) => from_sealed(sealed, body, self.position),
             None => body
                 .with(|filling| filling.read(self.slot, self.position, wake))
-                .or_else(|| body.sealed_form().map(|sealed| from_sealed(sealed, self.position)))
+                .or_else(|| body.sealed_form().map(|sealed| from_sealed(sealed, body, self.position)))
                 .unwrap_or(Next::Broken(ProxyError::ProxyInternalError)),
         };
         if let Next::Chunk(chunk) = &next {
@@ -76,8 +76,8 @@ impl Reader {
     }
 }
 
-fn from_sealed(sealed: &Sealed, position: u64) -> Next {
-    if position < sealed.len() { Next::Chunk(sealed.chunk(position)) } else { Next::Complete }
+fn from_sealed(sealed: &Sealed, body: &Arc<Body>, position: u64) -> Next {
+    if position < sealed.len() { Next::Chunk(sealed.chunk(body, position)) } else { Next::Complete }
 }
 
 impl Clone for Reader {

@@ -1,7 +1,7 @@
 //! A stored response: head, what the rules know of it, body. Never changed in place; a 304 makes a new one that shares
 //! the body.
 //!
-//! The head is kept as the bytes of an HTTP/1.1 head, so that a hit writes it as it is. Which fields belong into it is
+//! The fields are kept as the bytes of an HTTP/1.1 head, so that a hit writes them as they are. Which belong into it is
 //! the caller's decision.
 
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::policy::freshness::Freshness;
 use crate::policy::groups::has_groups;
 use crate::policy::validator::Validators;
 use crate::policy::variant::Variant;
-use crate::time::Now;
+use crate::time::{HttpDate, Now};
 
 /// What RFC 9111 stores, ready to be sent.
 #[derive(Debug)]
@@ -23,8 +23,6 @@ pub struct StoredResponse {
     /// How long it is fresh, and what it allows when stale, as it arrived; [`StoredResponse::freshness_at`] knows of soft
     /// purges too.
     pub freshness: Freshness,
-    /// What a validation would ask with.
-    pub validators: Validators,
     /// Which requests it answers, where it has Vary (RFC 9111 §4.1).
     pub variant: Option<Box<Variant>>,
     /// Its content; perhaps still arriving.
@@ -36,7 +34,15 @@ pub struct StoredResponse {
 impl StoredResponse {
     /// It is a response to a request for all of a resource; not a part of one, nor what binds parts together (206).
     pub fn is_whole(&self) -> bool {
-        self.head.0.get(STATUS..STATUS + 3) != Some(b"206")
+        self.head.status() != 206
+    }
+
+    /// What a validation would ask with, and what a client's conditions are compared with; read from the head each time,
+    /// for few requests need it and every stored response would pay for a copy.
+    pub fn validators(&self, now: HttpDate) -> Validators<'_> {
+        let found = Validators::of_lines(self.head.fields(), now);
+        let found = if self.freshness.is_dated() { found } else { found.undated() };
+        if self.body.is_kept() { found } else { found.of_a_pass() }
     }
 
     /// How fresh it is to be taken for at `now`.
@@ -113,37 +119,39 @@ const EXACT: u64 = 1 << 10;
 const SAMPLE: u64 = 64;
 
 // Sixteen bytes more here are sixteen more for every stored response.
-const _: () = assert!(size_of::<StoredResponse>() <= 120);
+const _: () = assert!(size_of::<StoredResponse>() <= 72);
 
-/// `HTTP/1.1 200 OK\r\n` and `Name: value\r\n` for each field, without the empty line.
+/// The status in two bytes, and `Name: value\r\n` for each field. The status line is written anew with each answer.
 #[derive(Clone)]
 pub struct StoredHead(Box<[u8]>);
 
 impl StoredHead {
-    /// Begins a head. Of `reason` the bytes that a reason phrase may have are kept (RFC 9112 §4).
-    pub fn builder(status: u16, reason: &str) -> Builder {
+    /// Begins a head. A status that no status line can have becomes 500.
+    pub fn builder(status: u16) -> Builder {
         let status = if (100..1000).contains(&status) { status } else { 500 };
         let mut bytes = Vec::with_capacity(512);
-        bytes.extend_from_slice(format!("HTTP/1.1 {status} ").as_bytes());
-        bytes.extend(reason.bytes().filter(|byte| is_text(*byte)));
-        bytes.extend_from_slice(b"\r\n");
+        bytes.extend_from_slice(&status.to_be_bytes());
         Builder(bytes)
     }
 
-    /// The three digits of the status line.
+    /// The status.
     pub fn status(&self) -> u16 {
-        let digits = self.0.get(STATUS..STATUS + 3).unwrap_or_default();
-        digits.iter().fold(0, |sum: u16, digit| sum.wrapping_mul(10).wrapping_add(u16::from(digit.wrapping_sub(b'0'))))
+        self.0.first_chunk().map_or(500, |status| u16::from_be_bytes(*status))
     }
 
-    /// The head as it goes on the wire, up to and with the last field's CRLF.
-    pub fn bytes(&self) -> &[u8] {
-        &self.0
+    /// The fields as they go on the wire, each with its CRLF.
+    pub fn field_lines(&self) -> &[u8] {
+        self.0.get(size_of::<u16>()..).unwrap_or_default()
+    }
+
+    /// Bytes that it takes.
+    pub fn size(&self) -> usize {
+        self.0.len()
     }
 
     /// All fields in order, names as the origin spelled them.
     pub fn fields(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        self.lines().skip(1).filter_map(|line| {
+        self.lines().filter_map(|line| {
             let colon = line.iter().position(|byte| *byte == b':')?;
             let (name, value) = line.split_at_checked(colon)?;
             Some((std::str::from_utf8(name).ok()?, value.strip_prefix(b": ")?))
@@ -158,7 +166,7 @@ impl StoredHead {
 
     fn lines(&self) -> impl Iterator<Item = &[u8]> {
         // Values hold no line feed: the builder lets none in.
-        self.0.split(|byte| *byte == b'\n').filter_map(|line| line.strip_suffix(b"\r"))
+        self.field_lines().split(|byte| *byte == b'\n').filter_map(|line| line.strip_suffix(b"\r"))
     }
 }
 
@@ -170,7 +178,7 @@ impl Fields for StoredHead {
 
 impl std::fmt::Debug for StoredHead {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&String::from_utf8_lossy(&self.0))
+        write!(f, "{} {}", self.status(), String::from_utf8_lossy(self.field_lines()))
     }
 }
 
@@ -207,24 +215,21 @@ fn is_text(byte: u8) -> bool {
     byte == b'\t' || byte >= b' ' && byte != 0x7f
 }
 
-/// Where the status stands behind `HTTP/1.1 `.
-const STATUS: usize = 9;
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_head_keeps_order_spelling_and_duplicates() {
-        let head = StoredHead::builder(206, "Partial Content")
+        let head = StoredHead::builder(206)
             .field("ETag", b"\"a\"")
             .field("X-a", b" one ")
             .field("x-A", b"")
             .field("Link", "<\u{e9}>: x".as_bytes())
             .build();
         assert_eq!(head.status(), 206);
-        let wire = "HTTP/1.1 206 Partial Content\r\nETag: \"a\"\r\nX-a: one\r\nx-A: \r\nLink: <\u{e9}>: x\r\n";
-        assert_eq!(head.bytes(), wire.as_bytes());
+        let wire = "ETag: \"a\"\r\nX-a: one\r\nx-A: \r\nLink: <\u{e9}>: x\r\n";
+        assert_eq!(head.field_lines(), wire.as_bytes());
         assert_eq!(head.field("x-a"), Some(&b"one"[..]));
         assert_eq!(head.field("none"), None);
         let mut seen = Vec::new();
@@ -236,7 +241,7 @@ mod tests {
 
     #[test]
     fn hits_are_counted_beside_the_number_and_never_run_into_it() {
-        let mark = Mark::new(NUMBER, &StoredHead::builder(200, "").build());
+        let mark = Mark::new(NUMBER, &StoredHead::builder(200).build());
         (0..EXACT).for_each(|_| mark.note_hit(1));
         assert_eq!(mark.hits(), EXACT);
         mark.note_hit(1);
@@ -250,12 +255,8 @@ mod tests {
 
     #[test]
     fn nothing_splits_a_head() {
-        let head = StoredHead::builder(20, "a\r\nX: y")
-            .field("A", b"b\r\nC: d\0")
-            .field("E\r\nF", b"g")
-            .field("", b"h")
-            .build();
-        assert_eq!(head.bytes(), b"HTTP/1.1 500 aX: y\r\nA: b  C: d \r\n");
+        let head = StoredHead::builder(20).field("A", b"b\r\nC: d\0").field("E\r\nF", b"g").field("", b"h").build();
+        assert_eq!((head.status(), head.field_lines()), (500, &b"A: b  C: d \r\n"[..]));
         assert_eq!(head.fields().count(), 1);
     }
 }

@@ -10,19 +10,17 @@ use super::*;
 use crate::policy::directives::ResponseDirectives;
 use crate::policy::freshness::{Freshness, Times};
 use crate::policy::tests::{Line, Lines, at};
-use crate::policy::validator::Validators;
 use crate::policy::variant::{Variant, Vary};
 
 /// A response whose head tells it from others; `variant` 0 is a response without Vary.
 pub fn response(tag: usize, head: usize, variant: u8, body: Arc<Body>) -> Arc<StoredResponse> {
-    let head = StoredHead::builder(200, "OK")
+    let head = StoredHead::builder(200)
         .field("ETag", b"\"5f1c2e9a-400\"")
         .field("X-Tag", tag.to_string().as_bytes())
         .field("X-Pad", &vec![b'x'; head])
         .build();
     let variant = (variant > 0).then(|| Box::new(self::variant(variant)));
-    let validators = Validators::of(&head, at(0).date());
-    Arc::new(StoredResponse { head, freshness: freshness(), validators, variant, body, mark: Mark::default() })
+    Arc::new(StoredResponse { head, freshness: freshness(), variant, body, mark: Mark::default() })
 }
 
 /// Of a response that says nothing about itself.

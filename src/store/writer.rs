@@ -214,8 +214,8 @@ impl Writer {
         let sealed = match &self.memory {
             Memory::File(file) => Sealed::File(Box::new((Arc::clone(file), self.len))),
             Memory::Heap | Memory::HeapOnly => Sealed::Bytes(match self.pieces().as_slice() {
-                [one] => Arc::clone(one),
-                many => many.concat().into(),
+                [one] => one.as_ref().into(),
+                many => many.concat().into_boxed_slice(),
             }),
         };
         self.body.seal(sealed, &mut self.wakes);

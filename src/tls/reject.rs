@@ -60,8 +60,10 @@ pub(crate) enum Reason {
     UnsupportedAlgorithm,
     /// X.509 version 1 or 2.
     UnsupportedVersion,
-    /// A signature, in the chain or in the handshake, is wrong.
+    /// The signature in the handshake is wrong.
     BadSignature,
+    /// A signature in the chain is not that of the CA whose name stands there.
+    OtherIssuerKey,
     /// Pins are set, this is none of them, and it has no trusted issuer either.
     PinMismatch,
     /// Anything else that the chain check refuses; see `chain_error`.
@@ -118,6 +120,9 @@ impl CertificateReject {
             }
             Reason::UnsupportedVersion => format!("{of} is of X.509 version 1 or 2, not 3"),
             Reason::BadSignature => format!("{of} comes with a wrong signature"),
+            Reason::OtherIssuerKey => {
+                format!("{of} is not signed by the CA of that name which is trusted: its key is another, or too short")
+            }
             Reason::PinMismatch => format!("{of} is none of the pinned ones and has no trusted issuer"),
             Reason::Other => format!("{of} was refused: {}", self.chain_error),
         }
@@ -144,6 +149,11 @@ impl CertificateReject {
             Reason::WrongPurpose => {
                 format!("have one issued with the purpose serverAuth, or accept exactly this leaf with {pin}")
             }
+            Reason::OtherIssuerKey => format!(
+                "if {:?} is your own CA and was made anew, put its present certificate in the file of trust, or accept \
+                 exactly this leaf with {pin}",
+                self.presented.issuer
+            ),
             Reason::BadSignature => "look at who answers at the origin's address".to_owned(),
             Reason::Unreadable
             | Reason::WeakKey
@@ -202,7 +212,8 @@ impl CertificateReject {
         }
     }
 
-    fn is_leaf_date(&self) -> bool {
+    /// The date that was missed is that of the leaf itself, and not of a certificate above it.
+    pub(crate) fn is_leaf_date(&self) -> bool {
         let leaf = if self.reason == Reason::Expired { self.presented.not_after } else { self.presented.not_before };
         self.date == Some(leaf)
     }

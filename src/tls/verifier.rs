@@ -190,7 +190,11 @@ impl OriginVerifier {
     fn chain_reject(&self, subject: &Subject<'_>, error: &Error) -> Error {
         let names = PresentedNames::read(subject.leaf).unwrap_or_default();
         let (reason, date) = reason_of(error, &names);
-        let is_untrusted = matches!(reason, Reason::UnknownIssuer | Reason::SelfSigned | Reason::CaUsedAsEndEntity);
+        let reason = if reason == Reason::BadSignature { Reason::OtherIssuerKey } else { reason };
+        let is_untrusted = matches!(
+            reason,
+            Reason::UnknownIssuer | Reason::SelfSigned | Reason::CaUsedAsEndEntity | Reason::OtherIssuerKey
+        );
         let reason = if is_untrusted && !self.check.pins.is_empty() { Reason::PinMismatch } else { reason };
         let reject = self.reject(reason, names, subject);
         CertificateReject { date, chain_error: error.to_string(), ..reject }.into()

@@ -15,6 +15,7 @@ use super::temp_dir::TempDir;
 pub struct Certificates {
     root: CertifiedIssuer<'static, KeyPair>,
     intermediate: CertifiedIssuer<'static, KeyPair>,
+    expired: CertifiedIssuer<'static, KeyPair>,
     dir: TempDir,
 }
 
@@ -34,6 +35,7 @@ enum Signer {
     Root,
     Intermediate,
     MissingIntermediate,
+    ExpiredIntermediate,
     Itself,
 }
 
@@ -99,6 +101,11 @@ impl Leaf {
         Leaf { signer: Signer::MissingIntermediate, ..self }
     }
 
+    /// Signed by an intermediate that has expired, which the chain holds.
+    pub fn by_expired_intermediate(self) -> Leaf {
+        Leaf { signer: Signer::ExpiredIntermediate, ..self }
+    }
+
     fn params(&self) -> CertificateParams {
         let mut params = params(self.common_name.as_deref(), self.names.clone());
         let [from, to] = self.valid.map(|(year, month, day)| date_time_ymd(year, month, day));
@@ -116,9 +123,12 @@ impl Certificates {
         let root = CertifiedIssuer::self_signed(root, KeyPair::generate().unwrap()).unwrap();
         let intermediate = ca_params("Millpond Test Intermediate");
         let intermediate = CertifiedIssuer::signed_by(intermediate, KeyPair::generate().unwrap(), &root).unwrap();
+        let mut expired = ca_params("Millpond Test Intermediate of old");
+        expired.not_after = date_time_ymd(2002, 1, 1);
+        let expired = CertifiedIssuer::signed_by(expired, KeyPair::generate().unwrap(), &root).unwrap();
         let dir = TempDir::new();
         dir.write("ca.pem", root.pem());
-        Certificates { root, intermediate, dir }
+        Certificates { root, intermediate, expired, dir }
     }
 
     /// A sound certificate for the names.
@@ -133,11 +143,14 @@ impl Certificates {
         let certificate = match leaf.signer {
             Signer::Root => params.signed_by(&key, &self.root),
             Signer::Intermediate | Signer::MissingIntermediate => params.signed_by(&key, &self.intermediate),
+            Signer::ExpiredIntermediate => params.signed_by(&key, &self.expired),
             Signer::Itself => params.self_signed(&key),
         };
         let mut chain_pem = certificate.unwrap().pem();
-        if leaf.signer == Signer::Intermediate {
-            chain_pem.push_str(&self.intermediate.pem());
+        match leaf.signer {
+            Signer::Intermediate => chain_pem.push_str(&self.intermediate.pem()),
+            Signer::ExpiredIntermediate => chain_pem.push_str(&self.expired.pem()),
+            _ => {}
         }
         let key_pem = key.serialize_pem();
         let chain_file = self.dir.write(&format!("{file}.pem"), &chain_pem);

@@ -78,6 +78,11 @@ impl Client {
         self.wire.send(bytes.as_ref()).unwrap();
     }
 
+    /// Sends as much of them as the other side still takes.
+    pub fn send_if_open(&mut self, bytes: impl AsRef<[u8]>) {
+        _ = self.wire.send(bytes.as_ref());
+    }
+
     /// Sends a GET for the target with that Host and no other field, and reads the response.
     #[track_caller]
     pub fn get(&mut self, host: &str, target: &str) -> Response {

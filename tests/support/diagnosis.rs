@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use millpond::config::Config;
 use millpond::doctor::{Finding, Fix, Report, Step, Subject, diagnose};
-use rustls::{ServerConnection, StreamOwned};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use super::origin::Origin;
 use super::origin_tls::OriginTls;
@@ -96,24 +96,63 @@ pub fn picky(tls: OriginTls, name: &'static str, alert: u8) -> Origin {
         if !hello(socket).windows(name.len()).any(|window| window == name.as_bytes()) {
             return end_with(socket, &[21, 3, 3, 0, 2, 2, alert]);
         }
+        answer(socket, &config);
+    })
+}
+
+/// An HTTPS origin that answers plain requests with this page.
+pub fn either(tls: OriginTls, page: &'static str) -> Origin {
+    let config = tls.config(Arc::default());
+    Origin::raw(move |socket, _| match socket.peek(&mut [0]) {
+        Ok(1) if first_byte(socket) == HANDSHAKE => answer(socket, &config),
+        _ => end_with(socket, page.as_bytes()),
+    })
+}
+
+/// An HTTPS origin that answers every request with bytes that are no records of TLS.
+pub fn breaking_off(tls: OriginTls) -> Origin {
+    let config = tls.config(Arc::default());
+    Origin::raw(move |mut socket, _| {
         let session = ServerConnection::new(Arc::clone(&config)).unwrap();
-        let mut stream = StreamOwned::new(session, socket);
-        let (mut seen, mut byte) = (Vec::new(), [0]);
-        while stream.read(&mut byte).is_ok_and(|count| count > 0) {
-            seen.push(byte[0]);
-            if seen.ends_with(b"\r\n\r\n") {
-                seen.clear();
-                _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
-            }
+        if StreamOwned::new(session, socket).read(&mut [0; 4096]).is_ok_and(|count| count > 0) {
+            _ = socket.write_all(b"none of TLS, and none of HTTP");
         }
     })
 }
 
+/// Answers every request over TLS with an empty 200.
+fn answer(socket: &TcpStream, config: &Arc<ServerConfig>) {
+    let session = ServerConnection::new(Arc::clone(config)).unwrap();
+    let mut stream = StreamOwned::new(session, socket);
+    let (mut seen, mut byte) = (Vec::new(), [0]);
+    while stream.read(&mut byte).is_ok_and(|count| count > 0) {
+        seen.push(byte[0]);
+        if seen.ends_with(b"\r\n\r\n") {
+            seen.clear();
+            _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+        }
+    }
+}
+
+fn first_byte(socket: &TcpStream) -> u8 {
+    let mut byte = [0];
+    _ = socket.peek(&mut byte);
+    byte[0]
+}
+
+/// The content type of TLS records that open a connection.
+const HANDSHAKE: u8 = 22;
+
 /// An origin that answers every TLS hello with this alert.
 pub fn alerting(alert: u8) -> Origin {
+    replying(vec![21, 3, 3, 0, 2, 2, alert])
+}
+
+/// An origin that answers every TLS hello with these bytes.
+pub fn replying(bytes: Vec<u8>) -> Origin {
     Origin::raw(move |socket, _| {
         hello(socket);
-        end_with(socket, &[21, 3, 3, 0, 2, 2, alert]);
+        end_with(socket, &bytes);
     })
 }
 

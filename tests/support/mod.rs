@@ -2,23 +2,31 @@
 //! Only `pop` knows Millpond; both ends speak bytes. Every wait is bounded by [`LIMIT`], so no scene hangs.
 #![allow(dead_code, unused_imports, clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
+pub mod broken;
 pub mod certificates;
 pub mod client;
+pub mod conformance;
 pub mod diagnosis;
 pub mod door;
 pub mod gate;
+pub mod openssl;
 pub mod origin;
 pub mod origin_tls;
 pub mod pop;
+pub mod ranges;
+pub mod recorder;
 pub mod reply;
 pub mod schema;
+pub mod strict;
 pub mod temp_dir;
 pub mod wire;
 
 use std::time::{Duration, Instant};
 
+pub use broken::Broken;
 pub use certificates::{Certificates, Identity, Leaf};
 pub use client::{Client, Response};
+pub use conformance::Scene;
 pub use door::Door;
 pub use gate::Gate;
 pub use origin::{Origin, Request};

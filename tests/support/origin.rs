@@ -37,13 +37,22 @@ pub struct Request {
     pub index: usize,
     /// The name in the TLS hello.
     pub sni: Option<String>,
+    /// The client has shown a certificate.
+    pub is_certified: bool,
+}
+
+/// What is known of who asks.
+#[derive(Clone, Default)]
+struct Asker {
+    sni: Option<String>,
+    is_certified: bool,
 }
 
 /// What is done with an accepted socket, given its number.
-type Serve = Box<dyn Fn(&Arc<Shared>, Socket, usize) + Send + Sync>;
+type Serve = Arc<dyn Fn(&Arc<Shared>, Socket, usize) + Send + Sync>;
 
 struct Shared {
-    serve: Serve,
+    serve: Mutex<Serve>,
     requests: Mutex<Vec<Request>>,
     arrived: Condvar,
     asked_names: AskedNames,
@@ -71,26 +80,34 @@ impl Origin {
         script: impl Fn(&Request) -> Reply + Send + Sync + 'static,
     ) -> Origin {
         let asked = AskedNames::default();
-        let config = tls.map(|tls| tls.config(Arc::clone(&asked)));
-        let serve = move |shared: &Arc<Shared>, socket, connection| {
-            let Some((wire, sni)) = shared.handshake(socket, config.as_ref()) else { return };
-            // The other side may go away at any moment; the test sees that from its own end.
-            _ = shared.exchange(wire, connection, sni, &script);
-        };
-        Origin::listen(address, asked, Box::new(serve))
+        let serve = serving(tls, Arc::clone(&asked), script);
+        Origin::listen(TcpListener::bind(address).unwrap(), asked, serve)
     }
 
     /// Speaks anything: the script gets each accepted socket (with bounded reads and writes) and its number, from 0.
     pub fn raw(script: impl Fn(&TcpStream, usize) + Send + Sync + 'static) -> Origin {
         let serve = move |_: &Arc<Shared>, socket: Socket, connection| script(&socket.0, connection);
-        Origin::listen("127.0.0.1:0", AskedNames::default(), Box::new(serve))
+        Origin::listen(TcpListener::bind("127.0.0.1:0").unwrap(), AskedNames::default(), Arc::new(serve))
     }
 
-    fn listen(address: &str, asked_names: AskedNames, serve: Serve) -> Origin {
-        let listener = TcpListener::bind(address).unwrap();
+    /// From now on a sound origin, or another broken one: what it does with connections that are accepted later.
+    pub fn becomes(&self, tls: Option<OriginTls>, script: impl Fn(&Request) -> Reply + Send + Sync + 'static) {
+        let serve = serving(tls, Arc::clone(&self.shared.asked_names), script);
+        *self.shared.serve.lock().unwrap() = serve;
+        self.drop_connections();
+    }
+
+    /// Plain HTTP on a listener that has been there before.
+    pub fn accepting(listener: TcpListener, script: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Origin {
+        listener.set_nonblocking(false).unwrap();
+        let asked = AskedNames::default();
+        Origin::listen(listener, Arc::clone(&asked), serving(None, asked, script))
+    }
+
+    fn listen(listener: TcpListener, asked_names: AskedNames, serve: Serve) -> Origin {
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
-            serve,
+            serve: Mutex::new(serve),
             asked_names,
             requests: Mutex::default(),
             arrived: Condvar::new(),
@@ -191,12 +208,13 @@ impl Shared {
             self.open.lock().unwrap().push(Arc::downgrade(&socket.0));
             let connection = self.connections.fetch_add(1, Ordering::SeqCst);
             let shared = Arc::clone(self);
-            thread::spawn(move || (shared.serve)(&shared, socket, connection));
+            let serve = Arc::clone(&self.serve.lock().unwrap());
+            thread::spawn(move || serve(&shared, socket, connection));
         }
     }
 
-    fn handshake(&self, socket: Socket, config: Option<&Arc<ServerConfig>>) -> Option<(Wire, Option<String>)> {
-        let Some(config) = config else { return Some((Wire::new(Box::new(socket.clone()), socket), None)) };
+    fn handshake(&self, socket: Socket, config: Option<&Arc<ServerConfig>>) -> Option<(Wire, Asker)> {
+        let Some(config) = config else { return Some((Wire::new(Box::new(socket.clone()), socket), Asker::default())) };
         let mut tls = ServerConnection::new(Arc::clone(config)).unwrap();
         while tls.is_handshaking() {
             if let Err(error) = tls.complete_io(&mut socket.clone()) {
@@ -208,21 +226,23 @@ impl Shared {
             }
         }
         let sni = tls.server_name().map(|name| AsRef::<str>::as_ref(name).to_owned());
-        Some((Wire::new(Box::new(StreamOwned::new(tls, socket.clone())), socket), sni))
+        let asker = Asker { sni, is_certified: tls.peer_certificates().is_some() };
+        Some((Wire::new(Box::new(StreamOwned::new(tls, socket.clone())), socket), asker))
     }
 
     fn exchange(
         &self,
         mut wire: Wire,
         connection: usize,
-        sni: Option<String>,
+        asker: Asker,
         script: &impl Fn(&Request) -> Reply,
     ) -> io::Result<()> {
         for index in 0.. {
             let Some(mut request) = read_request(&mut wire)? else { break };
             request.connection = connection;
             request.index = index;
-            request.sni.clone_from(&sni);
+            request.sni.clone_from(&asker.sni);
+            request.is_certified = asker.is_certified;
             self.requests.lock().unwrap().push(request.clone());
             self.arrived.notify_all();
             match script(&request).play(wire)? {
@@ -234,6 +254,20 @@ impl Shared {
     }
 }
 
+/// Reads requests, by TLS or without, and answers as the script says.
+fn serving(
+    tls: Option<OriginTls>,
+    asked: AskedNames,
+    script: impl Fn(&Request) -> Reply + Send + Sync + 'static,
+) -> Serve {
+    let config = tls.map(|tls| tls.config(asked));
+    Arc::new(move |shared, socket, connection| {
+        let Some((wire, asker)) = shared.handshake(socket, config.as_ref()) else { return };
+        // The other side may go away at any moment; the test sees that from its own end.
+        _ = shared.exchange(wire, connection, asker, &script);
+    })
+}
+
 fn read_request(wire: &mut Wire) -> io::Result<Option<Request>> {
     let Some(head) = wire.head()? else { return Ok(None) };
     let (line, fields) = wire::parse_head(&head)?;
@@ -243,5 +277,16 @@ fn read_request(wire: &mut Wire) -> io::Result<Option<Request>> {
     let (method, target, version) = (method.to_owned(), target.to_owned(), version.to_owned());
     let mut framing = wire::declared_framing(&fields)?.unwrap_or(Framing::Done);
     let body = wire.body(&mut framing)?;
-    Ok(Some(Request { head, method, target, version, fields, body, connection: 0, index: 0, sni: None }))
+    Ok(Some(Request {
+        head,
+        method,
+        target,
+        version,
+        fields,
+        body,
+        connection: 0,
+        index: 0,
+        sni: None,
+        is_certified: false,
+    }))
 }

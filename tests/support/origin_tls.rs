@@ -16,6 +16,7 @@ pub struct OriginTls {
     versions: Vec<&'static SupportedProtocolVersion>,
     alpn: Vec<Vec<u8>>,
     client_roots: Option<Arc<RootCertStore>>,
+    is_client_optional: bool,
 }
 
 /// The names asked for in the hellos so far, in order; `None` for a hello without one.
@@ -30,7 +31,14 @@ impl OriginTls {
     /// Only the names added by [`OriginTls::with`]; any other name, or none, is refused with an alert.
     pub fn strict() -> OriginTls {
         let versions = rustls::ALL_VERSIONS.to_vec();
-        OriginTls { by_name: Vec::new(), default: None, versions, alpn: Vec::new(), client_roots: None }
+        OriginTls {
+            by_name: Vec::new(),
+            default: None,
+            versions,
+            alpn: Vec::new(),
+            client_roots: None,
+            is_client_optional: false,
+        }
     }
 
     /// A certificate for these names in the hello, whatever the certificate itself says.
@@ -55,6 +63,11 @@ impl OriginTls {
         OriginTls { client_roots: Some(roots), ..self }
     }
 
+    /// Asks the client for a certificate, and goes on without.
+    pub fn ask_client_certificate(self, roots: Arc<RootCertStore>) -> OriginTls {
+        OriginTls { client_roots: Some(roots), is_client_optional: true, ..self }
+    }
+
     pub(super) fn config(self, asked: AskedNames) -> Arc<ServerConfig> {
         let provider = Arc::new(ring::default_provider());
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider));
@@ -63,6 +76,7 @@ impl OriginTls {
             None => builder.with_no_client_auth(),
             Some(roots) => {
                 let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider);
+                let verifier = if self.is_client_optional { verifier.allow_unauthenticated() } else { verifier };
                 builder.with_client_cert_verifier(verifier.build().unwrap())
             }
         };

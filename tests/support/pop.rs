@@ -42,6 +42,11 @@ impl Pop {
         Pop(Some(Edge::start(config).unwrap_or_else(|error| panic!("{text}\n{error}"))))
     }
 
+    /// One that a test has started by itself.
+    pub fn running(edge: Edge) -> Pop {
+        Pop(Some(edge))
+    }
+
     /// Where it listens for plain HTTP.
     pub fn address(&self) -> SocketAddr {
         self.edge().addresses().http[0]

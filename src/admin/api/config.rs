@@ -7,7 +7,7 @@ use super::super::reply::time_text;
 use super::change::{MANNERS, Manner, make, matched, settings, snapshot};
 use super::{Answered, Reply, Request, Row};
 use crate::config::written::Remedy;
-use crate::settings::Change;
+use crate::settings::{Change, Settings};
 
 /// Endpoint by endpoint.
 pub static ROWS: &[Row] = &[
@@ -37,7 +37,9 @@ fn restore(desk: &Desk, request: &Request) -> Answered {
 }
 
 fn versions(desk: &Desk, _: &Request) -> Answered {
-    let versions = settings(desk)?.versions().map_err(|error| unreadable(&error.to_string()))?;
+    // Without a file there is none of it.
+    let versions = desk.settings.as_ref().map_or(Ok(Vec::new()), Settings::versions);
+    let versions = versions.map_err(|error| unreadable(&error.to_string()))?;
     let items = versions
         .iter()
         .map(|version| json!({ "version": version.id, "saved": time_text(version.saved), "bytes": version.bytes }));

@@ -100,6 +100,7 @@ pub(super) static ROOT: Spec = Spec {
         table("workers", Kind::Table(&process::WORKERS)),
         table("limits", Kind::Table(&process::LIMITS)),
         table("state", Kind::Table(&process::STATE)),
+        table("debug", Kind::Table(&process::DEBUG)),
         table("admin", Kind::Table(&admin::ADMIN)),
     ],
 };

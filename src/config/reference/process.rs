@@ -139,8 +139,16 @@ pub(super) static LIMITS: Spec = Spec {
             "connections",
             Kind::Number(1, 10_000_000),
             Value("60000"),
-            "Most client connections at once; beyond it new ones are closed.",
+            "Most client connections at once; beyond it new ones wait to be accepted.",
             "10000",
+        ),
+        key(
+            "connections_per_address",
+            Kind::Number(0, 10_000_000),
+            Value("0"),
+            "Most connections of one client address at once, of one /64 network with IPv6; beyond it new ones are closed; \
+             0 is no limit.",
+            "100",
         ),
         key(
             "requests_per_connection",
@@ -179,6 +187,13 @@ pub(super) static LIMITS: Spec = Spec {
             r#""30s""#,
         ),
         key(
+            "download_rate",
+            Kind::Size(0, MIB),
+            Value("0"),
+            "Least bytes a second that a client must take of its response, over 60 seconds in which it is there; 0 is off.",
+            "256",
+        ),
+        key(
             "shutdown_timeout",
             Kind::Duration,
             Value("30s"),
@@ -198,6 +213,19 @@ pub(super) static STATE: Spec = Spec {
         Means("none: it is kept in memory and forgotten at the end"),
         "Folder for it, one for each Millpond; made where it is missing. If it cannot be written, that is a warning.",
         r#""/var/lib/millpond""#,
+    )],
+};
+
+/// `[debug]`
+pub(super) static DEBUG: Spec = Spec {
+    header: "[debug]",
+    doc: "Who may see why a fetch failed.",
+    keys: &[key(
+        "token",
+        Kind::Text,
+        Means("none: local clients alone, and all of a site with expose_errors"),
+        "Who sends it in X-Millpond-Debug sees the details of errors; the origin never gets it. At least 16 characters.",
+        r#""4f6e65206f662061206b696e642e2e2e""#,
     )],
 };
 

@@ -84,7 +84,7 @@ impl<'h, 'b> RequestHead<'h, 'b> {
     ) -> Result<Parsed<RequestHead<'h, 'b>>, RequestError> {
         let was_checked = scan.start_line(buf).is_some();
         let found = scan.run(buf, limits, true);
-        let (start, line) = (scan.start(), scan.start_line(buf).map_or(0, <[u8]>::len));
+        let (start, line) = (scan.start(), scan.start_line(buf).unwrap_or_default());
         if !matches!(found, Ok(None)) {
             *scan = HeadScan::default();
         }
@@ -93,8 +93,8 @@ impl<'h, 'b> RequestHead<'h, 'b> {
             return RequestHead::build(head, line, slots).map(|head| Parsed::Whole(RequestHead { len, ..head }));
         }
         // As soon as the request line is there it is judged, and before any fault that the scan met behind it.
-        if line > 0 && !was_checked {
-            let end = start.saturating_add(line).saturating_add(2);
+        if !line.is_empty() && !was_checked {
+            let end = start.saturating_add(line.len()).saturating_add(2);
             let mut request = httparse::Request::new(&mut []);
             let parsed = request.parse(buf.get(start..end).unwrap_or_default());
             RequestLine::of(&request, parsed.err(), line)?;
@@ -105,8 +105,8 @@ impl<'h, 'b> RequestHead<'h, 'b> {
         }
     }
 
-    /// `head` is a whole one and clean as far as the scan can tell; `line` is the length of its first line.
-    fn build(head: &'b [u8], line: usize, slots: &'h mut Slots<'b>) -> Result<RequestHead<'h, 'b>, RequestError> {
+    /// `head` is a whole one and clean as far as the scan can tell; `line` is its first line.
+    fn build(head: &'b [u8], line: &[u8], slots: &'h mut Slots<'b>) -> Result<RequestHead<'h, 'b>, RequestError> {
         let mut request = httparse::Request::new(&mut []);
         let parsed = request.parse_with_uninit_headers(head, &mut slots.0);
         let line = RequestLine::of(&request, parsed.err(), line)?;
@@ -184,15 +184,17 @@ struct RequestLine<'b> {
 }
 
 impl<'b> RequestLine<'b> {
-    /// From what httparse made of it, where `fault` is the error that it ended with and `len` the line's length.
+    /// From what httparse made of `line`, where `fault` is the error that it ended with.
     fn of(
         request: &httparse::Request<'_, 'b>,
         fault: Option<httparse::Error>,
-        len: usize,
+        line: &[u8],
     ) -> Result<RequestLine<'b>, RequestError> {
         let (Some(method), Some(target), Some(minor)) = (request.method, request.path, request.version) else {
             return Err(match fault {
-                Some(httparse::Error::Version) => RequestError::new(505, "neither HTTP/1.0 nor HTTP/1.1"),
+                Some(httparse::Error::Version) if names_version(line) => {
+                    RequestError::new(505, "neither HTTP/1.0 nor HTTP/1.1")
+                }
                 _ => RequestError::bad("invalid request line"),
             });
         };
@@ -203,12 +205,19 @@ impl<'b> RequestLine<'b> {
             return Err(RequestError::new(405, "CONNECT is not served"));
         }
         // Two single spaces and `HTTP/1.x`: nothing else can be in the line.
-        if Some(len) != method.len().checked_add(target.len()).and_then(|sum| sum.checked_add(10)) {
+        if Some(line.len()) != method.len().checked_add(target.len()).and_then(|sum| sum.checked_add(10)) {
             return Err(RequestError::bad("invalid request line"));
         }
         let version = if minor == 1 { Version::Http11 } else { Version::Http10 };
         Ok(RequestLine { method, target: Target::parse(method, target)?, version })
     }
+}
+
+/// Is it the last of three words that is wrong, and one for a version? Anything else is no request line (RFC 9112 §3).
+fn names_version(line: &[u8]) -> bool {
+    let mut words = line.split(|byte| *byte == b' ');
+    let version = words.nth(2).and_then(|word| word.first_chunk::<5>());
+    words.next().is_none() && version.is_some_and(|start| start.eq_ignore_ascii_case(b"HTTP/"))
 }
 
 /// What the fields said that the parser itself must know.

@@ -12,7 +12,6 @@ use super::slices::Slice;
 use crate::cache::{Listing, Manifest};
 use crate::http1::{Present, ResponseHead};
 use crate::origin::{FetchError, Fetched};
-use crate::policy::Fields;
 use crate::policy::freshen::Freshened;
 use crate::policy::freshness::{Freshness, Times};
 use crate::policy::part::{Part, storable_part};
@@ -21,6 +20,7 @@ use crate::policy::reuse::may_serve_stale_on_error;
 use crate::policy::storable::Storable;
 use crate::policy::validator::Validators;
 use crate::policy::withheld::Withheld;
+use crate::policy::{Fields, Why};
 use crate::pool::Turn;
 use crate::status::{CacheStatus, Forward, Phase, ProxyError};
 use crate::store::{Body, Mark, Plan, Reader, StoredResponse, Writer};
@@ -30,15 +30,24 @@ impl Fetch {
     /// One slice: asked for by our own Range, and taken only with a strong validator and exactly as asked for.
     pub fn slice(&mut self, slice: Slice, turn: &Turn) {
         let asked = self.core.clock.now();
-        let fetched = match self.send(&conditions(&slice), turn) {
+        let fetched = match self.send(&conditions(&slice, asked.date()), turn) {
             Ok(fetched) => fetched,
             Err(error) => return self.failed(error, turn.waited),
         };
+        if fetched.head.status >= 500
+            && let Some(landing) = self.slice_despite_5xx(&fetched, turn.waited)
+        {
+            return self.land(landing.clone(), landing);
+        }
         match (fetched.head.status, &slice.stored) {
             (206, _) => self.slice_arrived(slice, fetched, asked, turn),
             (304, Some(stored)) => {
                 let update = Validators::of(&fetched.head, asked.date());
-                match slice.manifest.clone().filter(|known| known.response.validators.is_freshened_by(&update)) {
+                match slice
+                    .manifest
+                    .clone()
+                    .filter(|known| known.response.validators(asked.date()).is_freshened_by(&update))
+                {
                     Some(known) => self.slice_confirmed(&known, stored, slice.range, (fetched, asked, turn.waited)),
                     // The origin means something else: whoever waits has asked for no 304.
                     None => self.slice(Slice { stored: None, ..slice }, turn),
@@ -64,10 +73,9 @@ impl Fetch {
         let accepted = self.acceptable(&fetched, times).filter(|(part, _)| part.answers(slice.range));
         let is_new = |length| {
             let validators = Validators::of(&fetched.head, now.date());
-            slice
-                .manifest
-                .as_ref()
-                .is_some_and(|known| known.length != length || !known.response.validators.is_strongly(&validators))
+            slice.manifest.as_ref().is_some_and(|known| {
+                known.length != length || !known.response.validators(now.date()).is_strongly(&validators)
+            })
         };
         match accepted {
             Some((part, freshness)) => {
@@ -132,7 +140,6 @@ impl Fetch {
             head: fields::merged_head(206, &merged),
             freshness,
             mark: Mark::new(self.purge_number, &merged),
-            validators: old.validators.clone(),
             variant: old.variant.clone(),
             body: known.content(),
         });
@@ -156,13 +163,30 @@ impl Fetch {
     /// The origin fails while a slice was only to be confirmed: it is served stale, if that is allowed; further slices too
     /// as far as they are stored.
     pub fn stale_slice(&self, error: &Arc<FetchError>, trip: &Trip, now: Now) -> Option<Landing> {
+        let may_be = |known: &StoredResponse| may_serve_stale_on_error(&known.freshness_at(now), now, STALE_LIMIT);
+        self.stored_instead(may_be, Some(error.clone()), trip.clone(), Why::OriginFailed)
+    }
+
+    /// The same where the origin answers with an error, and one side allows it (RFC 5861 §4).
+    fn slice_despite_5xx(&self, fetched: &Fetched, waited: Duration) -> Option<Landing> {
+        let now = self.core.clock.now();
+        let may_be = |known: &StoredResponse| self.may_stand_in_for_5xx(known, now);
+        let landing = self.stored_instead(may_be, None, Trip::of(&fetched.report, waited), Why::Origin5xx)?;
+        self.core.praise(&self.site, &fetched.body);
+        Some(landing)
+    }
+
+    fn stored_instead(
+        &self,
+        may_be: impl Fn(&StoredResponse) -> bool,
+        fault: Option<Arc<FetchError>>,
+        trip: Trip,
+        why: Why,
+    ) -> Option<Landing> {
         let Goal::Slice(slice) = &self.goal else { return None };
         let (known, stored) = (slice.manifest.as_ref()?, slice.stored.as_ref()?);
-        let response = known.response.clone();
-        if !may_serve_stale_on_error(&response.freshness_at(now), now, STALE_LIMIT) {
-            return None;
-        }
-        let arrived = stale_arrival(response, Some(error.clone()), trip.clone(), self.forward, "origin-failed");
+        let response = Some(known.response.clone()).filter(|known| may_be(known))?;
+        let arrived = stale_arrival(response, fault, trip, self.forward, why);
         Some(Landing::Slice(Arrived { reader: Some(Reader::new(&stored.body)), ..arrived }, slice.range))
     }
 
@@ -213,7 +237,6 @@ impl Fetch {
         let (writer, body) = Body::open(plan, Some(self.core.cache.store.budget()));
         let response = StoredResponse {
             variant: self.variant(head),
-            validators: Validators::of(head, HttpDate(now.unix())),
             mark: Mark::new(self.purge_number, head),
             head: fields::kept_head(head, now),
             freshness,
@@ -252,12 +275,12 @@ impl Fetch {
 }
 
 /// Our own Range, and the question whether what is stored of it still holds.
-fn conditions(slice: &Slice) -> Vec<Field<'static>> {
+fn conditions(slice: &Slice, asked: HttpDate) -> Vec<Field<'static>> {
     let last = slice.range.end.saturating_sub(1);
     let range = format!("bytes={}-{last}", slice.range.start).into_bytes();
     let mut fields: Vec<Field<'static>> = vec![("Range", range.into())];
     if let (Some(known), Some(_)) = (&slice.manifest, &slice.stored) {
-        let validators = &known.response.validators;
+        let validators = known.response.validators(asked);
         match (validators.if_none_match(), validators.if_modified_since()) {
             (Some(tag), _) => fields.push(("If-None-Match", tag.to_vec().into())),
             (None, Some(date)) => fields.push(("If-Modified-Since", date.to_vec().into())),

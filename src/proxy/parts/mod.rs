@@ -15,23 +15,25 @@ pub use slices::{Slice, answer, landed};
 use super::Core;
 use super::answer::{Ask, conditions, copy_fields, finish_head, is_kept_by_304, is_kept_by_refusal, write_status};
 use super::fetch::Goal;
+use super::multipart::{Contents, Multipart};
 use super::ranged::is_kept_by_part;
 use crate::cache::Manifest;
 use crate::config::{RangeFetch, Site};
 use crate::http1::Present;
+use crate::policy::Why;
 use crate::policy::directives::RequestDirectives;
 use crate::policy::range::{ByteRange, Ranges};
 use crate::policy::reuse::{Reuse, reuse};
 use crate::policy::validator::{self, Precondition};
-use crate::server::Payload;
+use crate::server::{Payload, Sequence};
 use crate::status::{CacheStatus, Forward};
 use crate::store::{Body, Chunk, Reader, StoredResponse};
 use crate::time::Now;
 
 /// What parts can do for a request for which no whole is stored.
 pub enum Partial {
-    /// Answer it now.
-    Serve(Box<Assembled>),
+    /// Answer it now; for this reason although it is stale.
+    Serve(Box<Assembled>, Option<Why>),
     /// Nothing yet: ask the origin for this, for these reasons.
     Fetch(Goal, Forward, &'static str),
     /// Nothing at all.
@@ -46,13 +48,13 @@ pub struct Assembled {
 }
 
 /// What a request comes to, given the representation that it is about.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 enum Outcome {
     NotModified,
     Failed,
     Unsatisfiable,
-    /// Several ranges: left to the origin.
-    Several,
+    /// Several ranges: 206 with a part for each.
+    Several(Vec<ByteRange>),
     Bytes {
         range: ByteRange,
         /// It asked for a range: 206.
@@ -66,6 +68,8 @@ enum Content {
     None,
     /// They are all there.
     Chunks(Vec<Arc<Body>>, Vec<Chunk>),
+    /// The same for each of several ranges.
+    Several(Vec<Arc<Body>>, Vec<Vec<Chunk>>),
     /// The first slice is there, or arriving; this is where it begins.
     Slices(Reader, ByteRange),
 }
@@ -96,34 +100,54 @@ fn passed(
     now: Now,
 ) -> Partial {
     let Some(manifest) = core.cache.manifest(key, ask.fields) else { return Partial::Nothing };
-    match reuse(directives, &manifest.response.freshness_at(now), &site.rules, now) {
-        Reuse::Fresh => {}
-        _ => return Partial::Fetch(Goal::Store, Forward::Stale, ""),
-    }
+    let stale = match reuse(directives, &manifest.response.freshness_at(now), &site.rules, now) {
+        Reuse::Fresh => None,
+        // Nothing refreshes it behind the answer: that would fetch the client's own range for nobody.
+        Reuse::Stale(why) if why != Why::StaleWhileRevalidate => Some(why),
+        Reuse::Validate(why) | Reuse::Stale(why) | Reuse::Unsatisfiable(why) => {
+            let forward = if why.is_forced() { Forward::Request } else { Forward::Stale };
+            return Partial::Fetch(Goal::Store, forward, why.word());
+        }
+    };
     let outcome = Outcome::of(ask, &manifest, now);
     let content = match outcome {
         _ if ask.method == "HEAD" => None,
-        Outcome::Several => None,
+        Outcome::Several(ref ranges) => {
+            let covered: Option<Vec<_>> = ranges.iter().map(|range| core.cache.cover(&manifest, *range)).collect();
+            covered.map(|parts| {
+                let (bodies, chunks): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+                Content::Several(bodies.concat(), chunks)
+            })
+        }
         Outcome::Bytes { range, .. } => {
             core.cache.cover(&manifest, range).map(|(bodies, chunks)| Content::Chunks(bodies, chunks))
         }
         _ => Some(Content::None),
     };
     match content {
-        Some(content) => Partial::Serve(Box::new(Assembled { manifest, outcome, content })),
+        Some(content) => Partial::Serve(Box::new(Assembled { manifest, outcome, content }), stale),
         None => Partial::Fetch(Goal::Store, Forward::Partial, ""),
     }
 }
 
 impl Outcome {
+    /// The bytes that it takes, if any.
+    fn wanted(&self) -> Option<&[ByteRange]> {
+        match self {
+            Outcome::Bytes { range, .. } => Some(std::slice::from_ref(range)),
+            Outcome::Several(ranges) => Some(ranges),
+            Outcome::NotModified | Outcome::Failed | Outcome::Unsatisfiable => None,
+        }
+    }
+
     /// As if the whole were stored: conditions first (RFC 9110 §13.2.2), then the range.
     fn of(ask: &Ask<'_>, manifest: &Manifest, now: Now) -> Outcome {
         let whole = Outcome::Bytes { range: ByteRange { start: 0, end: manifest.length }, is_part: false };
         if !ask.present.has_any(conditions()) {
             return whole;
         }
-        let validators = &manifest.response.validators;
-        match validator::evaluate(ask.fields, ask.method, 200, validators, now) {
+        let validators = manifest.response.validators(now.date());
+        match validator::evaluate(ask.fields, ask.method, 200, &validators, now) {
             Precondition::Proceed => {}
             Precondition::NotModified => return Outcome::NotModified,
             Precondition::Failed => return Outcome::Failed,
@@ -138,7 +162,7 @@ impl Outcome {
         match ask.read_field("range", |value| Ranges::parse(value, manifest.length)) {
             Ranges::Whole => whole,
             Ranges::One(range) => Outcome::Bytes { range, is_part: true },
-            Ranges::Many(_) => Outcome::Several,
+            Ranges::Many(ranges) => Outcome::Several(ranges),
             Ranges::Unsatisfiable => Outcome::Unsatisfiable,
         }
     }
@@ -148,6 +172,15 @@ impl Assembled {
     /// The manifest's time to live, for `Cache-Status`.
     pub fn ttl(&self, now: Now) -> i64 {
         self.manifest.response.freshness_at(now).ttl(now)
+    }
+
+    /// What confirms it: its first slice, where it is served slice by slice and that one is stored.
+    pub fn to_confirm(&self, core: &Core, site: &Site) -> Option<Goal> {
+        let first = self.outcome.wanted().and_then(<[ByteRange]>::first).map_or(0, |range| range.start);
+        let range = slices::slice_at(first, site.slice_size);
+        let stored = slices::stored_slice(core, &self.manifest, range)?;
+        let manifest = Some(self.manifest.clone());
+        Some(Goal::Slice(Box::new(Slice { range, manifest, stored: Some(stored), is_continued: false })))
     }
 
     /// The manifest as stored.
@@ -165,7 +198,12 @@ impl Assembled {
         courier: impl FnOnce() -> Courier,
     ) -> (u16, Payload) {
         let Assembled { manifest, outcome, content } = self;
-        let status = write_head(out, ask, (&manifest, outcome), cache, now);
+        if let Outcome::Several(ranges) = outcome {
+            let multipart = Multipart::of(&ranges, manifest.length, &manifest.response);
+            multipart.write_head(out, ask, &manifest.response, cache, now);
+            return (206, multipart.payload(several(manifest, &ranges, content, courier)));
+        }
+        let status = write_head(out, ask, (&manifest, &outcome), cache, now);
         let payload = match (outcome, content) {
             (Outcome::NotModified, _) => Payload::Absent,
             (Outcome::Bytes { range, .. }, _) if ask.method == "HEAD" => Payload::Head(Some(range.length())),
@@ -184,11 +222,27 @@ impl Assembled {
     }
 }
 
+/// The content of several ranges: what is there, or slice by slice.
+fn several(manifest: Manifest, ranges: &[ByteRange], content: Content, courier: impl FnOnce() -> Courier) -> Contents {
+    if let Content::Several(bodies, chunks) = content {
+        return Contents::There(bodies, chunks);
+    }
+    let mut first = match content {
+        Content::Slices(reader, slice) => Some((reader, slice)),
+        _ => None,
+    };
+    let courier = courier();
+    let part = |range: &ByteRange| -> Box<dyn Sequence> {
+        Box::new(sequence::Slices::begin(courier.clone(), manifest.clone(), *range, first.take()))
+    };
+    Contents::Arriving(ranges.iter().map(part).collect())
+}
+
 /// Status line and fields; those of the manifest are of a 206, but for what only a part says all hold for the whole.
 fn write_head(
     out: &mut Vec<u8>,
     ask: &Ask<'_>,
-    (manifest, outcome): (&Manifest, Outcome),
+    (manifest, outcome): (&Manifest, &Outcome),
     cache: &CacheStatus,
     now: Now,
 ) -> u16 {
@@ -198,13 +252,13 @@ fn write_head(
         Outcome::Failed => 412,
         Outcome::Unsatisfiable => 416,
         Outcome::Bytes { is_part: true, .. } => 206,
-        Outcome::Bytes { .. } | Outcome::Several => 200,
+        Outcome::Bytes { .. } | Outcome::Several(_) => 200,
     };
     write_status(out, status);
     match outcome {
         Outcome::NotModified => copy_fields(out, ask, response, cache, is_kept_by_304),
         Outcome::Failed | Outcome::Unsatisfiable => copy_fields(out, ask, response, cache, is_kept_by_refusal),
-        Outcome::Bytes { .. } | Outcome::Several => copy_fields(out, ask, response, cache, is_kept_by_part),
+        Outcome::Bytes { .. } | Outcome::Several(_) => copy_fields(out, ask, response, cache, is_kept_by_part),
     }
     match outcome {
         Outcome::Bytes { range, is_part: true } => {

@@ -10,7 +10,7 @@ use super::super::Core;
 use super::super::fetch::{Fetch, Goal};
 use super::super::landing::Landing;
 use super::super::request::Request;
-use super::slices::{Slice, slice_at, stored_slice};
+use super::slices::{Slice, begun_unknowing, slice_at, stored_slice};
 use crate::cache::{Flights, Manifest, Poll, Role, Ticket, Waiting};
 use crate::config::Site;
 use crate::observe::Counter;
@@ -21,6 +21,7 @@ use crate::store::{Next, Reader};
 use crate::wake::Wake;
 
 /// What it takes to fetch further slices for a request.
+#[derive(Clone)]
 pub struct Courier {
     pub core: Arc<Core>,
     pub site: Arc<Site>,
@@ -40,6 +41,8 @@ pub struct Slices {
     looked_ahead: u64,
     /// Flights that came to nothing since the last slice.
     failures: u8,
+    /// One of somebody who knows nothing was of no use since then.
+    has_met: bool,
 }
 
 enum State {
@@ -49,13 +52,31 @@ enum State {
     Look,
     /// It is being fetched.
     Wait(Waiting<Landing>),
+    /// The same, by somebody who knows nothing of the representation: what comes may be of another.
+    Meet(Waiting<Landing>),
 }
 
 impl Slices {
     /// Begins with the slice that a reader is at hand for.
     pub fn new(courier: Courier, manifest: Manifest, range: ByteRange, first: (Reader, ByteRange)) -> Slices {
         let state = State::Send(stretch(range, first.0, first.1));
-        Slices { courier, manifest, left: range, state, looked_ahead: 0, failures: 0 }
+        Slices { courier, manifest, left: range, state, looked_ahead: 0, failures: 0, has_met: false }
+    }
+
+    /// The same, where perhaps no reader is at hand.
+    pub fn begin(courier: Courier, manifest: Manifest, range: ByteRange, first: Option<(Reader, ByteRange)>) -> Slices {
+        match first {
+            Some(first) => Slices::new(courier, manifest, range, first),
+            None => Slices {
+                courier,
+                manifest,
+                left: range,
+                state: State::Look,
+                looked_ahead: 0,
+                failures: 0,
+                has_met: false,
+            },
+        }
     }
 
     fn slice(&self) -> ByteRange {
@@ -64,7 +85,8 @@ impl Slices {
 
     /// Goes on by another manifest of the very same representation; false where it is of another, or none.
     fn adopt(&mut self, manifest: Option<Manifest>) -> bool {
-        let same = manifest.filter(|manifest| self.manifest.is_same(manifest));
+        let is_same_variant = |other: &Manifest| self.manifest.response.variant == other.response.variant;
+        let same = manifest.filter(|manifest| self.manifest.is_same(manifest) && is_same_variant(manifest));
         same.map(|manifest| self.manifest = manifest).is_some()
     }
 
@@ -80,6 +102,9 @@ impl Slices {
         let find = || stored_slice(core, &self.manifest, range);
         if let Some(stored) = find() {
             return Ok(self.send(Reader::new(&stored.body)));
+        }
+        if let Some(waiting) = begun_unknowing(core, &self.courier.key, range).filter(|_| !self.has_met) {
+            return Ok(State::Meet(waiting));
         }
         let slice = Slice { range, manifest: Some(self.manifest.clone()), stored: None, is_continued: true };
         let role = slice.join(core, &self.courier.key, core.clock.now());
@@ -103,6 +128,7 @@ impl Slices {
         let range = slice_at(end, site.slice_size);
         if range.start >= self.left.end
             || stored_slice(core, &self.manifest, range).is_some()
+            || begun_unknowing(core, key, range).is_some()
             || !core.pool.has_idle(site.number, core.share_of(site))
         {
             return;
@@ -143,10 +169,19 @@ impl Slices {
         let end = self.slice().end;
         self.left.start = self.left.start.saturating_add(bytes);
         self.failures = 0;
+        self.has_met = false;
         if self.looked_ahead < end {
             self.looked_ahead = end;
             self.look_ahead(end);
         }
+    }
+
+    /// What the flight of somebody who knew nothing brought: perhaps this very slice.
+    fn met(&mut self, landing: Option<Landing>) -> State {
+        self.has_met = true;
+        let Some(Landing::Slice(arrived, range)) = landing else { return State::Look };
+        let is_same = range == self.slice() && self.adopt(Manifest::of(&arrived.response));
+        arrived.reader.filter(|_| is_same).map_or(State::Look, |reader| self.send(reader))
     }
 
     /// What the flight brought: this very slice of the same version, or the end.
@@ -182,6 +217,11 @@ impl Sequence for Slices {
                     end => return end,
                 },
                 State::Look => self.look(),
+                State::Meet(waiting) => match waiting.poll(&wake()) {
+                    Poll::Pending => return Next::NotYet,
+                    Poll::Landed(landing) => Ok(self.met(Some(landing))),
+                    Poll::Lost => Ok(self.met(None)),
+                },
                 State::Wait(waiting) => match waiting.poll(&wake()) {
                     Poll::Pending => return Next::NotYet,
                     Poll::Landed(landing) => self.landed(landing),

@@ -13,7 +13,7 @@ use super::super::exchange::{Desk, Exchange};
 use super::super::fetch::Goal;
 use super::super::landing::{Arrived, Landing};
 use super::{Assembled, Content, Courier, Outcome, Partial};
-use crate::cache::{Manifest, Role, meeting_key};
+use crate::cache::{Manifest, Role, Waiting, meeting_key};
 use crate::config::Site;
 use crate::http1::Present;
 use crate::policy::Why;
@@ -41,14 +41,23 @@ pub struct Slice {
 
 impl Slice {
     /// Joins those who want it, or begins its flight. Where no version is known yet, what detaches the key's flights
-    /// detaches this one too; otherwise its version is forgotten with the key.
+    /// detaches this one too; otherwise its version is forgotten with the key. One that was begun before anything was known
+    /// serves those who know more by now as well.
     pub fn join(&self, core: &Core, key: &[u8], now: Now) -> Role<Landing> {
         let flights = &core.cache.flights;
-        match &self.manifest {
-            Some(manifest) => flights.join_selected(&manifest.key_of(self.range.start), b"", now),
-            None => flights.join_selected(key, &meeting_key(key, self.range.start), now),
+        let Some(manifest) = &self.manifest else {
+            return flights.join_selected(key, &meeting_key(key, self.range.start), now);
+        };
+        match begun_unknowing(core, key, self.range).filter(|_| !self.is_continued) {
+            Some(waiting) => Role::Follow(waiting),
+            None => flights.join_selected(&manifest.key_of(self.range.start), b"", now),
         }
     }
+}
+
+/// The flight of a slice that was begun when nothing was known of the representation.
+pub fn begun_unknowing(core: &Core, key: &[u8], slice: ByteRange) -> Option<Waiting<Landing>> {
+    core.cache.flights.follow(key, &meeting_key(key, slice.start))
 }
 
 /// The slice that a byte lies in.
@@ -84,35 +93,33 @@ pub fn look(
         return first_of_unknown(ask, site);
     };
     let outcome = Outcome::of(ask, &manifest, now);
-    let wanted = match outcome {
-        Outcome::Several => return Partial::Nothing,
-        Outcome::Bytes { range, .. } => range,
-        _ => ByteRange { start: 0, end: manifest.length },
-    };
-    let range = slice_at(wanted.start, site.slice_size);
+    let whole = [ByteRange { start: 0, end: manifest.length }];
+    let wanted = outcome.wanted().unwrap_or(&whole).to_vec();
+    let range = slice_at(wanted.first().map_or(0, |range| range.start), site.slice_size);
     let fetch = |forward, stored, why| {
         let slice = Slice { range, manifest: Some(manifest.clone()), stored, is_continued: false };
         Partial::Fetch(Goal::Slice(Box::new(slice)), forward, why)
     };
     let stored = stored_slice(core, &manifest, range);
-    match reuse(directives, &manifest.response.freshness_at(now), &site.rules, now) {
-        Reuse::Fresh => {}
+    let stale = match reuse(directives, &manifest.response.freshness_at(now), &site.rules, now) {
+        Reuse::Fresh => None,
+        Reuse::Stale(why) if stored.is_some() => Some(why),
         Reuse::Validate(why) if why.is_forced() => return fetch(Forward::Request, stored, why.word()),
         Reuse::Validate(why) | Reuse::Stale(why) | Reuse::Unsatisfiable(why) => {
             return fetch(Forward::Stale, stored, why.word());
         }
-    }
-    let needs_bytes = matches!(outcome, Outcome::Bytes { .. }) && ask.method != "HEAD";
+    };
+    let needs_bytes = outcome.wanted().is_some() && ask.method != "HEAD";
     let is_only_cached = directives.is_some_and(|directives| directives.only_if_cached);
     let content = match stored {
         _ if !needs_bytes => Content::None,
-        Some(_) if is_only_cached && !is_all_stored(core, &manifest, wanted, site.slice_size) => {
-            return fetch(Forward::Partial, None, SLICE);
+        Some(_) if is_only_cached && !wanted.iter().all(|range| is_all_stored(core, &manifest, *range, site)) => {
+            return fetch(Forward::Partial, None, Why::Slice.word());
         }
         Some(stored) => Content::Slices(Reader::new(&stored.body), range),
-        None => return fetch(Forward::Partial, None, SLICE),
+        None => return fetch(Forward::Partial, None, Why::Slice.word()),
     };
-    Partial::Serve(Box::new(Assembled { manifest, outcome, content }))
+    Partial::Serve(Box::new(Assembled { manifest, outcome, content }), stale)
 }
 
 /// Why what this request brings could not be stored, whatever it is: then slices, which have to be, are not for it, and
@@ -140,10 +147,11 @@ fn first_of_unknown(ask: &Ask<'_>, site: &Site) -> Partial {
     };
     let range = slice_at(byte, site.slice_size);
     let slice = Slice { range, manifest: None, stored: None, is_continued: false };
-    Partial::Fetch(Goal::Slice(Box::new(slice)), Forward::UriMiss, SLICE)
+    Partial::Fetch(Goal::Slice(Box::new(slice)), Forward::UriMiss, Why::Slice.word())
 }
 
-fn is_all_stored(core: &Core, manifest: &Manifest, wanted: ByteRange, size: u64) -> bool {
+fn is_all_stored(core: &Core, manifest: &Manifest, wanted: ByteRange, site: &Site) -> bool {
+    let size = site.slice_size;
     let mut range = slice_at(wanted.start, size);
     for _ in 0..MOST_LOOKED_FOR {
         if stored_slice(core, manifest, range).is_none() {
@@ -163,9 +171,8 @@ pub fn landed(desk: &mut Desk<'_>, mut exchange: Exchange, mut arrived: Arrived,
     let ask = Ask::of_request(&request);
     let Some(manifest) = Manifest::of(&arrived.response) else { return on_its_own(desk, exchange) };
     let outcome = Outcome::of(&ask, &manifest, desk.now);
-    let content = match outcome {
-        Outcome::Several => return on_its_own(desk, exchange),
-        Outcome::Bytes { range, .. } => {
+    let content = match outcome.wanted().and_then(<[ByteRange]>::first) {
+        Some(range) => {
             let wanted = slice_at(range.start, exchange.site.slice_size);
             let stored = match wanted == came {
                 true => arrived.reader.take(),
@@ -181,7 +188,7 @@ pub fn landed(desk: &mut Desk<'_>, mut exchange: Exchange, mut arrived: Arrived,
                 }
             }
         }
-        _ => Content::None,
+        None => Content::None,
     };
     let assembled = Assembled { manifest, outcome, content };
     answer(desk, exchange, assembled, arrived)
@@ -201,7 +208,6 @@ pub fn answer(desk: &mut Desk<'_>, exchange: Exchange, assembled: Assembled, arr
     Step::Answer(exchange.answer_with(desk, arrived, write))
 }
 
-const SLICE: &str = "slice";
 const FARTHEST: u64 = 1 << 62;
 const MOST_RETURNS: u8 = 3;
 /// Slices that `only-if-cached` is looked up for.

@@ -1,0 +1,134 @@
+//! May an error be the fault of the one request that met it? (Cache-poisoned denial of service.)
+//!
+//! An error that an unusual field provokes would, once stored, be everybody's: a single request takes a resource off the
+//! air for as long as the error stays fresh. So it is stored only where the request had nothing to provoke it with: the
+//! fields that any client sends, none of them large. What the fields say is not looked at.
+
+use super::Fields;
+use super::freshness::{Freshness, Source};
+
+/// The error of this status and freshness may be the fault of the request with these fields. Never where the operator
+/// has named its status a lifetime.
+pub fn may_be_provoked(status: u16, freshness: &Freshness, request: &dyn Fields) -> bool {
+    let is_named = matches!(freshness.source(), Source::RuleTtl(_) | Source::StatusTtl);
+    status >= 400 && !is_named && !is_ordinary(status, request)
+}
+
+fn is_ordinary(status: u16, request: &dyn Fields) -> bool {
+    let (mut is_known, mut length) = (true, 0_usize);
+    request.for_each(&mut |name, value| {
+        is_known &= is_usual(name) || (is_about_resource(status) && is_credential(name));
+        length = length.saturating_add(name.len()).saturating_add(value.len());
+    });
+    is_known && length <= LARGE
+}
+
+/// Statuses that speak of the resource rather than of the request: what a visitor brings with every request, such as his
+/// cookies, has no part in them.
+fn is_about_resource(status: u16) -> bool {
+    matches!(status, 404 | 405 | 410 | 451)
+}
+
+fn is_usual(name: &[u8]) -> bool {
+    USUAL.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(name))
+        || USUAL_PREFIXES
+            .iter()
+            .any(|prefix| name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes())))
+}
+
+fn is_credential(name: &[u8]) -> bool {
+    [&b"cookie"[..], b"authorization"].iter().any(|known| known.eq_ignore_ascii_case(name))
+}
+
+/// What browsers, crawlers and other caches send without being asked to, and what never reaches the origin as it came.
+const USUAL: [&str; 32] = [
+    "Accept",
+    "Accept-Charset",
+    "Accept-Encoding",
+    "Accept-Language",
+    "Cache-Control",
+    "CDN-Loop",
+    "Connection",
+    "Content-Length",
+    "DNT",
+    "Forwarded",
+    "From",
+    "Host",
+    "If-Match",
+    "If-Modified-Since",
+    "If-None-Match",
+    "If-Range",
+    "If-Unmodified-Since",
+    "Keep-Alive",
+    "Origin",
+    "Pragma",
+    "Priority",
+    "Proxy-Connection",
+    "Purpose",
+    "Range",
+    "Referer",
+    "Save-Data",
+    "TE",
+    "Upgrade",
+    "Upgrade-Insecure-Requests",
+    "User-Agent",
+    "Via",
+    "X-Requested-With",
+];
+const USUAL_PREFIXES: [&str; 2] = ["Sec-", "X-Forwarded-"];
+/// Bytes of names and values that an ordinary origin takes without a word.
+const LARGE: usize = 4 << 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::directives::ResponseDirectives;
+    use crate::policy::freshness::Times;
+    use crate::policy::tests::{Lines, at};
+
+    fn freshness() -> Freshness {
+        let lines = Lines(&[("Cache-Control", "max-age=600")]);
+        let times = Times { request: at(0), response: at(0) };
+        Freshness::of(400, &ResponseDirectives::parse(&lines), &lines, times)
+    }
+
+    #[test]
+    fn an_error_is_stored_only_where_the_request_had_nothing_to_provoke_it_with() {
+        let large = "x".repeat(LARGE);
+        let rows: [(u16, &str, &str, bool); 16] = [
+            (200, "X-Attack", "1", false),
+            (304, "X-Attack", "1", false),
+            (400, "X-Attack", "1", true),
+            (404, "X-Attack", "1", true),
+            (500, "x-attack", "1", true),
+            (599, "X_Forwarded_For", "1", true),
+            (400, "User-Agent", "a", false),
+            (503, "accept-language", "en", false),
+            (403, "Sec-Fetch-Mode", "cors", false),
+            (431, "X-Forwarded-Host", "b.example", false),
+            (404, "Cookie", "a=b", false),
+            (410, "Authorization", "Basic x", false),
+            (400, "Cookie", "a=b", true),
+            (500, "Authorization", "Basic x", true),
+            (404, "Cookie", &large, true),
+            (431, "User-Agent", &large, true),
+        ];
+        for (status, name, value, expected) in rows {
+            let request = Lines(&[("Host", "a.example"), (name, value)]);
+            assert_eq!(may_be_provoked(status, &freshness(), &request), expected, "{status} {name}");
+        }
+    }
+
+    #[test]
+    fn an_operators_word_on_the_status_stands() {
+        let request = Lines(&[("X-Attack", "1")]);
+        for (source, expected) in [
+            (Source::StatusTtl, false),
+            (Source::RuleTtl(1), false),
+            (Source::DefaultTtl, true),
+            (Source::MaxTtl, true),
+        ] {
+            assert_eq!(may_be_provoked(503, &freshness().lasting(5, source), &request), expected, "{source:?}");
+        }
+    }
+}

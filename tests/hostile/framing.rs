@@ -1,0 +1,230 @@
+//! Lengths and codings (RFC 9112 §6): whatever two readers could take differently is refused.
+
+use super::{Row, SMUG, answered, forwarded_as, get, post, refused};
+
+pub fn rows() -> Vec<Row> {
+    [both(), codings(), lengths(), repeated_lengths(), where_none_belongs(), sound()].into_iter().flatten().collect()
+}
+
+/// CL.TE and TE.CL, with the hidden request behind what either reader takes for the end.
+fn both() -> Vec<Row> {
+    let (te, zero) = ("Transfer-Encoding: chunked\r\n", format!("0\r\n\r\n{SMUG}"));
+    let length = format!("Content-Length: {}\r\n", zero.len());
+    let chunk = format!("{:x}\r\n{SMUG}\r\n0\r\n\r\n", SMUG.len());
+    vec![
+        refused("CL.TE", post(format!("{length}{te}"), &zero), 400),
+        refused("TE.CL", post(format!("{te}Content-Length: 4\r\n"), &chunk), 400),
+        refused("CL.TE, length 0", post(format!("Content-Length: 0\r\n{te}"), &zero), 400),
+        refused("TE.CL, length 0", post(format!("{te}Content-Length: 0\r\n"), &chunk), 400),
+        refused("CL.TE with a field between", post(format!("{length}X: y\r\n{te}"), &zero), 400),
+        refused(
+            "CL.TE in lower case",
+            post(format!("content-length: 5\r\ntransfer-encoding: chunked\r\n"), &zero),
+            400,
+        ),
+        refused("CL.TE on a GET", get(format!("{length}{te}")), 400),
+        refused("CL.TE on a HEAD", post(format!("{length}{te}"), &zero).replace_method("HEAD"), 400),
+        refused("CL.TE, coding unknown", post(format!("{length}Transfer-Encoding: gzip\r\n"), &zero), 400),
+        refused("CL.TE, coding empty", post(format!("{length}Transfer-Encoding:\r\n"), &zero), 400),
+        refused(
+            "CL.TE with Connection: Content-Length",
+            post(format!("{length}{te}Connection: Content-Length\r\n"), &zero),
+            400,
+        ),
+        refused(
+            "CL.TE with Connection: Transfer-Encoding",
+            post(format!("{length}{te}Connection: Transfer-Encoding\r\n"), &zero),
+            400,
+        ),
+    ]
+}
+
+/// TE.TE: codings that one of two readers might overlook.
+fn codings() -> Vec<Row> {
+    let body = format!("0\r\n\r\n{SMUG}");
+    let values: [(&[u8], u16); 37] = [
+        (b" xchunked", 501),
+        (b" chunkedx", 501),
+        (b" chunk", 501),
+        (b" identity", 501),
+        (b" gzip", 501),
+        (b" deflate", 501),
+        (b" cow", 501),
+        (b"", 400),
+        (b" ,", 400),
+        (b" chunked,", 400),
+        (b" ,chunked", 400),
+        (b" chunked, chunked", 400),
+        (b" chunked chunked", 400),
+        (b" gzip, chunked", 400),
+        (b" chunked, gzip", 400),
+        (b" chunked, identity", 400),
+        (b" identity, chunked", 400),
+        (b" chunked;q=1", 400),
+        (b" chunked; foo", 400),
+        (b" \"chunked\"", 400),
+        (b" 'chunked'", 501),
+        (b" chunked\\", 400),
+        (b" (chunked)", 400),
+        (b" \x0bchunked", 400),
+        (b" \x0cchunked", 400),
+        (b" chunked\x0b", 400),
+        (b" chunked\0", 400),
+        (b" \x01chunked", 400),
+        (b" \xa0chunked", 400),
+        (b" chunked\xa0", 400),
+        (b" chun\xe2\x84\xaaed", 400),
+        (b" \xef\xbb\xbfchunked", 400),
+        (b" chu\r\n nked", 400),
+        (b"\r\n chunked", 400),
+        (b"\r\n\tchunked", 400),
+        (b" chunked\rX: y", 400),
+        (b" chunked\n", 400),
+    ];
+    let one = |(value, status): &(&[u8], u16)| {
+        let line = [b"Transfer-Encoding:", *value, b"\r\n"].concat();
+        refused(format!("TE.TE {:?}", String::from_utf8_lossy(value)), post(line, &body), *status)
+    };
+    let mut rows: Vec<Row> = values.iter().map(one).collect();
+    let lines = [
+        ("on two lines", "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", 400),
+        ("on two lines, the second unknown", "Transfer-Encoding: chunked\r\nTransfer-Encoding: cow\r\n", 400),
+        ("on two lines, the first unknown", "Transfer-Encoding: cow\r\nTransfer-Encoding: chunked\r\n", 400),
+        ("on two lines, the first empty", "Transfer-Encoding:\r\nTransfer-Encoding: chunked\r\n", 400),
+        ("with a blank before the colon", "Transfer-Encoding : chunked\r\n", 400),
+        ("with a tab before the colon", "Transfer-Encoding\t: chunked\r\n", 400),
+        ("with a blank before the name", " Transfer-Encoding: chunked\r\n", 400),
+        ("with NUL behind the name", "Transfer-Encoding\0: chunked\r\n", 400),
+        ("with a quote in the name", "Transfer-Encoding\": chunked\r\n", 400),
+        ("with a blank in the name", "Transfer Encoding: chunked\r\n", 400),
+        ("with a colon before the name", ":Transfer-Encoding: chunked\r\n", 400),
+        ("behind a bare LF", "X: y\nTransfer-Encoding: chunked\r\n", 400),
+        ("behind a bare CR", "X: y\rTransfer-Encoding: chunked\r\n", 400),
+        ("behind an empty name", ": y\r\nTransfer-Encoding: chunked\r\n", 400),
+    ];
+    rows.extend(lines.map(|(name, lines, status)| refused(format!("TE {name}"), post(lines, &body), status)));
+    let old = format!("POST $P HTTP/1.0\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n{body}");
+    rows.push(refused("chunked in HTTP/1.0", &old, 400));
+    rows.push(refused("chunked in HTTP/1.0, kept alive", old.replace("Host", "Connection: keep-alive\r\nHost"), 400));
+    rows
+}
+
+fn lengths() -> Vec<Row> {
+    let values: [&[u8]; 30] = [
+        b"",
+        b" ",
+        b" +5",
+        b" -5",
+        b" -0",
+        b" 0x5",
+        b" 0b1",
+        b" 05",
+        b" 00",
+        b" 5.0",
+        b" 5e0",
+        b" 5 5",
+        b" 5;x",
+        b" 5,",
+        b" ,5",
+        b" 5, 5",
+        b" 5,6",
+        b" \"5\"",
+        b" 5_0",
+        b" 5x",
+        b" x5",
+        b" five",
+        b" \xd9\xa5",
+        b" \xa05",
+        b" \x0b5",
+        b" 5\x0c",
+        b" 5\0",
+        b" 1000000000000000000",
+        b" 9223372036854775808",
+        b" 18446744073709551621",
+    ];
+    let one = |value: &&[u8]| {
+        let line = [b"Content-Length:", *value, b"\r\n"].concat();
+        refused(format!("length {:?}", String::from_utf8_lossy(value)), post(line, format!("hello{SMUG}")), 400)
+    };
+    values.iter().map(one).collect()
+}
+
+fn repeated_lengths() -> Vec<Row> {
+    let (five, body) = ("Content-Length: 5\r\n", format!("hello{SMUG}"));
+    let row = |name: &str, lines: String| refused(name, post(lines, &body), 400);
+    vec![
+        row("lengths alike", format!("{five}{five}")),
+        row("lengths that differ", format!("{five}Content-Length: 0\r\n")),
+        row("lengths that differ, the short one first", format!("Content-Length: 0\r\n{five}")),
+        row("lengths apart", format!("{five}X: y\r\n{five}")),
+        row("lengths in another case", format!("{five}CONTENT-LENGTH: 5\r\n")),
+        row("lengths, one empty", format!("{five}Content-Length:\r\n")),
+        row("a length with a blank before the colon", "Content-Length : 5\r\n".to_owned()),
+        row("a length with a blank before the name", format!("X: y\r\n {five}")),
+        row("a folded length", "Content-Length:\r\n 5\r\n".to_owned()),
+        row("a length behind a bare LF", format!("X: y\n{five}")),
+        row("a length behind a bare CR", format!("X: y\r{five}")),
+        row("a length with NUL in its name", "Content-Length\0: 5\r\n".to_owned()),
+    ]
+}
+
+/// Bodies where most requests have none: they are read, and never taken for what comes next.
+fn where_none_belongs() -> Vec<Row> {
+    let length = format!("Content-Length: {}\r\n", SMUG.len());
+    let chunks = format!("{:x}\r\n{SMUG}\r\n0\r\n\r\n", SMUG.len());
+    let with =
+        |method: &str, lines: &str, body: &str| format!("{method} $P HTTP/1.1\r\nHost: a.test\r\n{lines}\r\n{body}");
+    vec![
+        forwarded_as("GET with a body", with("GET", &length, SMUG), "GET", "$P", SMUG),
+        forwarded_as("GET with chunks", with("GET", "Transfer-Encoding: chunked\r\n", &chunks), "GET", "$P", SMUG),
+        forwarded_as("HEAD with a body", with("HEAD", &length, SMUG), "HEAD", "$P", ""),
+        forwarded_as("DELETE with a body", with("DELETE", &length, SMUG), "DELETE", "$P", SMUG),
+        forwarded_as("OPTIONS with a body", with("OPTIONS", &length, SMUG), "OPTIONS", "$P", SMUG),
+        forwarded_as("an unknown method with a body", with("BREW", &length, SMUG), "BREW", "$P", SMUG),
+        refused("TRACE with a body", with("TRACE", &length, SMUG), 405),
+        refused("CONNECT with a body", with("CONNECT", &length, SMUG).replacen("$P", "a.test:80", 1), 405),
+        refused(
+            "a body for an unknown host",
+            with("POST", &length, SMUG).replace("a.test\r\nCon", "b.test\r\nCon"),
+            421,
+        ),
+        refused("a body that nobody asked for", with("POST", &format!("{length}Expect: x\r\n"), SMUG), 417),
+        answered("TRACE", with("TRACE", "", ""), 405),
+    ]
+}
+
+fn sound() -> Vec<Row> {
+    let post_as =
+        |name: &str, lines: &str, sent: &str, body: &str| forwarded_as(name, post(lines, sent), "POST", "$P", body);
+    vec![
+        post_as("a length", "Content-Length: 5\r\n", "hello", "hello"),
+        post_as("a length of nothing", "Content-Length: 0\r\n", "", ""),
+        post_as("no length", "", "", ""),
+        post_as("a length with tabs around it", "Content-Length:\t5\t\r\n", "hello", "hello"),
+        post_as("a length in another case", "cOnTeNt-LeNgTh: 5\r\n", "hello", "hello"),
+        post_as("chunks", "Transfer-Encoding: chunked\r\n", "5\r\nhello\r\n0\r\n\r\n", "hello"),
+        post_as("chunks in another case", "TRANSFER-ENCODING: CHUNKED\r\n", "5\r\nhello\r\n0\r\n\r\n", "hello"),
+        post_as("a coding with blanks around it", "Transfer-Encoding: \t chunked \t\r\n", "0\r\n\r\n", ""),
+        post_as("a length with _ is no length", "Content_Length: 5\r\n", "", ""),
+        post_as("a coding with _ is no coding", "Transfer_Encoding: chunked\r\n", "", ""),
+        post_as("a length of another name", "X-Content-Length: 5\r\n", "", ""),
+        post_as("TE is no coding", "TE: chunked\r\n", "", ""),
+        post_as(
+            "a body that looks like requests",
+            &format!("Content-Length: {}\r\n", 2 * SMUG.len()),
+            &SMUG.repeat(2),
+            &SMUG.repeat(2),
+        ),
+    ]
+}
+
+trait ReplaceMethod {
+    fn replace_method(self, method: &str) -> Vec<u8>;
+}
+
+impl ReplaceMethod for Vec<u8> {
+    fn replace_method(self, method: &str) -> Vec<u8> {
+        let end = self.iter().position(|byte| *byte == b' ').unwrap_or(0);
+        [method.as_bytes(), &self[end..]].concat()
+    }
+}

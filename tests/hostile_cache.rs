@@ -1,0 +1,294 @@
+//! Poisoning and deception: what one client sends or provokes never becomes what another is served.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+
+mod support;
+
+use support::pop::{is_hit, is_stored, request, site, site_with};
+use support::recorder::{Answer, Recorder, answer, echo};
+use support::strict::Whole;
+use support::{Pop, Response};
+
+const FRESH: &str = "Cache-Control: max-age=600";
+
+/// An origin that shows every field it was sent, in a response to be stored.
+fn mirror() -> Recorder {
+    Recorder::start(|request| {
+        let fields: String = request.fields.iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
+        answer("200 OK", &[FRESH], request, &format!("{}\n{fields}", echo(request))).into()
+    })
+}
+
+fn pop(recorder: &Recorder) -> Pop {
+    Pop::start(&site("a.test", &recorder.origin))
+}
+
+/// After the attack the plain request for the same target gets a good answer.
+#[track_caller]
+fn check_plain(pop: &Pop, name: &str, target: &str) -> Response {
+    let plain = pop.get(target);
+    assert_eq!(plain.status, 200, "{name}: {plain:?}");
+    assert!(!plain.text().contains("evil"), "{name}: {}", plain.text());
+    plain
+}
+
+#[test]
+fn fields_that_speak_for_the_host_the_address_the_path_or_the_method_are_not_sent_on() {
+    let recorder = mirror();
+    let pop = pop(&recorder);
+    #[rustfmt::skip]
+    let names = [
+        "X-Forwarded-Host", "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Scheme", "X-Forwarded-Port",
+        "X-Forwarded-Server", "X-Forwarded-Prefix", "X-Forwarded-Ssl", "X-Forwarded-Path", "X-Forwarded-Uri", "X-Forwarded",
+        "Forwarded", "Forwarded-For", "X-Host", "X-Original-Host", "X-HTTP-Host-Override", "X-Original-URL", "X-Original-URI",
+        "X-Rewrite-URL", "X-Override-URL", "X-Request-URI", "X-HTTP-Method", "X-HTTP-Method-Override", "X-Method-Override",
+        "X-Real-IP", "X-Client-IP", "X-Cluster-Client-IP", "True-Client-IP", "Client-IP", "X-Originating-IP", "X-Remote-IP",
+        "X-Remote-Addr", "CF-Connecting-IP", "Fastly-Client-IP", "X-Scheme", "X-URL-Scheme", "Front-End-Https", "Proxy",
+        "Proxy-Authorization", "X_Forwarded_Host", "x_original_url", "HTTP2-Settings", "Upgrade", "TE", "Max-Forwards",
+    ];
+    for (number, name) in names.iter().enumerate() {
+        let target = format!("/{number}");
+        let attacked = pop.get_with(&target, &[&format!("{name}: evil")]);
+        assert!(!attacked.text().contains("evil"), "{name}: {}", attacked.text());
+        check_plain(&pop, name, &target);
+        // Listing it in Connection changes nothing, nor does another spelling.
+        let target = format!("/listed/{number}");
+        let lines = [format!("Connection: {name}"), format!("{}: evil", name.to_uppercase())];
+        pop.get_with(&target, &lines.each_ref().map(String::as_str));
+        check_plain(&pop, name, &target);
+    }
+    recorder.check("mirror");
+}
+
+#[test]
+fn a_host_reaches_the_origin_in_one_spelling() {
+    let recorder = mirror();
+    let pop = pop(&recorder);
+    for (number, host) in ["A.TEST", "a.Test:81", "a.test:", "a.test:65535"].iter().enumerate() {
+        let mut client = pop.client();
+        client.send(format!("GET /{number} HTTP/1.1\r\nHost: {host}\r\n\r\n"));
+        let first = client.response();
+        let second = check_plain(&pop, host, &format!("/{number}"));
+        assert!(is_hit(&second), "{host}");
+        assert_eq!(first.text(), second.text(), "{host}");
+    }
+    assert!(recorder.requests().iter().all(|request| request.values("host") == ["a.test"]));
+}
+
+/// Fails with the status where the request has the field, in a response that says how long it is to be stored.
+fn provoked(status: &'static str, field: &'static str) -> Recorder {
+    Recorder::start(move |request| {
+        let is_met = if field.is_empty() { true } else { !request.values(field).is_empty() };
+        let status = if is_met { status } else { "200 OK" };
+        answer(status, &[FRESH, "Location: /elsewhere"], request, &echo(request)).into()
+    })
+}
+
+#[test]
+fn an_error_that_a_field_provoked_is_not_stored_for_others() {
+    for status in
+        ["400", "401", "403", "404", "405", "406", "408", "410", "413", "414", "415", "417", "421", "422", "425"]
+            .iter()
+            .chain(&["426", "428", "429", "431", "451", "500", "501", "502", "503", "504", "505", "511", "599"])
+    {
+        let recorder = provoked(format!("{status} x").leak(), "x-attack");
+        let pop = pop(&recorder);
+        for round in 0..2 {
+            let attacked = pop.get_with("/", &["X-Attack: 1"]);
+            assert!(round == 1 || attacked.status.to_string() == **status, "{status}: {attacked:?}");
+            assert!(!is_stored(&attacked), "{status}: {attacked:?}");
+            check_plain(&pop, status, "/");
+        }
+    }
+}
+
+#[test]
+fn an_error_that_any_client_gets_is_stored_as_long_as_errors_may_be() {
+    for (status, fields, is_kept) in [
+        ("400 x", &["User-Agent: a", "Accept: */*"][..], true),
+        ("500 x", &["Sec-Fetch-Mode: cors", "Referer: http://a.test/"], true),
+        ("404 x", &["Cookie: a=b"], true),
+        ("403 x", &["Cookie: a=b"], false),
+        ("500 x", &["X-Api-Version: 2"], false),
+    ] {
+        let recorder = provoked(status, "");
+        let pop = pop(&recorder);
+        assert_eq!(is_stored(&pop.get_with("/", fields)), is_kept, "{status} {fields:?}");
+        assert_eq!(is_hit(&pop.get_with("/", fields)), is_kept, "{status} {fields:?}");
+    }
+}
+
+#[test]
+fn an_operators_lifetime_for_a_status_is_kept_whatever_was_sent() {
+    let recorder = provoked("503 x", "");
+    let pop = Pop::start(&site_with(
+        "a.test",
+        &recorder.origin,
+        "[site.cache]\nprecedence = \"rule\"\nstatus = { 503 = \"5s\" }",
+        "",
+    ));
+    pop.get_with("/", &["X-Attack: 1"]);
+    assert!(is_hit(&pop.get("/")));
+}
+
+#[test]
+fn an_error_of_a_large_head_is_not_stored_for_others() {
+    // An origin with less room for heads than we have.
+    let recorder = Recorder::start(|request| {
+        let size: usize = request.fields.iter().map(|(name, value)| name.len() + value.len()).sum();
+        let status = if size > 8000 { "431 x" } else { "200 OK" };
+        answer(status, &[FRESH], request, &echo(request)).into()
+    });
+    let pop = pop(&recorder);
+    for (number, name) in ["Cookie", "User-Agent", "Accept", "Referer", "Sec-X", "X-Oversized"].iter().enumerate() {
+        let target = format!("/{number}");
+        let attacked = pop.get_with(&target, &[&format!("{name}: {}", "x".repeat(9000))]);
+        assert_eq!(attacked.status, 431, "{name}");
+        check_plain(&pop, name, &target);
+    }
+}
+
+#[test]
+fn a_body_a_range_or_a_condition_is_no_part_of_what_is_stored() {
+    let recorder = Recorder::start(|request| match request.fields.iter().find(|(name, _)| is_of_one(name)) {
+        Some((name, _)) if name == "range" => {
+            answer("206 x", &[FRESH, "Content-Range: bytes 0-3/100"], request, "evil").into()
+        }
+        Some((name, _)) if name == "if-match" || name == "if-unmodified-since" => {
+            answer("412 x", &[FRESH], request, "evil").into()
+        }
+        Some(_) => Answer::from(b"HTTP/1.1 304 x\r\nCache-Control: max-age=600\r\nETag: \"evil\"\r\n\r\n".to_vec()),
+        None => answer("200 OK", &[FRESH, "ETag: \"a\""], request, &echo(request)).into(),
+    });
+    let pop = pop(&recorder);
+    #[rustfmt::skip]
+    let lines = [
+        "Range: bytes=0-3", "Range: bytes=0-0,2-3", "Range: bytes=999-", "Range: bytes=3-0", "Range: evil", "Range: bytes=-0",
+        "Range: bytes=0-3\r\nIf-Range: \"a\"", "Range: bytes=99999999999999999999-", "If-Match: \"evil\"", "If-Match: *",
+        "If-None-Match: \"evil\"", "If-None-Match: *", "If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT",
+        "If-Unmodified-Since: Sun, 06 Nov 1994 08:49:37 GMT", "If-Range: \"evil\"", "If-Modified-Since: evil",
+    ];
+    for (number, line) in lines.iter().enumerate() {
+        let target = format!("/{number}");
+        pop.get_with(&target, &[line]);
+        let plain = check_plain(&pop, line, &target);
+        assert_eq!(plain.text(), format!("GET {target} a.test "), "{line}");
+    }
+    // A body on a GET is nobody else's either.
+    let mut client = pop.client();
+    client.send("GET /fat HTTP/1.1\r\nHost: a.test\r\nContent-Length: 4\r\n\r\nevil");
+    assert!(client.response().text().ends_with("evil"));
+    assert!(!is_hit(&check_plain(&pop, "a body", "/fat")));
+}
+
+fn is_of_one(name: &str) -> bool {
+    name == "range" || name.starts_with("if-")
+}
+
+#[test]
+fn methods_that_are_no_get_leave_nothing_for_one() {
+    let recorder = Recorder::echoing();
+    let pop = pop(&recorder);
+    for method in ["POST", "OPTIONS", "PUT", "DELETE", "PATCH", "get", "GETX", "HEAD", "PROPFIND", "PURGE"] {
+        let target = format!("/{method}");
+        pop.ask(method, &target, &[]);
+        assert_eq!(check_plain(&pop, method, &target).text(), format!("GET {target} a.test "), "{method}");
+        assert_eq!(pop.ask(method, &target, &[]).status, 200, "{method}");
+        assert!(check_plain(&pop, method, &target).text().starts_with("GET "), "{method}");
+    }
+}
+
+#[test]
+fn targets_that_some_would_take_for_one_are_stored_apart() {
+    let recorder = Recorder::echoing();
+    let pop = pop(&recorder);
+    #[rustfmt::skip]
+    let targets = [
+        "/a", "/A", "/a/", "//a", "/./a", "/a/.", "/b/../a", "/%61", "/a?", "/a??", "/a%3F", "/a%3f", "/a%23", "/a;", "/a;x",
+        "/a%2F", "/a%2f", "/a%5c", "/a%00", "/a%0a", "/a%20", "/a+", "/a%", "/a&", "/a?x=1&y=2", "/a?y=2&x=1", "/a?x=1;y=2",
+        "/a?x=1&x=2", "/a?x=2&x=1", "/a?X=1", "/a?x=%31", "/a?x=1&", "/a?utm_source=1", "/a.css", "/a/.css", "/a%2e%2e/b",
+    ];
+    for target in targets {
+        assert_eq!(pop.get(target).text(), format!("GET {target} a.test "));
+    }
+    for target in targets {
+        let again = pop.get(target);
+        assert_eq!((again.text(), is_hit(&again)), (format!("GET {target} a.test "), true), "{target}");
+    }
+    let long = format!("/{}", "a".repeat(8000));
+    for target in [format!("{long}1"), format!("{long}2")] {
+        assert_eq!(pop.get(&target).text(), format!("GET {target} a.test "));
+    }
+}
+
+#[test]
+fn a_path_that_looks_like_a_file_makes_nothing_storable() {
+    let recorder = Recorder::start(|request: &Whole| {
+        let private = ["no-store", "private", "max-age=600, private", "no-cache=\"x\", no-store", "max-age=0"];
+        let number = request.target.split('/').nth(1).and_then(|number| number.parse().ok()).unwrap_or(0);
+        let lines = [format!("Cache-Control: {}", private[number]), "Content-Type: text/css".to_owned()];
+        answer("200 OK", &lines.each_ref().map(String::as_str), request, &echo(request)).into()
+    });
+    let pop = pop(&recorder);
+    #[rustfmt::skip]
+    let endings = [
+        "/account/x.css", "/account%2fx.css", "/account;x.css", "/account%3bx.css", "/account%00.css", "/account%0a.css",
+        "/account?x.css", "/account%3fx.css", "/account%23x.css", "/static/..%2faccount", "/static/%2e%2e/account",
+        "/robots.txt/../account", "/account/.js", "/account~x.png", "/account,x.ico",
+    ];
+    for target in (0..5).flat_map(|number| endings.map(|ending| format!("/{number}{ending}"))) {
+        assert!(!is_stored(&pop.get_with(&target, &["Cookie: who=me"])), "{target}");
+        assert!(!is_hit(&pop.get(&target)), "{target}");
+    }
+    assert_eq!(pop.stats().stored, 0);
+}
+
+#[test]
+fn ranges_of_what_is_stored_never_cost_more_than_the_whole() {
+    let body = "0123456789".repeat(100);
+    let sent = body.clone();
+    let recorder = Recorder::start(move |request| answer("200 OK", &[FRESH], request, &sent).into());
+    let pop = pop(&recorder);
+    assert_eq!(pop.get("/").body.len(), 1000);
+    #[rustfmt::skip]
+    let ranges = [
+        "0-,".repeat(2000), "0-0,".repeat(2000), "-1,".repeat(2000), "0-999,".repeat(100), (0..500).map(|n| format!("{}-{n},", n)).collect(),
+        "0-18446744073709551615,0-".to_owned(), "5-,4-,3-,2-,1-,0-".to_owned(), "-99999999999999999999".to_owned(),
+    ];
+    for range in ranges {
+        let mut client = pop.client();
+        client.send(request("GET", "/", &[&format!("Range: bytes={}", range.trim_end_matches(','))]));
+        let response = client.response();
+        let name = &range[..range.len().min(40)];
+        assert!(response.body.len() <= 1000 + 500, "{name}: {} bytes", response.body.len());
+        assert!(matches!(response.status, 200 | 206 | 416), "{name}: {response:?}");
+    }
+    assert_eq!(recorder.requests().len(), 1);
+    assert_eq!(pop.get("/").text(), body);
+}
+
+#[test]
+fn values_that_vary_never_run_together() {
+    let recorder = Recorder::start(|request| {
+        let shown = format!("{}/{}", request.values("x-a").join(", "), request.values("x-b").join(", "));
+        answer("200 OK", &[FRESH, "Vary: X-A, X-B"], request, &shown).into()
+    });
+    let pop = pop(&recorder);
+    let rows: [(&[&str], &str); 11] = [
+        (&["X-A: 1", "X-B: 2"], "1/2"),
+        (&["X-A: 12"], "12/"),
+        (&["X-B: 12"], "/12"),
+        (&["X-A: 1\t2"], "1\t2/"),
+        (&["X-A: 1", "X-A: 2"], "1, 2/"),
+        (&["X-A: 1,2", "X-B: 1"], "1,2/1"),
+        (&["X-A:", "X-B: 1"], "/1"),
+        (&["X-A: \"1", "X-B: 2\""], "\"1/2\""),
+        (&["X-A: 1/2"], "1/2/"),
+        (&["X-A: 1", "X-B: 2, X-A: 3"], "1/2, X-A: 3"),
+        (&[], "/"),
+    ];
+    for _ in 0..2 {
+        for (lines, shown) in rows {
+            assert_eq!(pop.get_with("/", lines).text(), shown, "{lines:?}");
+        }
+    }
+}
