@@ -19,10 +19,6 @@ pub struct Request {
     pub peer: IpAddr,
     /// It came over TLS.
     pub is_https: bool,
-    /// Its method; `GET` for HEAD.
-    pub method: String,
-    /// `host[:port]` as the client wrote it.
-    pub authority: String,
     /// Its body, where the endpoint takes one.
     pub body: Vec<u8>,
     /// The parts of the path that stand for `{…}`, decoded, in order.
@@ -53,8 +49,6 @@ impl Request {
             now,
             peer: peer.address.ip(),
             is_https: peer.is_https,
-            method: if head.method == "HEAD" { "GET".to_owned() } else { head.method.to_owned() },
-            authority: head.authority.to_owned(),
             body: Vec::new(),
             parameters: Vec::new(),
             query: Vec::new(),

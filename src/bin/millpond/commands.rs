@@ -14,6 +14,7 @@ use crate::failure::Failure;
 use crate::failures;
 use crate::messages::{answer, complain};
 use crate::reloading::Reloads;
+use crate::setup;
 use crate::signals::Caught;
 
 /// Does what was asked for.
@@ -26,8 +27,8 @@ pub fn run(command: Command) -> Result<(), Failure> {
         Command::Init { file } => init(file.as_deref()),
         Command::Demo { is_once } => demo(is_once),
         Command::Failures(asked) => failures::show(&asked),
-        Command::Dashboard => crate::beside::dashboard(),
-        Command::Service { config, is_socket } => crate::beside::service(&config, is_socket),
+        Command::Dashboard => setup::dashboard(),
+        Command::Service { config, is_socket } => setup::service(&config, is_socket),
         Command::Operate(operation) => crate::operate::run(&operation),
         Command::Help(topic) => help(topic),
         Command::Version => answer(&format!("millpond {}\n", env!("CARGO_PKG_VERSION"))),

@@ -3,7 +3,6 @@
 //! Status 0: all is well. 1: something failed. 2: the command line or the configuration is refused. What was asked for
 //! goes to standard output, everything else to standard error.
 
-mod beside;
 mod cli;
 mod commands;
 #[cfg(feature = "demo")]
@@ -14,6 +13,7 @@ mod failures;
 mod messages;
 mod operate;
 mod reloading;
+mod setup;
 mod signals;
 
 use std::process::ExitCode;

@@ -218,9 +218,8 @@ restarts.
 const HELP: &str = "\
 millpond help [COMMAND | config]
 
-Explains the program, a command (serve, check, doctor, explain, init, demo, failures, prefetch, purge, tasks, service,
-dashboard), or every
-key of the configuration file.
+Explains the program, a command (serve, check, doctor, explain, init, demo, failures, dashboard, service, prefetch,
+purge, tasks), or every key of the configuration file.
 
   millpond help config | less
 ";
