@@ -10,6 +10,7 @@ use super::Report;
 use super::connection::WireFailure;
 use super::connector::{Refusal, RefusalKind};
 use super::lookup::LookupFailure;
+use super::visitor::visitors_sentence;
 use crate::http1::{BodyError, ResponseError};
 use crate::status::{Phase, ProxyError};
 use crate::tls::reject_of;
@@ -19,8 +20,6 @@ use crate::tls::reject_of;
 pub struct FetchError {
     /// The type of RFC 9209 §2.3; its status is that of the answer.
     pub error: ProxyError,
-    /// What happened, in one sentence for visitors; names no address.
-    pub sentence: &'static str,
     /// What was being done.
     pub phase: Phase,
     /// The server as `name:port`; empty if none was chosen.
@@ -43,6 +42,8 @@ pub struct FetchError {
 /// What is known of a failed fetch besides its cause. Bounded; for operators alone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
+    /// What happened, for visitors, where the sentence of the type would mislead; names no address.
+    pub sentence: Option<&'static str>,
     /// Servers, address, attempts, and how long each phase of the last one took, as far as it went.
     pub report: Report,
     /// The name that was sent, or meant to be, in the TLS handshake.
@@ -145,7 +146,6 @@ impl Failure {
         };
         FetchError {
             error: self.error(),
-            sentence: self.visitors_sentence(),
             phase: self.phase,
             origin: origin.to_owned(),
             address: self.address,
@@ -154,6 +154,7 @@ impl Failure {
             rcode: if let Cause::Lookup(failure) = &self.cause { failure.rcode() } else { None },
             is_after_request: matches!(self.phase, Phase::SendRequest | Phase::ResponseHead | Phase::Body),
             facts: Box::new(Facts {
+                sentence: visitors_sentence(&self.cause),
                 certificate_names: self.certificate_names(),
                 refusals: self.refusals(),
                 setting: self.setting(),
@@ -251,17 +252,6 @@ impl Failure {
         match &self.cause {
             Cause::Wire(WireFailure::Tls(rustls::Error::AlertReceived(alert))) => Some(u8::from(*alert)),
             _ => None,
-        }
-    }
-
-    /// What happened, for a visitor: the sentence of its type, but where that would mislead.
-    fn visitors_sentence(&self) -> &'static str {
-        match &self.cause {
-            Cause::RedirectsToItself { .. } => "The origin redirects this address to itself, in a circle.",
-            Cause::TlsOnPlainPort => "The origin was asked in plain HTTP where it speaks HTTPS.",
-            Cause::Wire(WireFailure::PlainHttp) => "The origin was asked over HTTPS where it speaks plain HTTP.",
-            Cause::TooManyInterims => "The origin sent too many interim responses.",
-            _ => self.error().sentence(),
         }
     }
 

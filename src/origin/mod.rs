@@ -31,6 +31,7 @@ mod retry;
 mod slots;
 mod tls_hint;
 mod transport;
+mod visitor;
 
 #[cfg(test)]
 mod tests_elsewhere;

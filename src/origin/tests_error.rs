@@ -171,7 +171,7 @@ fn visitors_are_told_the_sentence_of_the_type_but_where_it_would_mislead() {
     ];
     for (cause, words) in rows {
         let error = Failure::early(cause, Phase::ResponseHead).into_error("o.test:80");
-        let sentence = error.sentence;
+        let sentence = error.sentence();
         assert!(sentence.contains(words) && sentence.ends_with('.') && !sentence.contains("o.test"), "{sentence}");
     }
 }

@@ -73,7 +73,6 @@ fn happened(time: Duration) -> Option<Duration> {
 pub fn own_failure(error: ProxyError, phase: Phase, detail: &str) -> FetchError {
     FetchError {
         error,
-        sentence: error.sentence(),
         phase,
         origin: String::new(),
         address: None,

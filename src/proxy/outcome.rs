@@ -105,7 +105,7 @@ impl Exchange {
         let detail = Some(error.detail.as_str()).filter(|detail| is_exposed && !detail.is_empty());
         let page = Page {
             status: error.error.status(),
-            sentence: error.sentence,
+            sentence: error.sentence(),
             error: Some(error.error.token()),
             phase: Some(error.phase.token()),
             detail,

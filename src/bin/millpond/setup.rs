@@ -9,11 +9,7 @@ use crate::messages::answer;
 
 /// A Grafana dashboard over the metrics of the operator's door.
 pub fn dashboard() -> Result<(), Failure> {
-<<<<<<<< HEAD:src/bin/millpond/beside.rs
-    answer(include_str!("beside/dashboard.json"))
-========
     answer(include_str!("setup/dashboard.json"))
->>>>>>>> h-D:src/bin/millpond/setup.rs
 }
 
 /// The systemd unit that serves a configuration file, or that of its sockets.
@@ -40,11 +36,7 @@ fn service_unit(config: &Config, path: &Path) -> String {
         ("{seconds}", seconds.to_string()),
         ("{writable}", list.join(" ")),
     ];
-<<<<<<<< HEAD:src/bin/millpond/beside.rs
-    fill.iter().fold(include_str!("beside/millpond.service").to_owned(), |unit, (name, text)| unit.replace(name, text))
-========
     fill.iter().fold(include_str!("setup/millpond.service").to_owned(), |unit, (name, text)| unit.replace(name, text))
->>>>>>>> h-D:src/bin/millpond/setup.rs
 }
 
 fn socket_unit(config: &Config) -> String {
