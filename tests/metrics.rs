@@ -48,6 +48,8 @@ fn the_page_counts_what_happened() {
         ("millpond_fetch_phase_seconds_count{phase=\"first_byte\"}", 1.0),
         ("millpond_fetch_pool_limit", 512.0),
         ("millpond_log_lines_dropped_total", 0.0),
+        ("millpond_tasks{state=\"complete\"}", 0.0),
+        ("millpond_task_urls{state=\"left\"}", 0.0),
     ] {
         assert_eq!(value(&page, sample), expected, "{sample}");
     }

@@ -16,6 +16,7 @@ use crate::pool;
 use crate::proxy::Proxy;
 use crate::status::ProxyError;
 use crate::store;
+use crate::task::{TaskState, Tasks};
 
 /// The endpoint.
 pub static ROWS: &[Row] = &[Row::get("/metrics", page).later(page)];
@@ -34,6 +35,7 @@ fn page(desk: &Desk, request: &Request) -> Answered {
         origins: Origins::of(&proxy),
         connections: desk.control.connections(),
         certificates: desk.control.certificates(),
+        tasks: desk.control.tasks().map(|tasks| TaskCounts::of(&tasks)).unwrap_or_default(),
         uptime: request.now.monotonic.saturating_sub(desk.started.monotonic),
     };
     Ok(Reply::of(200, "text/plain; version=0.0.4; charset=utf-8", sources.render().into_bytes()))
@@ -61,6 +63,8 @@ struct Sources<'a> {
     connections: (usize, u64),
     /// Certificates that clients see, and that origins have shown.
     certificates: Vec<CertificateRow>,
+    /// Prefetch tasks.
+    tasks: TaskCounts,
     /// Since the start.
     uptime: std::time::Duration,
 }
@@ -86,6 +90,28 @@ impl Origins {
     }
 }
 
+/// Prefetch tasks, in numbers.
+#[derive(Default)]
+struct TaskCounts {
+    states: Vec<(&'static str, usize)>,
+    done: usize,
+    failed: usize,
+    left: usize,
+}
+
+impl TaskCounts {
+    fn of(tasks: &Tasks) -> TaskCounts {
+        let states = TASK_STATES.map(|state| (state.token(), tasks.list(None, 0, Some(state)).total));
+        let mut counts = TaskCounts { states: states.to_vec(), ..TaskCounts::default() };
+        for task in tasks.list(None, MOST_TASKS, None).items {
+            counts.done += task.done.saturating_sub(task.failed);
+            counts.failed += task.failed;
+            counts.left += task.total.saturating_sub(task.done);
+        }
+        counts
+    }
+}
+
 impl Sources<'_> {
     /// The page.
     fn render(&self) -> String {
@@ -99,6 +125,7 @@ impl Sources<'_> {
         self.fetches(&mut page);
         self.stored(&mut page);
         self.durations(&mut page);
+        self.tasks(&mut page);
         page.into_text()
     }
 
@@ -249,6 +276,17 @@ impl Sources<'_> {
         page.sample("millpond_evictions_total", &[], self.store.evictions);
     }
 
+    fn tasks(&self, page: &mut Page) {
+        page.gauge("millpond_tasks", "Tasks known, by how they stand.");
+        for (state, count) in &self.tasks.states {
+            page.sample("millpond_tasks", &[("state", state)], count);
+        }
+        page.gauge("millpond_task_urls", "Addresses of the tasks known: done well, failed, left to do.");
+        for (state, count) in [("done", self.tasks.done), ("failed", self.tasks.failed), ("left", self.tasks.left)] {
+            page.sample("millpond_task_urls", &[("state", state)], count);
+        }
+    }
+
     fn durations(&self, page: &mut Page) {
         let name = "millpond_request_duration_seconds";
         page.head(
@@ -270,6 +308,17 @@ impl Sources<'_> {
         page.sample(name, &[], self.counters.value(counter));
     }
 }
+
+const TASK_STATES: [TaskState; 6] = [
+    TaskState::Pending,
+    TaskState::Running,
+    TaskState::Paused,
+    TaskState::Complete,
+    TaskState::Failed,
+    TaskState::Cancelled,
+];
+/// Tasks whose addresses are counted: more than are ever kept.
+const MOST_TASKS: usize = 10_000;
 
 const RESULTS: [CacheResult; CacheResult::COUNT] = [
     CacheResult::Hit,
