@@ -330,8 +330,8 @@ fn read(mut fetched: Fetched) -> Result<Exchanged, FetchError> {
             Err(error) => break Err(error),
         }
     };
-    fetched.setbacks.retain(|error| error.phase != Phase::Connect);
-    Ok(Exchanged { head: fetched.head, body, is_slow, report: fetched.report, setbacks: fetched.setbacks })
+    fetched.lost.retain(|error| error.phase != Phase::Connect);
+    Ok(Exchanged { head: fetched.head, body, is_slow, report: fetched.report, setbacks: fetched.lost })
 }
 
 fn reach(address: SocketAddr, limit: Duration) -> Reached {
