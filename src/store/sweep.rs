@@ -6,6 +6,9 @@
 //! not that of last use; that lasts a few milliseconds.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rustix::process::setpriority_process;
 
 use super::budget::Ledger;
 use super::entry::{Entry, Victims};
@@ -38,6 +41,7 @@ impl Graves {
             return;
         }
         let drop_all = move || {
+            yield_to_others();
             for slice in self.slices {
                 drop(slice);
                 // Whoever has something to do comes first.
@@ -45,7 +49,7 @@ impl Graves {
             }
         };
         // Where the system gives no thread, it drops them here and now.
-        let _ = std::thread::Builder::new().name("purged".into()).stack_size(64 << 10).spawn(drop_all);
+        let _ = std::thread::Builder::new().name("purged".into()).stack_size(STACK).spawn(drop_all);
     }
 }
 
@@ -53,27 +57,64 @@ impl Shards {
     /// Visits all that is stored now: applies the purges under way, and shows what stays to `look`.
     pub fn sweep(&self, ledger: &Ledger, look: Look<'_>) {
         let mut graves = Graves::default();
-        let mut key = Vec::new();
-        for index in 0..self.count() {
-            let mut left = self.len_of(index);
-            while left > 0 {
-                // A shard that does not open had purges begun between two looks; they are few.
-                let Some((mut shard, rules)) = self.open(index) else { continue };
-                let mut victims = Victims::default();
-                let slice = left.min(SLICE);
-                (0..slice).for_each(|_| {
-                    visit(&mut shard, rules.as_deref().unwrap_or_default(), &mut key, &mut victims, look)
-                });
-                drop(shard);
-                self.note_taken(&victims, ledger);
-                graves.bury(victims);
-                left = left.saturating_sub(slice);
-                // Whoever waits for the shard comes first.
-                std::thread::yield_now();
-            }
-        }
+        (0..self.count()).for_each(|index| self.sweep_one(index, ledger, look, &mut graves));
         graves.clear();
     }
+
+    /// The same where there is nothing to be shown. Where much is stored, threads that have time help.
+    pub fn sweep_wide(&self, ledger: &Ledger) {
+        let next = AtomicUsize::new(0);
+        let work = || {
+            let mut graves = Graves::default();
+            loop {
+                let index = next.fetch_add(1, Ordering::Relaxed);
+                if index >= self.count() {
+                    return graves.clear();
+                }
+                self.sweep_one(index, ledger, &mut |_, _| {}, &mut graves);
+            }
+        };
+        let helpers = match self.keys() {
+            0..MANY => 0,
+            _ => std::thread::available_parallelism().map_or(0, |cores| cores.get().saturating_sub(1).min(HELPERS)),
+        };
+        std::thread::scope(|scope| {
+            for _ in 0..helpers {
+                let help = || {
+                    yield_to_others();
+                    work();
+                };
+                // Where the system gives no thread, there is less help.
+                let _ = std::thread::Builder::new().name("sweeper".into()).stack_size(STACK).spawn_scoped(scope, help);
+            }
+            work();
+        });
+    }
+
+    fn sweep_one(&self, index: usize, ledger: &Ledger, look: Look<'_>, graves: &mut Graves) {
+        let mut key = Vec::new();
+        let mut left = self.len_of(index);
+        while left > 0 {
+            // A shard that does not open had purges begun between two looks; they are few.
+            let Some((mut shard, rules)) = self.open(index) else { continue };
+            let mut victims = Victims::default();
+            let slice = left.min(SLICE);
+            let rules = rules.as_deref().unwrap_or_default();
+            (0..slice).for_each(|_| visit(&mut shard, rules, &mut key, &mut victims, look));
+            drop(shard);
+            self.note_taken(&victims, ledger);
+            graves.bury(victims);
+            left = left.saturating_sub(slice);
+            // Whoever waits for the shard comes first.
+            std::thread::yield_now();
+        }
+    }
+}
+
+/// This thread gets what the others leave of the processors: hits go before.
+fn yield_to_others() {
+    // On Linux the priority is a thread's own. Where it cannot be lowered, the work is done as it is.
+    let _ = setpriority_process(None, LOW);
 }
 
 /// Visits the oldest entry of a shard and moves it to the front.
@@ -102,5 +143,12 @@ fn visit(shard: &mut Shard, rules: &[Arc<Rule>], room: &mut Vec<u8>, victims: &m
 
 /// Responses that are dropped while the caller waits.
 const FEW: usize = 4096;
+/// Keys from which on a sweep gets help.
+const MANY: usize = 50_000;
+/// Threads that help at most.
+const HELPERS: usize = 3;
+/// A niceness that leaves the processors to whoever wants them.
+const LOW: i32 = 10;
+const STACK: usize = 128 << 10;
 /// Entries visited under one lock: some fifty microseconds.
 const SLICE: usize = 256;
