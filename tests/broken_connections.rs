@@ -203,3 +203,24 @@ fn an_answer_of_http_2() {
         .fix(&["HTTP/1.1"])
         .cured_at_origin_instead(|| origin.becomes(None, content));
 }
+
+#[test]
+fn one_of_two_addresses_that_resets() {
+    let odd = Origin::raw(|socket, _| reset(socket));
+    let even = Origin::start(&format!("127.0.0.2:{}", odd.port()), None, content);
+    let server = format!("origin.test:{}", odd.port());
+    let names = millpond::Names::by(|_| Ok(["127.0.0.1", "127.0.0.2"].map(|it| it.parse().unwrap()).to_vec()));
+    Broken::at(&server, "")
+        .names(names)
+        .passes(200)
+        .blames("connection_terminated", "response-head")
+        .row(&server, Some(&odd.address().to_string()))
+        .warning(
+            Step::Http,
+            &["1 of the addresses would not do", &odd.address().to_string(), "the connection was reset"],
+        )
+        .fix(&["make the servers at these addresses like the others"])
+        .moves()
+        .cured_at_origin(|| odd.becomes(None, content));
+    drop(even);
+}

@@ -109,6 +109,7 @@ fn an_error_that_any_client_gets_is_stored_as_long_as_errors_may_be() {
         ("404 x", &["Cookie: a=b"], true),
         ("403 x", &["Cookie: a=b"], false),
         ("500 x", &["X-Api-Version: 2"], false),
+        ("500 x", &["Api-Version: 2"], true),
     ] {
         let recorder = provoked(status, "");
         let pop = pop(&recorder);

@@ -1,4 +1,4 @@
-//! Answers of a hostile origin, some 190 of them, each in three manners: passed on whole, refused with a cause, or cut so that
+//! Answers of a hostile origin, some 190 of them, each in five manners: passed on whole, refused with a cause, or cut so that
 //! the client can tell. Nothing broken is stored, and neither end's next message is mistaken.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
@@ -10,9 +10,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 
 use answers::{Fate, Reply, replies};
-use support::pop::{request, site};
+use support::pop::{request, site, site_with, trust};
 use support::recorder::{Answer, End, Recorder, answer, echo};
-use support::{Client, Pop};
+use support::{Certificates, Client, Origin, OriginTls, Pop};
 
 /// How the origin writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,6 +115,54 @@ fn judge(client: &mut Client, method: &str, name: &str, reply: &Reply) -> bool {
         (Fate::Cut, Err(_)) => false,
         (_, Err(error)) => panic!("{name}: {error}"),
     }
+}
+
+/// The same from an HTTPS origin, which ends its connections with TLS's goodbye or without. Without, a body that lasts until
+/// the end is not known to be whole.
+fn from_https(says_goodbye: bool) {
+    let certificates = Certificates::new();
+    let plan: Arc<Mutex<Option<support::Reply>>> = Arc::default();
+    let planned = plan.clone();
+    let origin = Origin::tls(OriginTls::new(&certificates.identity(&["a.test"])), move |request| {
+        let planned = planned.lock().unwrap().clone();
+        let sound =
+            || support::Reply::response("200 OK", &["Cache-Control: max-age=600"], format!("own {}", request.target));
+        planned.unwrap_or_else(sound)
+    });
+    let pop = Pop::start(&site_with("a.test", &origin, "", &format!("protocol = \"https\"\n{}", trust(&certificates))));
+    for (number, row) in replies().into_iter().enumerate() {
+        let name = format!("{number} {}", row.name);
+        let bytes = support::Reply::bytes(&row.bytes);
+        let (planned, is_cut) = match row.end {
+            End::Keep => (bytes, false),
+            End::Close if says_goodbye => (bytes.close(), false),
+            End::Close => (bytes.cut(), true),
+            End::Reset => (bytes.reset(), false),
+        };
+        let fate = if is_cut && matches!(row.fate, Fate::Whole(..)) { Fate::Cut } else { row.fate };
+        let row = Reply { fate, ..row };
+        let (path, method) = (format!("/{number}"), if row.is_head { "HEAD" } else { "GET" });
+        *plan.lock().unwrap() = Some(planned);
+        let mut client = pop.client();
+        client.send(request(method, &path, &[]));
+        judge(&mut client, method, &name, &row);
+        *plan.lock().unwrap() = None;
+        let other = pop.get(&path);
+        let is_same = matches!(row.fate, Fate::Whole(200, body) if !row.is_head && other.text() == body);
+        assert!(is_same || other.text() == format!("own {path}"), "{name}: for another client: {other:?}");
+        assert_eq!(pop.get(&format!("/next{path}")).text(), format!("own /next{path}"), "{name}");
+    }
+    assert_eq!(pop.stats().panics, 0);
+}
+
+#[test]
+fn each_over_tls_is_passed_on_refused_or_cut() {
+    from_https(true);
+}
+
+#[test]
+fn each_over_tls_that_ends_without_goodbye_is_passed_on_refused_or_cut() {
+    from_https(false);
 }
 
 #[test]

@@ -67,6 +67,24 @@ impl Verdict {
     }
 }
 
+impl Verdict {
+    /// It went well at one address after all, and these failures came before, at others.
+    pub fn beside(mut self, others: &[FetchError]) -> Verdict {
+        let (Some(error), Outcome::Passed) = (others.first(), self.outcome) else { return self };
+        let count = others.len();
+        let details = others.iter().map(|error| error.detail.clone());
+        let fix = Remedies::words("make the servers at these addresses like the others, or take them out of DNS");
+        self.outcome = Outcome::Doubtful;
+        self.finding = Some(Finding {
+            what: format!("{count} of the addresses would not do, and fetches move on to another: {}", error.detail),
+            fix,
+            evidence: details.collect(),
+            ..Finding::default()
+        });
+        self
+    }
+}
+
 /// The finding of a failed fetch: its words and its type.
 pub fn finding_of(error: &FetchError, fix: Fix, commands: Vec<String>) -> Finding {
     let mut evidence: Vec<String> = error.address.map(|address| format!("address {address}")).into_iter().collect();

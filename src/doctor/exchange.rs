@@ -34,6 +34,7 @@ impl Server<'_> {
         if let (Ok(head), Outcome::Passed) = (&head, verdict.outcome) {
             verdict = self.reused(address, head, verdict);
         }
+        verdict = verdict.beside(&got.setbacks);
         if verdict.outcome == Outcome::Passed {
             verdict = self.checked(verdict);
         }

@@ -7,7 +7,7 @@ use super::checks::{Server, Verdict, finding_of};
 use super::commands;
 use super::matrix::Table;
 use super::remedy::Remedies;
-use super::report::{Finding, Fix, Outcome, SniRow};
+use super::report::{Finding, Fix, SniRow};
 use crate::config::{TlsMin, Trust};
 use crate::origin::FetchError;
 use crate::origin::probe::{Handshake, Kind};
@@ -203,24 +203,6 @@ impl Server<'_> {
         let mut fixes =
             advise(facts).iter().map(|advice: &Advice| self.remedies.of(advice)).collect::<Vec<_>>().into_iter();
         (fixes.next().unwrap_or_default(), fixes.collect())
-    }
-}
-
-impl Verdict {
-    /// The certificate of one address is good, and the handshake with others fails: fetches go on to that one.
-    pub fn beside(mut self, others: &[FetchError]) -> Verdict {
-        let (Some(error), Outcome::Passed) = (others.first(), self.outcome) else { return self };
-        let count = others.len();
-        let details = others.iter().map(|error| error.detail.clone());
-        let fix = Remedies::words("make the servers at these addresses like the others, or take them out of DNS");
-        self.outcome = Outcome::Doubtful;
-        self.finding = Some(Finding {
-            what: format!("{count} of the addresses would not do, and fetches move on to another: {}", error.detail),
-            fix,
-            evidence: details.collect(),
-            ..Finding::default()
-        });
-        self
     }
 }
 

@@ -88,6 +88,8 @@ pub struct Exchanged {
     pub is_slow: Option<Duration>,
     /// How it went.
     pub report: Report,
+    /// What failed on the way to it once connected, at other addresses.
+    pub setbacks: Vec<FetchError>,
 }
 
 impl<'a> Probe<'a> {
@@ -328,7 +330,8 @@ fn read(mut fetched: Fetched) -> Result<Exchanged, FetchError> {
             Err(error) => break Err(error),
         }
     };
-    Ok(Exchanged { head: fetched.head, body, is_slow, report: fetched.report })
+    fetched.lost.retain(|error| error.phase != Phase::Connect);
+    Ok(Exchanged { head: fetched.head, body, is_slow, report: fetched.report, setbacks: fetched.lost })
 }
 
 fn reach(address: SocketAddr, limit: Duration) -> Reached {

@@ -1,8 +1,10 @@
 //! May an error be the fault of the one request that met it? (Cache-poisoned denial of service.)
 //!
 //! An error that an unusual field provokes would, once stored, be everybody's: a single request takes a resource off the
-//! air for as long as the error stays fresh. So it is stored only where the request had nothing to provoke it with: the
-//! fields that any client sends, none of them large. What the fields say is not looked at.
+//! air for as long as the error stays fresh. So it is stored only where the request had nothing to provoke it with. Where
+//! the origin itself gives the error a lifetime, that means no `X-…` field, which is where servers have their switches, no
+//! credentials, nothing large and no byte that some parsers choke on. Where nobody does, only the fields that any client
+//! sends will do.
 
 use super::Fields;
 use super::freshness::{Freshness, Source};
@@ -11,16 +13,25 @@ use super::freshness::{Freshness, Source};
 /// has named its status a lifetime.
 pub fn may_be_provoked(status: u16, freshness: &Freshness, request: &dyn Fields) -> bool {
     let is_named = matches!(freshness.source(), Source::RuleTtl(_) | Source::StatusTtl);
-    status >= 400 && !is_named && !is_ordinary(status, request)
+    status >= 400 && !is_named && !is_ordinary(status, freshness.is_explicit(), request)
 }
 
-fn is_ordinary(status: u16, request: &dyn Fields) -> bool {
-    let (mut is_known, mut length) = (true, 0_usize);
+fn is_ordinary(status: u16, is_explicit: bool, request: &dyn Fields) -> bool {
+    let (mut is_harmless, mut length) = (true, 0_usize);
     request.for_each(&mut |name, value| {
-        is_known &= is_usual(name) || (is_about_resource(status) && is_credential(name));
+        is_harmless &= match () {
+            () if is_usual(name) => true,
+            () if is_credential(name) => is_about_resource(status),
+            () => is_explicit && !is_switch(name) && value.iter().all(|byte| (b' '..=b'~').contains(byte)),
+        };
         length = length.saturating_add(name.len()).saturating_add(value.len());
     });
-    is_known && length <= LARGE
+    is_harmless && length <= LARGE
+}
+
+/// `X-…`, in either spelling.
+fn is_switch(name: &[u8]) -> bool {
+    matches!(name, [b'x' | b'X', b'-' | b'_', ..])
 }
 
 /// Statuses that speak of the resource rather than of the request: what a visitor brings with every request, such as his
@@ -95,7 +106,7 @@ mod tests {
     #[test]
     fn an_error_is_stored_only_where_the_request_had_nothing_to_provoke_it_with() {
         let large = "x".repeat(LARGE);
-        let rows: [(u16, &str, &str, bool); 16] = [
+        let rows: [(u16, &str, &str, bool); 18] = [
             (200, "X-Attack", "1", false),
             (304, "X-Attack", "1", false),
             (400, "X-Attack", "1", true),
@@ -103,6 +114,8 @@ mod tests {
             (500, "x-attack", "1", true),
             (599, "X_Forwarded_For", "1", true),
             (400, "User-Agent", "a", false),
+            (404, "Trace-Id", "7f", false),
+            (400, "Trace-Id", "\u{e9}", true),
             (503, "accept-language", "en", false),
             (403, "Sec-Fetch-Mode", "cors", false),
             (431, "X-Forwarded-Host", "b.example", false),
@@ -116,6 +129,17 @@ mod tests {
         for (status, name, value, expected) in rows {
             let request = Lines(&[("Host", "a.example"), (name, value)]);
             assert_eq!(may_be_provoked(status, &freshness(), &request), expected, "{status} {name}");
+        }
+    }
+
+    #[test]
+    fn an_error_without_a_lifetime_of_its_own_wants_a_request_of_usual_fields() {
+        let lines =
+            Lines(&[("Date", "Sat, 01 Aug 2026 00:00:00 GMT"), ("Last-Modified", "Fri, 31 Jul 2026 00:00:00 GMT")]);
+        let times = Times { request: at(0), response: at(0) };
+        let freshness = Freshness::of(404, &ResponseDirectives::parse(&lines), &lines, times);
+        for (name, expected) in [("Trace-Id", true), ("X-Attack", true), ("Accept", false), ("Cookie", false)] {
+            assert_eq!(may_be_provoked(404, &freshness, &Lines(&[(name, "7f")])), expected, "{name}");
         }
     }
 

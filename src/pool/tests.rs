@@ -292,3 +292,33 @@ fn many_submitters_lose_no_job() {
     assert!(stage.pool.shutdown(LONG));
     assert_eq!(stage.pool.stats().running, 0);
 }
+
+#[test]
+fn work_that_nobody_waits_for_leaves_half_of_all_to_others() {
+    // Threads, jobs of others at the same site, its share; how many such jobs are taken one after the other.
+    for (threads, others, max_running, expected) in
+        [(8, 0, 4, 2), (8, 1, 4, 1), (8, 2, 4, 0), (4, 0, 4, 2), (8, 0, 1, 1)]
+    {
+        let stage = Stage::new(threads);
+        stage.pool.mark(1, true);
+        let share = Share { max_running, max_queued: 8 };
+        let mut gates: Vec<_> = (0..others).map(|_| stage.hold(1, share, "other")).collect();
+        (0..others).for_each(|_| _ = stage.next());
+        let mut taken = 0;
+        while stage.pool.has_spare(1, share) {
+            let (job, open) = stage.job("idle");
+            stage.pool.submit_idle(1, share, job).unwrap();
+            assert_eq!(stage.next(), "idle", "it begins at once");
+            gates.push(open);
+            taken += 1;
+        }
+        assert_eq!(taken, expected, "{threads} threads, {others} others, {max_running} at most");
+        let full = stage.pool.submit_idle(1, share, stage.job("idle").0).unwrap_err();
+        assert_eq!((full.job.name, full.why), ("idle", Refusal::Queue));
+        let gate = stage.hold(1, Share { max_running: 8, ..share }, "client");
+        if threads > 4 {
+            assert_eq!(stage.next(), "client", "there is room for others");
+        }
+        drop((gate, gates));
+    }
+}

@@ -109,9 +109,19 @@ pub struct Victims {
 impl Victims {
     /// Adds one that was stored under `key`.
     pub fn add(&mut self, key: &[u8], response: Arc<StoredResponse>) {
-        self.entry_cost = self.entry_cost.saturating_add(entry_cost(key, &response));
         self.body_cost = self.body_cost.saturating_add(response.body.charged());
+        self.add_purged(key, response);
+    }
+
+    /// The same where nobody asks what goes with it: its body is not looked at.
+    pub fn add_purged(&mut self, key: &[u8], response: Arc<StoredResponse>) {
+        self.entry_cost = self.entry_cost.saturating_add(entry_cost(key, &response));
         self.responses.push(response);
+    }
+
+    /// The responses themselves.
+    pub fn into_responses(self) -> Vec<Arc<StoredResponse>> {
+        self.responses
     }
 
     /// What the entries were charged; to be given back by whoever took them out.

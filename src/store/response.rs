@@ -81,7 +81,7 @@ impl Mark {
     /// spread. Costs a load where nothing is noted.
     pub fn note_hit(&self, chance: u64) {
         let noted = self.noted();
-        if noted < EXACT || (chance % SAMPLE == 0 && noted < MOST_NOTED) {
+        if noted < EXACT || (chance.is_multiple_of(SAMPLE) && noted < MOST_NOTED) {
             self.0.fetch_add(HIT, Ordering::Relaxed);
         }
     }

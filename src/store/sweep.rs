@@ -16,9 +16,43 @@ use super::response::StoredResponse;
 /// Sees every response with its key, once.
 pub type Look<'l> = &'l mut dyn FnMut(&[u8], &StoredResponse);
 
+/// What a sweep has taken out of the store. To drop it takes longer than to take it out, and nobody need wait for that.
+#[derive(Default)]
+struct Graves {
+    slices: Vec<Vec<Arc<StoredResponse>>>,
+    count: usize,
+}
+
+impl Graves {
+    fn bury(&mut self, victims: Victims) {
+        let slice = victims.into_responses();
+        self.count = self.count.saturating_add(slice.len());
+        if !slice.is_empty() {
+            self.slices.push(slice);
+        }
+    }
+
+    /// Drops all: here where they are few, on a thread of its own where they are many.
+    fn clear(self) {
+        if self.count <= FEW {
+            return;
+        }
+        let drop_all = move || {
+            for slice in self.slices {
+                drop(slice);
+                // Whoever has something to do comes first.
+                std::thread::yield_now();
+            }
+        };
+        // Where the system gives no thread, it drops them here and now.
+        let _ = std::thread::Builder::new().name("purged".into()).stack_size(64 << 10).spawn(drop_all);
+    }
+}
+
 impl Shards {
     /// Visits all that is stored now: applies the purges under way, and shows what stays to `look`.
     pub fn sweep(&self, ledger: &Ledger, look: Look<'_>) {
+        let mut graves = Graves::default();
         let mut key = Vec::new();
         for index in 0..self.count() {
             let mut left = self.len_of(index);
@@ -32,11 +66,13 @@ impl Shards {
                 });
                 drop(shard);
                 self.note_taken(&victims, ledger);
+                graves.bury(victims);
                 left = left.saturating_sub(slice);
                 // Whoever waits for the shard comes first.
                 std::thread::yield_now();
             }
         }
+        graves.clear();
     }
 }
 
@@ -47,7 +83,7 @@ fn visit(shard: &mut Shard, rules: &[Arc<Rule>], room: &mut Vec<u8>, victims: &m
         Some((key, Entry::One(one))) if !rules.is_empty() => {
             if rules.iter().any(|rule| rule.takes(key.bytes(), one)) {
                 if let Some((key, Entry::One(one))) = shard.pop_lru() {
-                    victims.add(key.bytes(), one);
+                    victims.add_purged(key.bytes(), one);
                 }
                 return;
             }
@@ -64,5 +100,7 @@ fn visit(shard: &mut Shard, rules: &[Arc<Rule>], room: &mut Vec<u8>, victims: &m
     }
 }
 
+/// Responses that are dropped while the caller waits.
+const FEW: usize = 4096;
 /// Entries visited under one lock: some fifty microseconds.
 const SLICE: usize = 256;

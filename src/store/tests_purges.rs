@@ -247,3 +247,33 @@ fn a_purged_resource_keeps_out_what_was_asked_for_under_its_longer_keys() {
     assert_eq!(store.insert(&longer, response_with(&store, 2, store.purge_number())), Inserted::Stored);
     assert!(store.has_longer_keys());
 }
+
+#[test]
+fn a_purge_of_many_acts_at_once_and_their_memory_comes_back() {
+    let store = Store::new(1 << 30, 1 << 20);
+    let key = |number: u32| number.to_be_bytes();
+    for number in 0..10_000_u32 {
+        let kept = response(usize::try_from(number).unwrap(), 0, 0, sealed(&store, 100));
+        assert_eq!(store.insert(&key(number), kept), Inserted::Stored);
+    }
+    let held = store.find(&key(7), |_| true).unwrap();
+    let all: Matches = Arc::new(|key: &[u8], _: &StoredResponse| key[3] != 1);
+    assert_eq!(store.purge(true, &all), 10_000 - 40);
+    assert_eq!(store.stats().responses, 40);
+    assert!((0..10_000).all(|number| store.find(&key(number), |_| true).is_some() == (number % 256 == 1)));
+    assert!(held.body.may_be_shared(), "whoever reads it has it to the end");
+    drop(held);
+    // They are dropped by a thread of their own.
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    let left: u64 = (0..10_000_u32)
+        .filter(|number| number % 256 == 1)
+        .map(|number| {
+            let stored = store.variants(&key(number));
+            stored.iter().map(|one| entry_cost(&key(number), one) + one.body.charged()).sum::<u64>()
+        })
+        .sum();
+    while store.stats().bytes != left {
+        assert!(std::time::Instant::now() < end, "{} bytes are charged for {left}", store.stats().bytes);
+        std::thread::yield_now();
+    }
+}

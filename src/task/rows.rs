@@ -6,18 +6,19 @@ use super::UrlState;
 use crate::proxy::Kept;
 
 /// What an address is to the task.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Part {
     /// It is to be stored, and that is all.
+    #[default]
     Page,
     /// A sitemap, or an index of them.
     Sitemap,
     /// A sitemap that an index named.
-    SitemapPart,
+    Submap,
     /// An HLS or DASH manifest.
     Manifest,
     /// A playlist that a manifest named.
-    ManifestPart,
+    Playlist,
 }
 
 /// How one address stands.
@@ -49,12 +50,6 @@ pub struct Rows {
     words: Vec<Box<str>>,
 }
 
-impl Default for Part {
-    fn default() -> Part {
-        Part::Page
-    }
-}
-
 impl Part {
     /// Reading it brings further addresses.
     pub fn is_source(self) -> bool {
@@ -66,15 +61,15 @@ impl Part {
         match self {
             Part::Page => "page",
             Part::Sitemap => "sitemap",
-            Part::SitemapPart => "sitemap-part",
+            Part::Submap => "sitemap-part",
             Part::Manifest => "manifest",
-            Part::ManifestPart => "manifest-part",
+            Part::Playlist => "manifest-part",
         }
     }
 
     /// The part with that word.
     pub fn of(token: &str) -> Option<Part> {
-        let all = [Part::Page, Part::Sitemap, Part::SitemapPart, Part::Manifest, Part::ManifestPart];
+        let all = [Part::Page, Part::Sitemap, Part::Submap, Part::Manifest, Part::Playlist];
         all.into_iter().find(|part| part.token() == token)
     }
 }

@@ -105,7 +105,7 @@ impl Step {
     fn add(&self, additions: Vec<Addition>) -> Option<String> {
         for some in additions.chunks(AT_ONCE) {
             let mut held = self.inner.lock();
-            let Some(work) = held.works.get_mut(&self.start.task) else { return None };
+            let work = held.works.get_mut(&self.start.task)?;
             if !some.iter().all(|addition| work.add_found(addition)) {
                 return Some("it names more addresses than a task may have".into());
             }

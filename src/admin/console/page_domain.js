@@ -27,7 +27,7 @@ export function show(context) {
   const items = Object.entries(SECTIONS).map(([key, [title]]) => [key, title, `#/domains/${encodeURIComponent(name)}/${key}`]);
   const crumbs = h("nav", { class: "crumbs", "aria-label": "Where you are" }, h("a", { href: "#/domains" }, "Domain Names"), h("span", { "aria-hidden": "true" }, " /"));
   replace(context.main, pageHead(name, null, actions, crumbs), tabs("Sections", items, section), box);
-  context.guard(() => kept?.draft.changes() > 0 && !location.hash.startsWith(`#/domains/${encodeURIComponent(name)}/`));
+  context.guard(() => kept?.draft.changes() > 0 && !location.hash.startsWith(`#/domains/${encodeURIComponent(name)}/`), () => (kept = null));
   open(context, name, section, box);
   tellState(context, name, state);
 }

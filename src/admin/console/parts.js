@@ -211,7 +211,7 @@ export function dialog(title, build, { wide = false, fixed = false } = {}) {
     });
     document.body.append(element);
     element.showModal();
-    (element.querySelector("[autofocus], .dialog-body input") ?? element.querySelector("h2")).focus();
+    (element.querySelector(".dialog-body input:not([hidden])") ?? element.querySelector("h2")).focus();
   });
 }
 

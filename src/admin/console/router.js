@@ -51,9 +51,11 @@ export function start(main, mark) {
   open(main, mark);
 }
 
-async function mayLeave({ guard }) {
+async function mayLeave({ guard, drop }) {
   if (!guard()) return true;
-  return (await confirm("Leave without applying?", "Your edits on this page have not been applied and would be lost.", "Leave", "danger")) === true;
+  const isSure = (await confirm("Leave without applying?", "Your edits on this page have not been applied and would be lost.", "Leave", "danger")) === true;
+  if (isSure) drop?.();
+  return isSure;
 }
 
 function open(main, mark) {
@@ -77,7 +79,7 @@ function open(main, mark) {
 
 function contextOf(main, params, search) {
   const controller = new AbortController();
-  leave = { controller, guard: null };
+  leave = { controller, guard: null, drop: null };
   const mine = leave;
   return {
     main,
@@ -87,9 +89,9 @@ function contextOf(main, params, search) {
     title: (text) => {
       document.title = `${text} · Millpond`;
     },
-    /** `guard()` is true while there is something to lose. */
-    guard: (guard) => {
-      mine.guard = guard;
+    /** `guard()` is true while there is something to lose; `drop()` lets it go. */
+    guard: (guard, drop = null) => {
+      Object.assign(mine, { guard, drop });
     },
     /**
      * Calls at once and then every so often, slower while nothing answers; not while the page is hidden. The function

@@ -65,7 +65,7 @@ export function signInPage(refused) {
         ),
       ),
     );
-    app.querySelector("input").focus();
+    app.querySelector("#token").focus();
   });
 }
 

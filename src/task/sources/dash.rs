@@ -197,7 +197,10 @@ impl Level {
             let next = template.timeline.get(index.saturating_add(1)).and_then(|(next, ..)| *next);
             let until = next.map_or(end.unwrap_or(0.0), |next| next as f64);
             let mut left = u64::try_from(*repeats).ok();
-            while *length > 0 {
+            if *length == 0 {
+                continue;
+            }
+            loop {
                 add(time)?;
                 time = time.saturating_add(*length);
                 match left.as_mut() {

@@ -7,7 +7,7 @@ use crate::task::rows::Part;
 /// The addresses in a playlist; whatever a playlist names that is one itself is read too where `may_name_playlists`.
 pub fn read(url: &Url, text: &str, may_name_playlists: bool) -> Vec<Found> {
     let mut found: Vec<Found> = Vec::new();
-    let playlist = if may_name_playlists { Part::ManifestPart } else { Part::Page };
+    let playlist = if may_name_playlists { Part::Playlist } else { Part::Page };
     // RFC 8216 §4.3.4.2: the line that follows the tag is the playlist's.
     let mut is_next_playlist = false;
     for line in text.lines().map(str::trim_end).filter(|line| !line.is_empty()) {
@@ -63,7 +63,7 @@ mod tests {
     fn a_multivariant_playlist_names_playlists_and_a_media_playlist_segments() {
         let master = "#EXTM3U\n#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"a,URI=x\",URI=\"audio/de.m3u8\"\n#EXT-X-STREAM-INF:BANDWIDTH=1,\
                       CODECS=\"a,b\"\r\nlow/index.m3u8?x=1\r\n#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH=2,URI=\"../i.m3u8\"\n";
-        let playlist = |text: &str| (text.to_owned(), Part::ManifestPart);
+        let playlist = |text: &str| (text.to_owned(), Part::Playlist);
         assert_eq!(
             texts(master, true),
             [

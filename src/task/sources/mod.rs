@@ -24,19 +24,19 @@ pub fn read(part: Part, url: &Url, text: &[u8]) -> Result<Vec<Found>, Unreadable
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     match part {
         Part::Page => Ok(Vec::new()),
-        Part::Sitemap | Part::SitemapPart => sitemap::read(url, text, part == Part::Sitemap),
-        Part::Manifest | Part::ManifestPart if text.starts_with("#EXTM3U") => {
+        Part::Sitemap | Part::Submap => sitemap::read(url, text, part == Part::Sitemap),
+        Part::Manifest | Part::Playlist if text.starts_with("#EXTM3U") => {
             Ok(hls::read(url, text, part == Part::Manifest))
         }
         Part::Manifest => dash::read(url, text),
-        Part::ManifestPart => Err("it is no HLS playlist: it does not begin with #EXTM3U".into()),
+        Part::Playlist => Err("it is no HLS playlist: it does not begin with #EXTM3U".into()),
     }
 }
 
 /// Bytes of a document at most: what the sitemap protocol allows, uncompressed.
 pub fn most_bytes(part: Part) -> usize {
     match part {
-        Part::Sitemap | Part::SitemapPart => 50 << 20,
+        Part::Sitemap | Part::Submap => 50 << 20,
         _ => 8 << 20,
     }
 }

@@ -11,7 +11,7 @@ pub fn read(url: &Url, text: &str, may_be_index: bool) -> Result<Vec<Found>, Unr
     let mut pieces = Reader::new(text).filter(|piece| !matches!(piece, Piece::Text(text) if text.trim().is_empty()));
     let part = match pieces.next() {
         Some(Piece::Start("urlset", ..)) => Part::Page,
-        Some(Piece::Start("sitemapindex", ..)) if may_be_index => Part::SitemapPart,
+        Some(Piece::Start("sitemapindex", ..)) if may_be_index => Part::Submap,
         Some(Piece::Start("sitemapindex", ..)) => return Err("it is an index of sitemaps within an index".into()),
         _ => return Err("it is no sitemap: its first element is neither urlset nor sitemapindex".into()),
     };
@@ -57,7 +57,7 @@ mod tests {
             [("https://a.test/?a=1&b=2".into(), Part::Page), ("https://a.test/relative".into(), Part::Page)]
         );
         let index = "<sitemapindex><sitemap><loc>https://a.test/1.xml</loc></sitemap></sitemapindex>";
-        assert_eq!(texts(index, true).unwrap(), [("https://a.test/1.xml".into(), Part::SitemapPart)]);
+        assert_eq!(texts(index, true).unwrap(), [("https://a.test/1.xml".into(), Part::Submap)]);
         assert!(texts(index, false).is_err());
         for text in ["", "hello", "<html><body/></html>", &"<urlset>".repeat(40)] {
             assert!(texts(text, true).is_err(), "{text}");

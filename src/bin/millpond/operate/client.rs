@@ -90,7 +90,7 @@ impl Client {
             200..300 => Ok(value),
             401 => Err(failed("the token is wrong: was the state directory exchanged, or is it another Millpond's?")),
             _ => {
-                let detail = value["detail"].as_str().unwrap_or("it does not say why");
+                let detail = member(&value, "detail").as_str().unwrap_or("it does not say why");
                 Err(failed(&format!("refused ({status}): {detail}")))
             }
         }
@@ -142,6 +142,11 @@ fn token_of(path: &Path) -> Result<String, Failure> {
         return Err(failed(&format!("{} holds no token", path.display())));
     }
     Ok(line.to_owned())
+}
+
+/// A member of an object; null where there is none.
+pub fn member<'v>(value: &'v Value, name: &str) -> &'v Value {
+    value.get(name).unwrap_or(&Value::Null)
 }
 
 /// A failure in a line.

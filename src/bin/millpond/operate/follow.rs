@@ -8,7 +8,7 @@ use serde_json::Value;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use super::client::{Client, failed};
+use super::client::{Client, failed, member};
 use crate::failure::Failure;
 use crate::messages::{answer, complain};
 
@@ -18,7 +18,7 @@ pub fn follow(client: &Client, mut task: Value, is_json: bool) -> Result<(), Fai
     let asked = asked_to_end()?;
     let mut screen = Screen { is_terminal: std::io::stderr().is_terminal() && !is_json, is_json, last: String::new() };
     screen.show(&task)?;
-    while task["ended"].is_null() {
+    while member(&task, "ended").is_null() {
         if text(&task, "state") == "paused" {
             screen.clear();
             complain(&format!("task {id} is paused: millpond tasks --resume {id} lets it go on"));
@@ -48,7 +48,7 @@ fn conclude(client: &Client, task: &Value, is_json: bool) -> Result<(), Failure>
         each_url(client, id, "", |url| answer(&format!("{url}\n")).map(|()| true))?;
         answer(&format!("{task}\n"))?;
     } else {
-        let is_dry = task["dry_run"] == true;
+        let is_dry = *member(task, "dry_run") == Value::Bool(true);
         if is_dry {
             each_url(client, id, "", |url| answer(&format!("{}\n", line(url, true))).map(|()| true))?;
         } else {
@@ -74,12 +74,12 @@ fn each_url(
     let mut after = String::new();
     loop {
         let page = client.get(&format!("/api/v1/tasks/{id}/urls?limit=1000{after}{query}"))?;
-        for url in page["items"].as_array().into_iter().flatten() {
+        for url in member(&page, "items").as_array().into_iter().flatten() {
             if !show(url)? {
                 return Ok(());
             }
         }
-        match page["next"].as_str() {
+        match member(&page, "next").as_str() {
             Some(next) => after = format!("&after={next}"),
             None => return Ok(()),
         }
@@ -89,7 +89,7 @@ fn each_url(
 /// An address and what came of it, in a line.
 fn line(url: &Value, is_dry: bool) -> String {
     let address = text(url, "url");
-    let word = |name: &str| url[name].as_str();
+    let word = |name: &str| member(url, name).as_str();
     match text(url, "state") {
         "failed" => {
             let cause = word("cause").map(|cause| format!("{cause}: ")).unwrap_or_default();
@@ -106,7 +106,7 @@ fn line(url: &Value, is_dry: bool) -> String {
 
 /// A task in a line.
 pub fn summary(task: &Value) -> String {
-    let number = |name: &str| task[name].as_u64().unwrap_or(0);
+    let number = |name: &str| member(task, name).as_u64().unwrap_or(0);
     let failed = match number("failed") {
         0 => String::new(),
         failed => format!(", {failed} failed"),
@@ -130,7 +130,7 @@ struct Screen {
 
 impl Screen {
     fn show(&mut self, task: &Value) -> Result<(), Failure> {
-        if self.is_json && task["ended"].is_null() {
+        if self.is_json && member(task, "ended").is_null() {
             let now = format!("{task}\n");
             return if now == self.last { Ok(()) } else { answer(&std::mem::replace(&mut self.last, now)) };
         }
@@ -151,14 +151,14 @@ impl Screen {
 
 /// `[########      ] 812 of 2000, 54.1/s, 22 s left, 3 failed`
 fn bar(task: &Value) -> String {
-    let number = |name: &str| task[name].as_u64().unwrap_or(0);
+    let number = |name: &str| member(task, name).as_u64().unwrap_or(0);
     let (done, total) = (number("done"), number("total"));
     let full = usize::try_from(done.saturating_mul(BAR as u64).checked_div(total).unwrap_or(0)).unwrap_or(BAR).min(BAR);
     let mut line = format!("[{:<BAR$}] {done} of {total}", "#".repeat(full));
-    if let Some(rate) = task["rate_per_second"].as_f64().filter(|rate| *rate > 0.0) {
+    if let Some(rate) = member(task, "rate_per_second").as_f64().filter(|rate| *rate > 0.0) {
         line += &format!(", {rate:.1}/s");
     }
-    if let Some(seconds) = task["seconds_left"].as_u64() {
+    if let Some(seconds) = member(task, "seconds_left").as_u64() {
         line += &match seconds {
             0..=119 => format!(", {seconds} s left"),
             120..=7199 => format!(", {} min left", seconds / 60),
@@ -181,7 +181,7 @@ fn bytes(count: u64) -> String {
 }
 
 fn text<'v>(value: &'v Value, name: &str) -> &'v str {
-    value[name].as_str().unwrap_or_default()
+    member(value, name).as_str().unwrap_or_default()
 }
 
 /// Hears of the first Ctrl-C or SIGTERM.

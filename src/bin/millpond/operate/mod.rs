@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::cli::{Operation, PrefetchAsked, What};
 use crate::failure::Failure;
 use crate::messages::{answer, complain};
-use client::{Client, failed};
+use client::{Client, failed, member};
 use follow::{follow, summary};
 
 /// Has it done.
@@ -69,8 +69,8 @@ fn purge(client: &Client, bodies: impl Iterator<Item = Value>, mode: &str, is_js
     let mut outcome = Ok(());
     for body in bodies {
         let done = client.post("/api/v1/purge", Some(&body))?;
-        let count = done["count"].as_u64().unwrap_or(0);
-        let time = done["milliseconds"].as_u64().unwrap_or(0);
+        let count = member(&done, "count").as_u64().unwrap_or(0);
+        let time = member(&done, "milliseconds").as_u64().unwrap_or(0);
         let what = match mode {
             "count" => "would be taken",
             "soft" => "are stale now",
@@ -80,7 +80,7 @@ fn purge(client: &Client, bodies: impl Iterator<Item = Value>, mode: &str, is_js
             true => answer(&format!("{done}\n"))?,
             false => answer(&format!("{count} stored responses {what} ({time} ms)\n"))?,
         }
-        if let Some(id) = done["prefetch_task"].as_str() {
+        if let Some(id) = member(&done, "prefetch_task").as_str() {
             let task = client.get(&format!("/api/v1/tasks/{id}"))?;
             outcome = follow(client, task, is_json).and(outcome);
         }
@@ -90,7 +90,7 @@ fn purge(client: &Client, bodies: impl Iterator<Item = Value>, mode: &str, is_js
 
 fn list(client: &Client, is_json: bool) -> Result<(), Failure> {
     let page = client.get("/api/v1/tasks?limit=1000")?;
-    let tasks = page["items"].as_array().cloned().unwrap_or_default();
+    let tasks = member(&page, "items").as_array().cloned().unwrap_or_default();
     if tasks.is_empty() && !is_json {
         complain(&"there are no tasks");
     }
@@ -100,7 +100,7 @@ fn list(client: &Client, is_json: bool) -> Result<(), Failure> {
 fn show(task: &Value, is_json: bool) -> Result<(), Failure> {
     match is_json {
         true => answer(&format!("{task}\n")),
-        false => answer(&format!("{}  {}\n", summary(task), task["source"].as_str().unwrap_or_default())),
+        false => answer(&format!("{}  {}\n", summary(task), member(task, "source").as_str().unwrap_or_default())),
     }
 }
 
