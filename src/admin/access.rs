@@ -220,6 +220,9 @@ const MOST_REMEMBERED: usize = 4096;
 mod tests {
     use super::*;
 
+    /// A field, if it is sent.
+    type Shown = Option<&'static [u8]>;
+
     const TOKEN: &str = "0123456789abcdef";
 
     fn door() -> Access {
@@ -283,7 +286,7 @@ mod tests {
         );
         let change = Credentials { is_safe: false, ..read };
         let own = Some(&b"http://127.0.0.1:9180"[..]);
-        let rows: [(Option<&[u8]>, Option<&[u8]>, bool); 6] = [
+        let rows: [(Shown, Shown, bool); 6] = [
             (own, None, true),
             (own, Some(b"same-origin"), true),
             (own, Some(b"cross-site"), false),
