@@ -88,7 +88,9 @@ impl Reply {
     /// A problem document with further members.
     pub fn problem_with(status: u16, title: &str, detail: &str, more: &[(&str, Value)]) -> Reply {
         let mut value = json!({ "type": "about:blank", "status": status, "title": title, "detail": detail });
-        more.iter().for_each(|(name, member)| value[*name] = member.clone());
+        if let Some(members) = value.as_object_mut() {
+            members.extend(more.iter().map(|(name, member)| ((*name).to_owned(), member.clone())));
+        }
         Reply::of(status, "application/problem+json", value.to_string().into_bytes())
     }
 

@@ -31,7 +31,9 @@ fn cache(desk: &Desk, request: &Request) -> Answered {
     for (name, value) in
         [("stored", stats.responses), ("bytes", stats.bytes), ("budget", stats.limit), ("evictions", stats.evictions)]
     {
-        answer[name] = value.into();
+        if let Some(members) = answer.as_object_mut() {
+            members.insert(name.to_owned(), value.into());
+        }
     }
     Ok(Reply::json(&answer))
 }

@@ -20,13 +20,14 @@ pub fn document(_: &Desk, _: &Request) -> Answered {
 /// The whole document.
 fn built() -> Value {
     let mut document = parsed(BASE);
-    document["info"]["version"] = env!("CARGO_PKG_VERSION").into();
+    *at(&mut document, &["info", "version"]) = env!("CARGO_PKG_VERSION").into();
     for subject in SUBJECTS {
         let mut part = parsed(subject.description);
-        take_in(&mut document["components"]["schemas"], &mut part["schemas"]);
+        take_in(at(&mut document, &["components", "schemas"]), at(&mut part, &["schemas"]));
         for row in subject.rows {
-            let operation = part["paths"][row.path][row.method.to_ascii_lowercase()].take();
-            document["paths"][row.path][row.method.to_ascii_lowercase()] = completed(operation, row);
+            let method = row.method.to_ascii_lowercase();
+            let operation = at(&mut part, &["paths", row.path, &method]).take();
+            *at(&mut document, &["paths", row.path, &method]) = completed(operation, row);
         }
     }
     document
@@ -37,6 +38,19 @@ fn parsed(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_default()
 }
 
+/// What stands at a path of members, which are made where they are missing.
+fn at<'v>(value: &'v mut Value, path: &[&str]) -> &'v mut Value {
+    path.iter().fold(value, |value, name| {
+        if !value.is_object() {
+            *value = Value::Object(Map::new());
+        }
+        match value {
+            Value::Object(members) => members.entry(*name).or_insert(Value::Null),
+            other => other,
+        }
+    })
+}
+
 fn take_in(all: &mut Value, more: &mut Value) {
     if let (Some(all), Some(more)) = (all.as_object_mut(), more.as_object_mut()) {
         all.append(more);
@@ -44,26 +58,28 @@ fn take_in(all: &mut Value, more: &mut Value) {
 }
 
 fn completed(mut operation: Value, row: &Row) -> Value {
-    if !operation.is_object() {
-        operation = Value::Object(Map::new());
-    }
     if row.is_open {
-        operation["security"] = json!([]);
+        *at(&mut operation, &["security"]) = json!([]);
     }
     let names = row.path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'));
     let of_path = names.map(
         |name| json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string", "minLength": 1 } }),
     );
-    let mut parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
+    let mut parameters = at(&mut operation, &["parameters"]).as_array().cloned().unwrap_or_default();
     for parameter in of_path {
-        if !parameters.iter().any(|known| (&known["name"], &known["in"]) == (&parameter["name"], &parameter["in"])) {
+        if !parameters
+            .iter()
+            .any(|known| (known.get("name"), known.get("in")) == (parameter.get("name"), parameter.get("in")))
+        {
             parameters.push(parameter);
         }
     }
-    if !parameters.is_empty() {
-        operation["parameters"] = parameters.into();
+    if parameters.is_empty() {
+        operation.as_object_mut().map(|members| members.remove("parameters"));
+    } else {
+        *at(&mut operation, &["parameters"]) = parameters.into();
     }
-    operation["responses"]["default"] = json!({ "$ref": "#/components/responses/Problem" });
+    *at(&mut operation, &["responses", "default"]) = json!({ "$ref": "#/components/responses/Problem" });
     operation
 }
 

@@ -54,7 +54,7 @@ fn ratio(part: u64, all: u64) -> f64 {
 fn causes(counts: &Snapshot) -> Vec<Value> {
     let causes = ProxyError::ALL.iter().map(|error| (error.token(), counts.failures(*error)));
     let mut causes: Vec<_> = causes.filter(|(_, count)| *count > 0).collect();
-    causes.sort_by(|one, other| other.1.cmp(&one.1));
+    causes.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     causes.into_iter().map(|(cause, count)| json!({ "cause": cause, "count": count })).collect()
 }
 
