@@ -7,6 +7,8 @@ mod support;
 
 #[path = "faults/clients.rs"]
 mod clients;
+#[path = "faults/crowd.rs"]
+mod crowd;
 #[path = "faults/machine.rs"]
 mod machine;
 #[path = "faults/memory.rs"]
@@ -18,13 +20,8 @@ mod origins;
 #[path = "faults/rig.rs"]
 mod rig;
 
+use rig::content;
 use support::{Origin, Reply};
-
-/// Every byte follows from the target and its place, so that a mixed up or broken body shows.
-fn content(target: &str, len: usize) -> Vec<u8> {
-    let seed = target.bytes().fold(7_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(u32::from(byte)));
-    (0..len as u32).map(|at| (at.wrapping_mul(2_654_435_761).wrapping_add(seed) >> 13) as u8).collect()
-}
 
 const FRESH: &str = "Cache-Control: max-age=600";
 

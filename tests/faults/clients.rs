@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, prlimit};
 
-use crate::rig::{Crowd, Program, is_long, scale};
+use crate::crowd::Crowd;
+use crate::rig::{Program, is_long, scale};
 use crate::support::pop::{https_table, site};
 use crate::support::{Certificates, Client, Origin, Reply, wait_until};
 use crate::{FRESH, content, sound};
@@ -112,7 +113,7 @@ fn idle_connections_are_held_and_cost_little() {
 #[test]
 fn connections_that_say_nothing_end() {
     let origin = sound();
-    let limits = scale("[limits]\nidle_timeout = \"1s\"\n", "");
+    let limits = scale("[limits]\nhead_timeout = \"1s\"\n", "");
     let program = Program::start(&(limits.to_owned() + &site("a.test", &origin)));
     // Its kept connection asks all the while, and so is not idle.
     let watch = program.watch("/hit");

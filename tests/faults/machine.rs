@@ -1,11 +1,12 @@
 //! What the machine under it may lack: room for the log, a folder to write, threads.
 
-use rustix::process::{Resource, Rlimit, prlimit};
+use rustix::process::{Resource, getrlimit};
 
-use crate::rig::{Crowd, Program, scale};
+use crate::crowd::Crowd;
+use crate::rig::{Program, scale};
 use crate::support::pop::site;
-use crate::support::wait_until;
-use crate::{content, sound};
+use crate::support::{Gate, LIMIT, Origin, Reply, wait_until};
+use crate::{FRESH, content, sound};
 
 /// Fault 33, its log's half: every write to this file fails for want of room.
 #[test]
@@ -38,8 +39,8 @@ fn a_state_folder_that_cannot_be_written_is_a_warning() {
 #[test]
 fn a_temporary_folder_that_cannot_be_written_cuts_nothing_short() {
     let len = scale(4 << 20, 32 << 20);
-    let origin = crate::Origin::plain(move |request| {
-        crate::Reply::response("200 OK", &["Cache-Control: no-store"], content(&request.target, len))
+    let origin = Origin::plain(move |request| {
+        Reply::response("200 OK", &["Cache-Control: no-store"], content(&request.target, len))
     });
     let toml = "[cache]\ntemp_dir = \"/proc\"\nmemory = \"8MiB\"\n".to_owned() + &site("a.test", &origin);
     let program = Program::start(&toml);
@@ -49,37 +50,33 @@ fn a_temporary_folder_that_cannot_be_written_cuts_nothing_short() {
     }
 }
 
-/// Out of threads: fetches that have none wait for one that is there, or are turned away; hits go on, and later all is well.
+/// Out of threads: fetches that get none wait for one that is there, or are turned away; hits go on, and later all is well.
+/// The limit counts for no root, so the program runs as somebody else where the scene is root's.
 #[test]
 fn out_of_threads_hits_go_on_and_misses_are_answered() {
-    let gate = crate::support::Gate::new();
+    let gate = Gate::new();
     let held = gate.clone();
-    let origin = crate::Origin::plain(move |request| match request.target.as_str() {
-        "/hit" => crate::Reply::response("200 OK", &[crate::FRESH], content("/hit", 1000)),
+    let origin = Origin::plain(move |request| match request.target.as_str() {
+        "/hit" => Reply::response("200 OK", &[FRESH], content("/hit", 1000)),
         target => {
             let body = content(target, 1000);
-            let head = format!("HTTP/1.1 200 OK\r\n{}\r\nContent-Length: {}\r\n\r\n", crate::FRESH, body.len());
-            crate::Reply::nothing().wait(&held).then(head).then(body)
+            let head = format!("HTTP/1.1 200 OK\r\n{FRESH}\r\nContent-Length: {}\r\n\r\n", body.len());
+            Reply::nothing().wait(&held).then(head).then(body)
         }
     });
-    let program = Program::start(&site("a.test", &origin));
+    let program = Program::of_nobody(&site("a.test", &origin));
     let watch = program.watch("/hit");
     let mut crowd = Crowd::connect(program.http, 40);
-    // No more address space than is in use now: no stack for a further thread.
-    let address_space = Rlimit { current: Some(virtual_size(&program) + (4 << 20)), maximum: None };
-    let old = prlimit(Some(program.pid()), Resource::As, address_space).unwrap();
+    program.limit_threads("1");
+    let threads = program.vitals().threads();
     crowd.say_each(|number| format!("GET /{number} HTTP/1.1\r\nHost: a.test\r\n\r\n"));
-    std::thread::sleep(std::time::Duration::from_millis(300));
+    gate.wait_for_arrivals(1);
+    assert!(program.vitals().threads() <= threads);
     gate.open();
-    crowd.hear_until(crate::support::LIMIT, Crowd::is_answered);
-    prlimit(Some(program.pid()), Resource::As, old).unwrap();
+    crowd.hear_until(LIMIT, Crowd::is_answered);
+    program.limit_threads(&getrlimit(Resource::Nproc).current.map_or("unlimited".into(), |most| most.to_string()));
     let (good, bad) = (crowd.with_status("200"), crowd.with_status("5"));
     watch.end("out of threads", format!("40 misses: {good} served, {bad} turned away"));
     assert_eq!(good + bad, 40);
     wait_until(|| program.client().get("a.test", "/after").status == 200);
-}
-
-fn virtual_size(program: &Program) -> u64 {
-    let pages = std::fs::read_to_string(format!("/proc/{}/statm", program.pid().as_raw_nonzero())).unwrap();
-    pages.split(' ').next().unwrap().parse::<u64>().unwrap() * 4096
 }

@@ -2,7 +2,8 @@
 
 use std::io::{Read, Write};
 
-use crate::rig::{Crowd, Program, is_long, scale};
+use crate::crowd::Crowd;
+use crate::rig::{Program, is_long, scale};
 use crate::support::pop::{site, site_with};
 use crate::support::{Client, Gate, Origin, Reply};
 use crate::{FRESH, content};
@@ -106,7 +107,7 @@ fn a_large_response_for_many_cold_clients_reaches_all_of_them() {
     });
     let cache = "[cache]\nmemory = \"64MiB\"\n";
     let lines = "timeouts = { first_byte = \"30s\" }\n";
-    let program = Program::start(&(cache.to_owned() + &site_with("a.test", &origin, lines, "")));
+    let program = Program::start(&(cache.to_owned() + &site_with("a.test", &origin, "", lines)));
     let watch = program.watch("/hit");
     let mut crowd = Crowd::connect(program.http, count);
     crowd.say("GET /large HTTP/1.1\r\nHost: a.test\r\n\r\n");

@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crate::rig::{Crowd, Load, Program, is_long, scale};
+use crate::crowd::{Crowd, Load};
+use crate::rig::{Program, is_long, scale};
 use crate::support::pop::{site, site_at, site_with};
 use crate::support::{Client, Gate, Origin, Reply, wait_until};
 use crate::{FRESH, content, sound};
@@ -28,7 +29,7 @@ fn silent() -> Origin {
 #[test]
 fn while_one_origin_hangs_hits_and_another_sites_misses_go_on() {
     let (origin, hung) = (sound(), silent());
-    let toml = site("a.test", &origin) + &site_with("hung.test", &hung, FIRST_BYTE(), "");
+    let toml = site("a.test", &origin) + &site_with("hung.test", &hung, "", FIRST_BYTE());
     let program = Program::start(&toml);
     let watch = program.watch("/hit");
     let mut crowd = Crowd::connect(program.http, scale(200, 600));
@@ -75,7 +76,7 @@ fn an_origin_that_flaps_costs_no_hit_and_is_back_at_once() {
         (is_good, asked.elapsed())
     };
     for _ in 0..6 {
-        origin = None;
+        drop(origin.take());
         let gone = Instant::now();
         while gone.elapsed() < beat {
             let (is_good, took) = miss();
@@ -158,7 +159,7 @@ fn a_herd_on_what_cannot_be_shared_does_not_queue_up() {
 #[test]
 fn a_herd_before_a_hung_origin_shares_its_failure() {
     let (origin, hung) = (sound(), silent());
-    let toml = site("a.test", &origin) + &site_with("hung.test", &hung, FIRST_BYTE(), "");
+    let toml = site("a.test", &origin) + &site_with("hung.test", &hung, "", FIRST_BYTE());
     let program = Program::start(&toml);
     let watch = program.watch("/hit");
     let begin = Instant::now();
@@ -240,7 +241,7 @@ fn of_an_origin_that_breaks_off_no_broken_body_is_stored() {
         }
     });
     let lines = "timeouts = { first_byte = \"2s\", between_bytes = \"2s\" }\n";
-    let program = Program::start(&site_with("a.test", &origin, lines, ""));
+    let program = Program::start(&site_with("a.test", &origin, "", lines));
     let address = program.http;
     let load = Load::start(4, move |thread, turn| {
         let target = format!("/{}", (turn * 7 + thread) % 100);

@@ -1,15 +1,16 @@
 //! Millpond as its own process, so that its memory, descriptors and processor time can be told from the scene's; a probe that
-//! asks for hits all the while; and crowds of clients that cost no thread each.
+//! asks for hits all the while.
+#![allow(dead_code)]
 
 use std::fmt::Display;
 use std::fs;
-use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -20,6 +21,17 @@ use crate::support::{Client, LIMIT, TempDir, wait_until};
 /// The long form is wanted: more of everything, and the limits of time and memory hold.
 pub fn is_long() -> bool {
     std::env::var_os("MILLPOND_LONG").is_some_and(|value| value == "1")
+}
+
+/// Every byte follows from the target and its place, so that a mixed up or broken body shows.
+pub fn content(target: &str, len: usize) -> Vec<u8> {
+    let seed = target.bytes().fold(7_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(u32::from(byte)));
+    (0..len as u32).map(|at| (at.wrapping_mul(2_654_435_761).wrapping_add(seed) >> 13) as u8).collect()
+}
+
+/// The program of this build, or the one that `MILLPOND_PROGRAM` names.
+fn program() -> PathBuf {
+    std::env::var_os("MILLPOND_PROGRAM").map_or_else(|| env!("CARGO_BIN_EXE_millpond").into(), PathBuf::from)
 }
 
 /// How much of something, by the form.
@@ -34,7 +46,8 @@ pub struct Program {
     pub https: Option<SocketAddr>,
     lines: mpsc::Receiver<String>,
     dir: TempDir,
-    listen: String,
+    /// The file's beginning.
+    head: String,
 }
 
 impl Program {
@@ -47,9 +60,37 @@ impl Program {
     #[track_caller]
     pub fn listening(listen: &str, toml: &str) -> Program {
         let dir = TempDir::new();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_millpond"));
-        command.args(["serve", "--config"]).arg(dir.path().join("millpond.toml")).stdin(Stdio::null());
-        Program::spawn(command, dir, listen, toml)
+        let command = serve(&dir);
+        Program::spawn(command, dir, &format!("{NO_DOOR}[listen]\n{listen}"), toml)
+    }
+
+    /// With the operator's door, so that its commands reach it.
+    #[track_caller]
+    pub fn with_door(toml: &str) -> Program {
+        let (dir, free) = (TempDir::new(), std::net::TcpListener::bind("127.0.0.1:0").unwrap());
+        let door = free.local_addr().unwrap();
+        drop(free);
+        let head = format!("[admin]\nlisten = \"{door}\"\n[state]\ndir = \"state\"\n[listen]\nhttp = \"127.0.0.1:0\"");
+        let command = serve(&dir);
+        Program::spawn(command, dir, &head, toml)
+    }
+
+    /// Runs another command with the same file, to its end; whether it went well.
+    pub fn operate(&self, arguments: &[&str]) -> bool {
+        let mut command = Command::new(program());
+        command.args(arguments).arg("--config").arg(self.dir.path().join("millpond.toml"));
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap().success()
+    }
+
+    /// The same as a user without privileges, where this process has some.
+    #[track_caller]
+    pub fn of_nobody(toml: &str) -> Program {
+        let dir = TempDir::new();
+        let mut command = serve(&dir);
+        if rustix::process::getuid().is_root() {
+            command.uid(NOBODY);
+        }
+        Program::spawn(command, dir, &format!("{NO_DOOR}[listen]\nhttp = \"127.0.0.1:0\""), toml)
     }
 
     /// Serves on a socket that it is handed, as a service manager would.
@@ -58,19 +99,19 @@ impl Program {
         let dir = TempDir::new();
         let script = "exec 3<&0 0</dev/null; LISTEN_FDS=1 LISTEN_PID=$$ exec \"$0\" serve --config \"$1\"";
         let mut command = Command::new("sh");
-        command.args(["-c", script, env!("CARGO_BIN_EXE_millpond")]).arg(dir.path().join("millpond.toml"));
+        command.args(["-c", script]).arg(program()).arg(dir.path().join("millpond.toml"));
         command.stdin(std::os::fd::OwnedFd::from(socket.try_clone().unwrap()));
-        let listen = format!("http = \"{}\"", socket.local_addr().unwrap());
-        Program::spawn(command, dir, &listen, toml)
+        let head = format!("{NO_DOOR}[listen]\nhttp = \"{}\"", socket.local_addr().unwrap());
+        Program::spawn(command, dir, &head, toml)
     }
 
     #[track_caller]
-    fn spawn(mut command: Command, dir: TempDir, listen: &str, toml: &str) -> Program {
+    fn spawn(mut command: Command, dir: TempDir, head: &str, toml: &str) -> Program {
         more_descriptors();
         command.env_remove("MILLPOND_LOG").stdout(Stdio::null()).stderr(Stdio::piped());
         let nowhere = SocketAddr::from(([0; 4], 0));
         let (sender, lines) = mpsc::channel();
-        fs::write(dir.path().join("millpond.toml"), file(listen, toml)).unwrap();
+        fs::write(dir.path().join("millpond.toml"), format!("{head}\n{toml}")).unwrap();
         let mut child = command.spawn().unwrap();
         let mut reader = BufReader::new(child.stderr.take().unwrap());
         thread::spawn(move || {
@@ -79,10 +120,10 @@ impl Program {
                 _ = sender.send(std::mem::take(&mut line));
             }
         });
-        let mut program = Program { child, http: nowhere, https: None, lines, dir, listen: listen.into() };
+        let mut program = Program { child, http: nowhere, https: None, lines, dir, head: head.into() };
         let address = |line: String| line.trim_end().rsplit('/').next().unwrap().parse().unwrap();
         program.http = address(program.line_with("listening on http://"));
-        if listen.contains("https") {
+        if head.contains("https = ") {
             program.https = Some(address(program.line_with("listening on https://")));
         }
         program
@@ -91,18 +132,24 @@ impl Program {
     /// The next line on standard error that has these words in it.
     #[track_caller]
     pub fn line_with(&self, words: &str) -> String {
+        let mut others = String::new();
         loop {
             match self.lines.recv_timeout(LIMIT) {
                 Ok(line) if line.contains(words) => return line,
-                Ok(_) => {}
-                Err(_) => panic!("the program did not say {words:?}"),
+                Ok(line) => others += &line,
+                Err(_) => panic!("the program did not say {words:?}, but:\n{others}"),
             }
         }
     }
 
+    /// All that it has said and nobody has looked at.
+    pub fn said(&self) -> String {
+        self.lines.try_iter().collect()
+    }
+
     /// Another file, and SIGHUP; the caller waits for what comes of it.
     pub fn reload(&self, toml: &str) {
-        fs::write(self.dir.path().join("millpond.toml"), file(&self.listen, toml)).unwrap();
+        fs::write(self.dir.path().join("millpond.toml"), format!("{}\n{toml}", self.head)).unwrap();
         self.signal(Signal::HUP);
     }
 
@@ -112,6 +159,18 @@ impl Program {
 
     pub fn pid(&self) -> Pid {
         Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap()
+    }
+
+    /// Sets the limit on threads of its user, which that user alone may do where root has not all its privileges.
+    #[track_caller]
+    pub fn limit_threads(&self, most: &str) {
+        let mut command = Command::new("prlimit");
+        command.arg(format!("--pid={}", self.child.id())).arg(format!("--nproc={most}:"));
+        if rustix::process::getuid().is_root() {
+            command.uid(NOBODY);
+        }
+        let status = command.status().unwrap();
+        assert!(status.success(), "{status}");
     }
 
     pub fn client(&self) -> Client {
@@ -156,15 +215,22 @@ impl Drop for Program {
     }
 }
 
-fn file(listen: &str, toml: &str) -> String {
-    format!("[admin]\nlisten = \"off\"\n[listen]\n{listen}\n{toml}")
+fn serve(dir: &TempDir) -> Command {
+    let mut command = Command::new(program());
+    command.args(["serve", "--config"]).arg(dir.path().join("millpond.toml")).stdin(Stdio::null());
+    command
 }
+
+const NO_DOOR: &str = "[admin]\nlisten = \"off\"\n";
 
 /// As many as this process, and so the program too, may have.
 fn more_descriptors() {
     let limit = getrlimit(Resource::Nofile);
     _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
 }
+
+/// A user who has nothing else to run.
+const NOBODY: u32 = 64_321;
 
 /// What the system says of a process.
 #[derive(Clone)]
@@ -186,6 +252,10 @@ impl Vitals {
         let is_memory = |path: &PathBuf| fs::read_link(path).is_ok_and(|to| to.to_string_lossy().contains("memfd:"));
         let paths = entries.flatten().map(|entry| entry.path()).filter(is_memory);
         paths.filter_map(|path| fs::metadata(path).ok()).map(|file| file.blocks() / 2).sum()
+    }
+
+    pub fn threads(&self) -> usize {
+        fs::read_dir(self.folder.join("task")).unwrap().count()
     }
 
     pub fn descriptors(&self) -> usize {
@@ -309,146 +379,5 @@ fn probe(address: SocketAddr, target: &str, body: &[u8], vitals: &Vitals, stoppe
             probed.peak = probed.peak.max(vitals.resident() + vitals.memory_files());
             return probed;
         }
-    }
-}
-
-/// Clients that one thread plays.
-pub struct Crowd(pub Vec<Member>);
-
-pub struct Member {
-    socket: TcpStream,
-    /// The first bytes that came.
-    pub first: Vec<u8>,
-    pub taken: u64,
-    pub is_over: bool,
-}
-
-impl Crowd {
-    #[track_caller]
-    pub fn connect(address: SocketAddr, count: usize) -> Crowd {
-        let member = |_| {
-            let socket = TcpStream::connect_timeout(&address, LIMIT).unwrap();
-            socket.set_nonblocking(true).unwrap();
-            Member { socket, first: Vec::new(), taken: 0, is_over: false }
-        };
-        Crowd((0..count).map(member).collect())
-    }
-
-    /// All say the same, those who still can.
-    pub fn say(&mut self, bytes: impl AsRef<[u8]>) {
-        for member in &mut self.0 {
-            _ = member.socket.write_all(bytes.as_ref());
-        }
-    }
-
-    /// Each says its own, by its number.
-    pub fn say_each(&mut self, text: impl Fn(usize) -> String) {
-        for (number, member) in self.0.iter_mut().enumerate() {
-            _ = member.socket.write_all(text(number).as_bytes());
-        }
-    }
-
-    /// Each takes up to so many bytes of what has come.
-    pub fn hear(&mut self, most: usize) {
-        let mut piece = vec![0; most];
-        for member in self.0.iter_mut().filter(|member| !member.is_over) {
-            match member.socket.read(&mut piece) {
-                Ok(0) => member.is_over = true,
-                Ok(read) => {
-                    member.taken += read as u64;
-                    let room = 2048_usize.saturating_sub(member.first.len());
-                    member.first.extend(piece.iter().take(read.min(room)));
-                }
-                Err(error) => member.is_over = error.kind() != ErrorKind::WouldBlock,
-            }
-        }
-    }
-
-    /// How many connections have not ended.
-    pub fn open(&self) -> usize {
-        self.0.iter().filter(|member| !member.is_over).count()
-    }
-
-    /// Hears until the condition holds; panics after the time.
-    #[track_caller]
-    pub fn hear_until(&mut self, limit: Duration, is_so: impl Fn(&Crowd) -> bool) {
-        let end = Instant::now() + limit;
-        loop {
-            self.hear(16 << 10);
-            if is_so(self) {
-                return;
-            }
-            let (open, silent) = (self.open(), self.0.iter().filter(|member| member.taken == 0).count());
-            assert!(Instant::now() < end, "{open} are open after {limit:?}, {silent} heard nothing");
-            thread::sleep(Duration::from_millis(5));
-        }
-    }
-
-    /// Everybody has been answered or turned away.
-    pub fn is_answered(&self) -> bool {
-        self.0.iter().all(|member| member.taken > 0 || member.is_over)
-    }
-
-    /// How many answers began with this status.
-    pub fn with_status(&self, status: &str) -> usize {
-        let line = format!("HTTP/1.1 {status}");
-        self.0.iter().filter(|member| member.first.starts_with(line.as_bytes())).count()
-    }
-
-    /// They go away by resets.
-    pub fn reset(self) {
-        for member in &self.0 {
-            _ = socket2::SockRef::from(&member.socket).set_linger(Some(Duration::ZERO));
-        }
-    }
-}
-
-/// Threads that do the same again and again until it ends; each round is counted, and panics fail the scene.
-pub struct Load {
-    is_over: Arc<AtomicBool>,
-    rounds: Arc<AtomicUsize>,
-    threads: Vec<JoinHandle<()>>,
-}
-
-impl Load {
-    pub fn start(threads: usize, round: impl Fn(usize, usize) + Clone + Send + 'static) -> Load {
-        let (is_over, rounds) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
-        let threads = (0..threads).map(|number| {
-            let (is_over, rounds, round) = (is_over.clone(), rounds.clone(), round.clone());
-            thread::spawn(move || {
-                for turn in 0.. {
-                    if is_over.load(Ordering::SeqCst) {
-                        return;
-                    }
-                    round(number, turn);
-                    rounds.fetch_add(1, Ordering::SeqCst);
-                }
-            })
-        });
-        Load { threads: threads.collect(), is_over, rounds }
-    }
-
-    /// Waits for so many rounds more, or for a thread that has failed.
-    #[track_caller]
-    pub fn wait_for_rounds(&self, more: usize) {
-        let before = self.rounds.load(Ordering::SeqCst);
-        wait_until(|| {
-            thread::sleep(Duration::from_millis(1));
-            self.rounds.load(Ordering::SeqCst) >= before + more || self.threads.iter().any(JoinHandle::is_finished)
-        });
-    }
-
-    /// Ends it; how many rounds there were.
-    #[track_caller]
-    pub fn end(mut self) -> usize {
-        self.is_over.store(true, Ordering::SeqCst);
-        self.threads.drain(..).for_each(|thread| thread.join().expect("no request failed"));
-        self.rounds.load(Ordering::SeqCst)
-    }
-}
-
-impl Drop for Load {
-    fn drop(&mut self) {
-        self.is_over.store(true, Ordering::SeqCst);
     }
 }
