@@ -86,6 +86,7 @@ impl Acceptor {
             workers,
             shared,
             is_over: is_over.clone(),
+            is_inherited: bound.is_inherited,
             turn: 0,
             pace: Pace::default(),
         };
@@ -118,6 +119,7 @@ struct Accepting {
     workers: Vec<Remote>,
     shared: Arc<Shared>,
     is_over: Arc<AtomicBool>,
+    is_inherited: bool,
     turn: usize,
     pace: Pace,
 }
@@ -136,7 +138,8 @@ impl Accepting {
     fn run(mut self) {
         loop {
             let accepted = self.accept();
-            if self.is_over.load(Ordering::SeqCst) && accepted.is_err() {
+            // What waits in a socket of our own would be lost with it; in one that stays it is the next program's.
+            if self.is_over.load(Ordering::SeqCst) && (self.is_inherited || accepted.is_err()) {
                 return;
             }
             match accepted {

@@ -139,6 +139,11 @@ impl Origin {
         self.shared.requests.lock().unwrap().len()
     }
 
+    /// Forgets the requests so far, where there are too many to keep.
+    pub fn forget_requests(&self) {
+        self.shared.requests.lock().unwrap().clear();
+    }
+
     /// How many connections were accepted so far.
     pub fn connections(&self) -> usize {
         self.shared.connections.load(Ordering::SeqCst)
