@@ -334,7 +334,7 @@ fn a_redirect_to_an_address_that_is_not_for_outsiders() {
     Broken::before(&origin, "follow_redirects = 2")
         .page(502, "destination_ip_prohibited", "resolve")
         .row(&inside.address().to_string(), None)
-        .finding(Step::Http, &["127.0.0.1 is", "where redirects are not followed"])
+        .finding(Step::Http, &["127.0.0.1 is loopback", "which nobody but the operator may choose"])
         .evidence(&["302 leads to http://127.0.0.1:"])
         .fix(&["name its host and port in the servers of a site"])
         .moves()
