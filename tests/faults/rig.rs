@@ -90,15 +90,17 @@ impl Program {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap().success()
     }
 
-    /// The same as a user without privileges, where this process has some.
+    /// The same as a user without privileges, where this process has some; `None` where that one may not run it.
     #[track_caller]
-    pub fn of_nobody(toml: &str) -> Program {
+    pub fn of_nobody(toml: &str) -> Option<Program> {
         let dir = TempDir::new();
         let mut command = serve(&dir);
         if rustix::process::getuid().is_root() {
+            let mut trial = Command::new(program());
+            trial.arg("--version").uid(NOBODY).stdout(Stdio::null()).status().ok()?;
             command.uid(NOBODY);
         }
-        Program::spawn(command, dir, &format!("{NO_DOOR}[listen]\nhttp = \"127.0.0.1:0\""), toml)
+        Some(Program::spawn(command, dir, &format!("{NO_DOOR}[listen]\nhttp = \"127.0.0.1:0\""), toml))
     }
 
     /// Serves on a socket that it is handed, as a service manager would.
