@@ -119,6 +119,19 @@ fn a_request_that_has_begun_to_arrive_is_still_answered() {
 }
 
 #[test]
+fn a_connection_accepted_before_the_stop_gets_its_first_answer_if_it_asks_soon() {
+    let origin = held_origin(&Gate::new());
+    let pop = pop_of(&origin);
+    let (mut early, mut silent) = (pop.client(), pop.client());
+    wait_until(|| pop.stats().connections == 2);
+    let stopping = stop(pop);
+    let response = early.get("a.test", "/idle");
+    assert_eq!((response.status, response.field("connection")), (200, Some("close")));
+    assert!(early.closed() && silent.closed(), "who says nothing is not waited for for long");
+    stopping.join().unwrap();
+}
+
+#[test]
 fn https_clients_are_told_the_end() {
     let certificates = Certificates::new();
     let gate = Gate::new();

@@ -65,7 +65,9 @@ fn soak(time: Duration) {
     let slope = slope(&sizes[sizes.len() / 2..]);
     watch.quietly().print("soak", format!("{time:?}, {rounds} rounds"));
     drop((sound, flapping, lying));
-    println!("| memory over the last half: {:+.2} % | {before} descriptors before |", slope * 100.0);
+    let eighths = sizes.chunks(sizes.len().div_ceil(8)).map(|part| part.iter().sum::<f64>() as usize / part.len());
+    let eighths: Vec<usize> = eighths.collect();
+    println!("| memory over the last half: {:+.2} %, by eighths {eighths:?} KiB |", slope * 100.0);
     let said = program.said();
     assert!(!said.contains("panicked"), "{said}");
     // Large responses that are stored have a memory file each.

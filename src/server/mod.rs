@@ -15,6 +15,8 @@ mod seats;
 mod session;
 mod socket;
 mod source;
+#[cfg(test)]
+mod tests_panic;
 mod upload;
 mod worker;
 

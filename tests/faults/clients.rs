@@ -127,8 +127,8 @@ fn connections_that_say_nothing_end() {
 /// Fault 6.
 #[test]
 fn out_of_descriptors_it_serves_what_is_open_and_never_spins() {
-    let origin = sound();
-    let program = Program::start(&site("a.test", &origin));
+    let (origin, other) = (sound(), sound());
+    let program = Program::start(&(site("a.test", &origin) + &site("b.test", &other)));
     let mut open = program.client();
     assert_eq!(open.get("a.test", "/hit").status, 200);
     let vitals = program.vitals();
@@ -151,6 +151,9 @@ fn out_of_descriptors_it_serves_what_is_open_and_never_spins() {
         hits += 1;
         sleep(Duration::from_millis(20));
     }
+    // There is none left for a connection to another origin, and that is not the origin's fault.
+    let strange = open.get("b.test", "/first").status;
+    assert_eq!(strange, 500, "proxy_internal_error (RFC 9209)");
     let share = (vitals.cpu() - cpu).as_secs_f64() / begin.elapsed().as_secs_f64();
     let begin = Instant::now();
     crowd.reset();
@@ -158,12 +161,14 @@ fn out_of_descriptors_it_serves_what_is_open_and_never_spins() {
     assert_eq!(late.get("a.test", "/hit").status, 200);
     let back = begin.elapsed();
     println!(
-        "| 6 out of descriptors | CPU {:.0} %, {hits} hits, {misses:?} misses, back after {back:?} |",
+        "| 6 out of descriptors | CPU {:.0} %, {hits} hits, {misses:?} misses, {strange} for another origin, back after {back:?} |",
         share * 100.0
     );
     assert!(share <= 0.5, "it spins: {share}");
     assert!(!is_long() || back <= Duration::from_secs(2), "{back:?}");
     assert_eq!(late.get("a.test", "/miss/after").status, 200);
+    wait_until(|| vitals.descriptors() as u64 + 20 < most);
+    assert_eq!(late.get("b.test", "/second").status, 200, "nobody thinks it dead");
 }
 
 /// Fault 19.

@@ -71,7 +71,7 @@ impl Crowd {
     pub fn hear_until(&mut self, limit: Duration, is_so: impl Fn(&Crowd) -> bool) {
         let end = Instant::now() + limit;
         loop {
-            self.hear(16 << 10);
+            self.hear(256 << 10);
             if is_so(self) {
                 return;
             }

@@ -129,3 +129,40 @@ fn a_certificate_file_written_anew_is_shown_after_a_hangup_alone() {
     });
     assert_eq!(kept.get("a.test", "/hit").status, 200, "who is there stays");
 }
+
+/// Fault 24: what is kept over a restart is never half of something.
+#[test]
+fn killed_in_the_middle_it_is_back_at_once_and_its_folder_is_sound() {
+    let origin = Origin::plain(|request| match request.target.as_str() {
+        target if target.starts_with("/broken") => Reply::nothing().reset(),
+        target => Reply::response("200 OK", &[FRESH], content(target, 1000)),
+    });
+    let toml = site("a.test", &origin);
+    let mut program = Program::with_door(&toml);
+    let mut slowest = Duration::ZERO;
+    for number in 0..3 {
+        let address = program.http;
+        // They are cut off by the kill; until then all is right.
+        let load = Load::start(3, move |thread, turn| {
+            let Ok(socket) = std::net::TcpStream::connect(address) else { return };
+            drop(socket);
+            let target = format!("/{}/{number}/{thread}/{turn}", if turn % 5 == 0 { "broken" } else { "sound" });
+            let Ok(mut client) = std::panic::catch_unwind(|| Client::plain(address)) else { return };
+            client.send_if_open(format!("GET {target} HTTP/1.1\r\nHost: a.test\r\n\r\n"));
+            if let Ok(response) = client.try_response("GET") {
+                assert!(response.status == 502 || response.body == content(&target, 1000), "{target}");
+            }
+        });
+        load.wait_for_rounds(scale(100, 1000));
+        let begin = Instant::now();
+        program = program.killed(&toml);
+        assert_eq!(program.client().get("a.test", "/hit").status, 200);
+        slowest = slowest.max(begin.elapsed());
+        load.end();
+        assert!(program.operate(&["failures"]), "the ledger can be read");
+        let said = program.said();
+        assert!(!said.contains("damaged") && !said.contains("set aside"), "{said}");
+    }
+    println!("| 24 killed | 3 times, back after {slowest:?} |");
+    assert!(!is_long() || slowest <= Duration::from_secs(5), "{slowest:?}");
+}

@@ -1,6 +1,6 @@
 //! Origins that hang, flap or answer what cannot be shared, and herds before them.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -102,6 +102,31 @@ fn an_origin_that_flaps_costs_no_hit_and_is_back_at_once() {
         assert!(worst_back <= Duration::from_secs(1), "{worst_back:?}");
         assert!(worst_refusal <= Duration::from_secs(1), "{worst_refusal:?}");
     }
+}
+
+/// Fault 9: an origin whose machine drops what it is sent.
+#[test]
+fn a_black_hole_is_given_up_in_time_and_holds_nobody_up() {
+    let (origin, hole) = (sound(), socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap());
+    hole.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    hole.listen(0).unwrap();
+    let address = hole.local_addr().unwrap().as_socket().unwrap();
+    // With its queue full, whoever comes next hears nothing.
+    let patience = Duration::from_millis(200);
+    let full: Vec<_> = std::iter::from_fn(|| TcpStream::connect_timeout(&address, patience).ok()).take(16).collect();
+    assert!(full.len() < 16, "the queue has no end");
+    let lines = scale("timeouts = { connect = \"1s\" }\nretries = 0\n", "retries = 0\n");
+    let toml = site("a.test", &origin) + &site_at("hole.test", &address.to_string(), "", lines);
+    let program = Program::start(&toml);
+    let watch = program.watch("/hit");
+    let begin = Instant::now();
+    let mut crowd = Crowd::connect(program.http, scale(20, 200));
+    crowd.say_each(|number| format!("GET /{number} HTTP/1.1\r\nHost: hole.test\r\n\r\n"));
+    crowd.hear_until(Duration::from_secs(60), Crowd::is_answered);
+    let over = begin.elapsed();
+    watch.end("9 black hole", format!("{} clients, over after {over:?}", crowd.0.len()));
+    assert_eq!(crowd.with_status("50"), crowd.0.len());
+    assert!(!is_long() || over <= Duration::from_secs(8), "two rounds of fetches: {over:?}");
 }
 
 /// Fault 13.

@@ -10,7 +10,7 @@ use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -45,7 +45,7 @@ pub struct Program {
     pub http: SocketAddr,
     pub https: Option<SocketAddr>,
     lines: mpsc::Receiver<String>,
-    dir: TempDir,
+    dir: Arc<TempDir>,
     /// The file's beginning.
     head: String,
 }
@@ -75,6 +75,14 @@ impl Program {
         Program::spawn(command, dir, &head, toml)
     }
 
+    /// Killed without a word, and started again with the same folder.
+    #[track_caller]
+    pub fn killed(mut self, toml: &str) -> Program {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        Program::spawn(serve(&self.dir), self.dir.clone(), &self.head, toml)
+    }
+
     /// Runs another command with the same file, to its end; whether it went well.
     pub fn operate(&self, arguments: &[&str]) -> bool {
         let mut command = Command::new(program());
@@ -82,15 +90,17 @@ impl Program {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap().success()
     }
 
-    /// The same as a user without privileges, where this process has some.
+    /// The same as a user without privileges, where this process has some; `None` where that one may not run it.
     #[track_caller]
-    pub fn of_nobody(toml: &str) -> Program {
+    pub fn of_nobody(toml: &str) -> Option<Program> {
         let dir = TempDir::new();
         let mut command = serve(&dir);
         if rustix::process::getuid().is_root() {
+            let mut trial = Command::new(program());
+            trial.arg("--version").uid(NOBODY).stdout(Stdio::null()).status().ok()?;
             command.uid(NOBODY);
         }
-        Program::spawn(command, dir, &format!("{NO_DOOR}[listen]\nhttp = \"127.0.0.1:0\""), toml)
+        Some(Program::spawn(command, dir, &format!("{NO_DOOR}[listen]\nhttp = \"127.0.0.1:0\""), toml))
     }
 
     /// Serves on a socket that it is handed, as a service manager would.
@@ -106,8 +116,9 @@ impl Program {
     }
 
     #[track_caller]
-    fn spawn(mut command: Command, dir: TempDir, head: &str, toml: &str) -> Program {
+    fn spawn(mut command: Command, dir: impl Into<Arc<TempDir>>, head: &str, toml: &str) -> Program {
         more_descriptors();
+        let dir = dir.into();
         command.env_remove("MILLPOND_LOG").stdout(Stdio::null()).stderr(Stdio::piped());
         let nowhere = SocketAddr::from(([0; 4], 0));
         let (sender, lines) = mpsc::channel();
