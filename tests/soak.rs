@@ -199,7 +199,7 @@ fn leavers(address: SocketAddr, turn: usize) {
     let mut client = Client::plain(address);
     let target = ["/large/left", "/small/left", "/miss/left"][turn % 3];
     client.send(format!("GET {target}/{} HTTP/1.1\r\nHost: a.test\r\n\r\n", turn % 200));
-    if turn % 2 == 0 {
+    if turn.is_multiple_of(2) {
         client.head_of("GET");
     }
     client.reset();
