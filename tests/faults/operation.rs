@@ -14,7 +14,7 @@ use crate::{FRESH, content, sound};
 
 /// One round of load: a hit or a miss on a fresh connection.
 fn round(mut client: Client, thread: usize, turn: usize) {
-    let target = if turn % 2 == 0 { "/hit".to_owned() } else { format!("/miss/{thread}/{turn}") };
+    let target = if turn.is_multiple_of(2) { "/hit".to_owned() } else { format!("/miss/{thread}/{turn}") };
     let response = client.get("a.test", &target);
     assert!(response.status == 200 && response.body == content(&target, 1000), "{target} {:?}", response.head);
 }
