@@ -17,6 +17,7 @@ use crate::cache::{Flights, Role, Ticket};
 use crate::config::Site;
 use crate::http1::Present;
 use crate::observe::{Counter, FetchTimes};
+use crate::policy::Why;
 use crate::server::Step;
 use crate::status::{CacheStatus, Forward, Phase, ProxyError};
 use crate::store::StoredResponse;
@@ -186,6 +187,9 @@ pub fn refresh(desk: &Desk<'_>, site: &Arc<Site>, request: Arc<Request>, goal: G
         _ => desk.core.cache.join(key, &*request, desk.now),
     };
     if let Role::Lead(ticket, _) = role {
+        if !is_to_refresh(desk, site, &request) {
+            return ticket.land(Landing::Again, Landing::Again);
+        }
         let fetch = Fetch {
             core: desk.core.clone(),
             site: site.clone(),
@@ -200,6 +204,15 @@ pub fn refresh(desk: &Desk<'_>, site: &Arc<Site>, request: Arc<Request>, goal: G
         };
         // A queue without room only means that the response stays stale a little longer.
         let _ = fetch.submit();
+    }
+}
+
+/// A new lead looks once more here too: the flight before may have freshened what was stale a moment ago (decisions 14).
+fn is_to_refresh(desk: &Desk<'_>, site: &Arc<Site>, request: &Request) -> bool {
+    match decide(desk.core, &Ask::of_request(request), Some(desk.local.key.as_slice()), site, desk.now) {
+        Decision::Serve(..) | Decision::NotCached => false,
+        Decision::ServeParts(_, status) => status.detail == Some(Why::StaleWhileRevalidate.word()),
+        Decision::ServeAndRefresh(..) | Decision::Fetch(..) => true,
     }
 }
 
