@@ -174,11 +174,15 @@ impl Assembled {
         self.manifest.response.freshness_at(now).ttl(now)
     }
 
-    /// What confirms it: its first slice, where it is served slice by slice and that one is stored.
+    /// What confirms it: the representation's first slice, so that all who ask meet in one fetch; or, where that is not
+    /// stored, the first that is wanted.
     pub fn to_confirm(&self, core: &Core, site: &Site) -> Option<Goal> {
-        let first = self.outcome.wanted().and_then(<[ByteRange]>::first).map_or(0, |range| range.start);
-        let range = slices::slice_at(first, site.slice_size);
-        let stored = slices::stored_slice(core, &self.manifest, range)?;
+        let wanted = self.outcome.wanted().and_then(<[ByteRange]>::first).map_or(0, |range| range.start);
+        let stored = |start| {
+            let range = slices::slice_at(start, site.slice_size);
+            slices::stored_slice(core, &self.manifest, range).map(|stored| (range, stored))
+        };
+        let (range, stored) = stored(0).or_else(|| stored(wanted))?;
         let manifest = Some(self.manifest.clone());
         Some(Goal::Slice(Box::new(Slice { range, manifest, stored: Some(stored), is_continued: false })))
     }
