@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use crate::origin::probe::Route;
+use crate::policy::redirect::bracketed;
 
 /// Every address of a name.
 pub fn lookup(name: &str) -> String {
@@ -35,7 +36,7 @@ pub fn request(route: &Route, address: SocketAddr, target: &str) -> String {
         Some(sni) => ("https", sni.as_str()),
         None => ("http", route.name.as_str()),
     };
-    let name = if name.contains(':') { format!("[{name}]") } else { name.to_owned() };
+    let name = bracketed(name);
     let url = quoted(&format!("{scheme}://{name}:{}{target}", route.port));
     format!("curl -sv -o /dev/null --connect-to ::{address} -H {} {url}", quoted(&format!("Host: {}", route.host)))
 }

@@ -4,6 +4,7 @@ use super::advice::Advice;
 use super::failed::duration_text;
 use super::report::{Change, Fix};
 use crate::config::{CertificateNames, Config, OriginConfig, Site, Timeouts};
+use crate::policy::redirect::bracketed;
 
 /// Writes changes for one server of one site.
 #[derive(Clone, Copy, Debug)]
@@ -151,7 +152,7 @@ const TIMEOUTS: [(&str, Written); 8] = [
 
 /// `name:port` as `servers` takes it.
 pub fn server_text(name: &str, port: Option<u16>) -> String {
-    let name = if name.contains(':') { format!("[{name}]") } else { name.to_owned() };
+    let name = bracketed(name);
     port.map_or(name.clone(), |port| format!("{name}:{port}"))
 }
 

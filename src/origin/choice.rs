@@ -9,6 +9,7 @@ use rustls::pki_types::ServerName;
 
 use super::error::Cause;
 use crate::config::{OriginConfig, Role, ServerConfig};
+use crate::policy::redirect::bracketed;
 
 /// One server as a fetch sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -138,10 +139,6 @@ pub fn is_own_listener(address: SocketAddr, listeners: &[SocketAddr], is_local: 
         let is_same = listener.ip() == address.ip().to_canonical() || listener.ip() == address.ip();
         is_same || (listener.ip().is_unspecified() && reaches_family && is_local(address.ip().to_canonical()))
     })
-}
-
-fn bracketed(name: &str) -> String {
-    if name.contains(':') { format!("[{name}]") } else { name.to_owned() }
 }
 
 /// The host of `host[:port]`, without the brackets of an IPv6 literal.

@@ -14,7 +14,7 @@ use super::guard::prohibited;
 use super::request::OriginRequest;
 use super::{Fetched, Origins, Report};
 use crate::config::{CertificateNames, OriginConfig, OriginProtocol, Role, ServerConfig, Site};
-use crate::policy::redirect::Url;
+use crate::policy::redirect::{Url, bracketed};
 use crate::status::Phase;
 
 /// How far a target is trusted.
@@ -122,10 +122,6 @@ pub(super) fn stand_in(site: &Site, url: &Url, standing: Standing, addresses: &[
         origin.certificate_names = CertificateNames::SanOrCn;
     }
     stand_in
-}
-
-fn bracketed(host: &str) -> String {
-    if host.contains(':') { format!("[{host}]") } else { host.to_owned() }
 }
 
 /// More are not tried: each is a server of its own here.

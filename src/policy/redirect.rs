@@ -76,7 +76,7 @@ impl Url {
 
     /// `host[:port]` as it stands in a Host field, the port only where it is not the scheme's own.
     pub fn authority(&self) -> String {
-        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        let host = bracketed(&self.host);
         if self.has_own_port() { host } else { format!("{host}:{}", self.port) }
     }
 
@@ -148,6 +148,11 @@ fn split_authority(authority: &str) -> Option<(&str, Option<u16>)> {
 
 const MAX_HOST: usize = 254;
 const MAX_REFERENCE: usize = 8 << 10;
+
+/// A host as it stands before a port: an IPv6 literal in brackets (RFC 3986 §3.2.2).
+pub(crate) fn bracketed(host: &str) -> String {
+    if host.contains(':') { format!("[{host}]") } else { host.to_owned() }
+}
 
 #[cfg(test)]
 mod tests {

@@ -13,6 +13,7 @@ use super::{Answered, Reply, Request, Row};
 use crate::config::written::Written;
 use crate::config::{Config, OriginProtocol, Role, ServerConfig, Site};
 use crate::observe::{CacheResult, Counts, FailureRow};
+use crate::policy::redirect::bracketed;
 use crate::settings::Change;
 
 /// Endpoint by endpoint.
@@ -178,7 +179,7 @@ impl Facts<'_> {
 }
 
 fn server(server: &ServerConfig) -> Value {
-    let name = if server.name.contains(':') { format!("[{}]", server.name) } else { server.name.clone() };
+    let name = bracketed(&server.name);
     let address = server.port.map_or(name.clone(), |port| format!("{name}:{port}"));
     let role = match server.role {
         Role::Primary => "primary",
