@@ -134,6 +134,7 @@ impl Edge {
         let door = door::Plan::new(&config)?;
         let proxy = Arc::new(Proxy::new(config, parts));
         let server = Arc::new(Server::start(&proxy, clock, &settings, listeners)?);
+        proxy.store().help_by(server.bell());
         let keeper = Keeper::start(proxy.clone(), kept, Radar::start(proxy.clone(), own, clock))?;
         let tasks = tasks::open(&proxy, clock, state.as_ref())?;
         let door = door

@@ -196,7 +196,7 @@ impl Fetch {
         let of_head = |kept| {
             Arc::new(StoredResponse {
                 variant: self.variant(&head),
-                mark: Mark::new(self.purge_number, &head),
+                mark: Mark::new(self.purge_number, head.status, &head),
                 head: kept,
                 freshness,
                 body: shared.clone(),

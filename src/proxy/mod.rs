@@ -348,6 +348,16 @@ impl Handler for Proxy {
         }
     }
 
+    fn spare(&self, now: Now) -> bool {
+        let store = &self.core.cache.store;
+        if !store.is_sweeping() {
+            return false;
+        }
+        // As long as the turn took that clients had: they wait twice as long, and the sweep has half of the processor.
+        let spent = self.core.clock.now().monotonic.saturating_sub(now.monotonic);
+        store.spare(spent.clamp(SPARE_LEAST, SPARE_MOST))
+    }
+
     fn tick(&self, local: &mut Local, now: Now) {
         local.keep_up(&self.core);
         if let Some(log) = local.log.as_mut() {
@@ -369,6 +379,9 @@ fn slow_counter(slow: Slow) -> Counter {
 
 /// Bytes of a passing body in memory ahead of its slowest reader (decisions 11).
 const SPILL_WINDOW: usize = 256 << 10;
+/// What a worker gives to a sweep between two turns.
+const SPARE_LEAST: std::time::Duration = std::time::Duration::from_micros(100);
+const SPARE_MOST: std::time::Duration = std::time::Duration::from_micros(500);
 /// How long the end waits for fetchers.
 const FETCHERS_END: std::time::Duration = std::time::Duration::from_millis(100);
 /// How long a full spill waits for its slowest reader.

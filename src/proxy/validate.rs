@@ -143,7 +143,7 @@ impl Fetch {
             head: fields::merged_head(stored.head.status(), &merged),
             freshness,
             body: stored.body.clone(),
-            mark: Mark::new(self.purge_number, &merged),
+            mark: Mark::new(self.purge_number, stored.head.status(), &merged),
         };
         (refusal, response)
     }

@@ -10,6 +10,7 @@ mod deliver;
 mod head;
 mod inherited;
 mod listener;
+mod post;
 mod renew;
 mod seats;
 mod session;
@@ -64,6 +65,12 @@ pub trait Handler: Send + Sync + 'static {
     fn abandoned(&self, local: &mut Self::Local, now: Now, exchange: Self::Exchange);
     /// Something happened at a connection that no exchange tells.
     fn count(&self, local: &mut Self::Local, event: Event);
+    /// Called after every loop turn, which began at `now`: a moment for work that is nobody's turn. True where there is more
+    /// of it: then the worker does not wait for its sockets, only looks at them.
+    fn spare(&self, now: Now) -> bool {
+        let _ = now;
+        false
+    }
     /// Called now and then (at least once a second while there is anything to do), and after [`Server::renew`].
     fn tick(&self, local: &mut Self::Local, now: Now);
 }
@@ -300,6 +307,12 @@ impl Server {
         }
         server.listen(listeners)?;
         Ok(server)
+    }
+
+    /// What wakes all workers, so that each calls [`Handler::spare`]. It does not keep the server alive.
+    pub fn bell(&self) -> impl Fn() + Send + Sync + 'static {
+        let bells: Vec<_> = self.workers.iter().map(|(remote, _)| remote.bell()).collect();
+        move || bells.iter().for_each(|ring| ring())
     }
 
     /// Connections open now.

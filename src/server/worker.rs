@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ use mio::{Events, Poll, Registry, Token, Waker};
 
 use super::deadline::Wheel;
 use super::listener::worker_slot;
+use super::post::Post;
 use super::renew::input_size;
 use super::seats::Seat;
 use super::session::{Outcome, Session};
@@ -50,40 +51,20 @@ pub struct Incoming {
 impl Remote {
     /// Gives the worker a connection whose socket is already in its epoll.
     pub fn hand_over(&self, incoming: Incoming) {
-        if self.incoming.send(incoming).is_ok() && self.post.has_stray_event.swap(false, Ordering::SeqCst) {
-            // The socket's first event came before the socket itself: the worker must look again.
-            self.post.notify();
+        if self.incoming.send(incoming).is_ok() {
+            self.post.look_again();
         }
+    }
+
+    /// What wakes the worker, for those who must not keep its channels.
+    pub fn bell(&self) -> impl Fn() + Send + Sync + 'static {
+        let post = self.post.clone();
+        move || post.notify()
     }
 
     /// Wakes the worker to look at the shared flags.
     pub fn notify(&self) {
         self.post.notify();
-    }
-}
-
-/// The worker's mailbox: at most one post a session waits in it, one write to the waker a batch.
-struct Post {
-    wakes: Sender<Address>,
-    waker: Waker,
-    is_notified: AtomicBool,
-    has_stray_event: AtomicBool,
-}
-
-impl Post {
-    fn notify(&self) {
-        if !self.is_notified.swap(true, Ordering::AcqRel) {
-            // Fails only when the eventfd is full, and then the worker is awake anyway.
-            let _ = self.waker.wake();
-        }
-    }
-}
-
-impl Mailbox for Post {
-    fn post(&self, address: Address) {
-        if self.wakes.send(address).is_ok() {
-            self.notify();
-        }
     }
 }
 
@@ -135,6 +116,8 @@ struct Worker<H: Handler> {
     due: Vec<Address>,
     generation: u64,
     ticked: Duration,
+    /// The handler has work for every moment.
+    is_busy: bool,
     /// Sessions have run since.
     has_run: bool,
 }
@@ -154,12 +137,7 @@ pub fn start<H: Handler>(
     let registry = Arc::new(poll.registry().try_clone().map_err(failed)?);
     let (wake_sender, wakes) = unbounded();
     let (incoming_sender, incoming) = unbounded();
-    let post = Arc::new(Post {
-        wakes: wake_sender,
-        waker,
-        is_notified: AtomicBool::new(false),
-        has_stray_event: AtomicBool::new(false),
-    });
+    let post = Arc::new(Post::new(wake_sender, waker));
     let now = clock.now();
     let open = Arc::new(AtomicUsize::new(0));
     let turn = Turn {
@@ -194,6 +172,7 @@ pub fn start<H: Handler>(
         due: Vec::new(),
         generation: 0,
         ticked: now.monotonic,
+        is_busy: false,
         has_run: false,
     };
     let thread =
@@ -223,6 +202,7 @@ impl<H: Handler> Worker<H> {
                 }
             }
             self.expire();
+            self.is_busy = self.spare();
             if self.turn.now.monotonic.saturating_sub(self.ticked) >= TICK {
                 self.ticked = self.turn.now.monotonic;
                 self.has_run = false;
@@ -233,6 +213,14 @@ impl<H: Handler> Worker<H> {
             self.close(slot);
         }
         self.turn.handler.tick(&mut self.turn.local, self.turn.now);
+    }
+
+    fn spare(&mut self) -> bool {
+        let Turn { handler, local, now, .. } = &mut self.turn;
+        catch_unwind(AssertUnwindSafe(|| handler.spare(*now))).unwrap_or_else(|_| {
+            handler.count(local, Event::Panicked);
+            false
+        })
     }
 
     fn is_finished(&mut self) -> bool {
@@ -249,7 +237,7 @@ impl<H: Handler> Worker<H> {
     }
 
     fn patience(&self) -> Option<Duration> {
-        if !self.ready.is_empty() || !self.incoming.is_empty() {
+        if self.is_busy || !self.ready.is_empty() || !self.incoming.is_empty() {
             return Some(Duration::ZERO);
         }
         let deadline = self.wheel.next(self.turn.now.monotonic);
@@ -260,12 +248,12 @@ impl<H: Handler> Worker<H> {
     fn note(&mut self, events: &Events) {
         for event in events {
             if event.token() == WAKER {
-                self.post.is_notified.store(false, Ordering::Release);
+                self.post.note_awake();
                 continue;
             }
             let slot = event.token().0;
             if self.session(slot).is_none() {
-                self.post.has_stray_event.store(true, Ordering::SeqCst);
+                self.post.note_stray_event();
                 self.take_in();
             }
             let Some(session) = self.session(slot) else {

@@ -150,7 +150,7 @@ impl Victims {
 pub fn entry_cost(key: &[u8], response: &StoredResponse) -> u64 {
     let counts = 2 * size_of::<usize>();
     let variant = if response.variant.is_some() { VARIANT_COST } else { 0 };
-    let parts = if response.is_whole() { 0 } else { PARTS_COST };
+    let parts = if response.mark.is_part() { PARTS_COST } else { 0 };
     allocation(size_of::<StoredResponse>().saturating_add(counts))
         .saturating_add(parts)
         .saturating_add(allocation(response.head.size()))

@@ -16,6 +16,7 @@ use lru::LruCache;
 use super::budget::Ledger;
 use super::entry::{Entry, Victims};
 use super::purges::{Active, Purges, Rule};
+use super::sweep::Sweeps;
 
 /// All shards.
 pub struct Shards {
@@ -23,6 +24,8 @@ pub struct Shards {
     random: RandomState,
     /// The purges of what is stored here.
     pub purges: Purges,
+    /// How they are carried through.
+    pub sweeps: Sweeps,
     /// Keys were stored that tell more apart than resources.
     pub has_longer_keys: AtomicBool,
     /// Where the next eviction that belongs to no shard begins.
@@ -46,6 +49,7 @@ impl Shards {
             shards: std::iter::repeat_with(shard).take(count.max(1)).collect(),
             random: RandomState::new(),
             purges: Purges::new(),
+            sweeps: Sweeps::default(),
             has_longer_keys: AtomicBool::new(false),
             turn: AtomicUsize::new(0),
             evictions: AtomicU64::new(0),

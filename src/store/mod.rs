@@ -28,6 +28,7 @@ mod writer;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use crate::policy::key::resource_of;
 pub use body::{Body, Plan};
@@ -293,11 +294,11 @@ impl Store {
 
     /// Takes all that `matches` names, and keeps out what the origin was asked for before: removed where `is_hard`, else
     /// made stale. Acts before it comes back; how many responses that were is known once all have been visited, which
-    /// this waits for. A million take about half a second of two cores, less where more are idle; what was removed is dropped
-    /// later.
+    /// this waits for. A million take about half a second of a processor, which is shared between those who help
+    /// ([`Store::help_by`]); what was removed is dropped later.
     pub fn purge(&self, is_hard: bool, matches: &Matches) -> u64 {
         let rule = self.begin(is_hard, matches);
-        self.0.shards.sweep_wide(&self.0.ledger);
+        self.0.shards.sweeps.run(&self.0.shards, &self.0.ledger);
         self.0.shards.purges.end(std::slice::from_ref(&rule));
         rule.taken()
     }
@@ -311,9 +312,25 @@ impl Store {
     /// Carries through the purges under way, if there are any.
     pub fn sweep(&self) {
         if let Some(rules) = self.0.shards.purges.active().rules {
-            self.0.shards.sweep_wide(&self.0.ledger);
+            self.0.shards.sweeps.run(&self.0.shards, &self.0.ledger);
             self.0.shards.purges.end(&rules);
         }
+    }
+
+    /// Names those who help with sweeps: `call` is to make them call [`Store::spare`] until it says that nothing is left.
+    /// Works once for all clones.
+    pub fn help_by(&self, call: impl Fn() + Send + Sync + 'static) {
+        self.0.shards.sweeps.help_by(Box::new(call));
+    }
+
+    /// A sweep is under way that could be helped with.
+    pub fn is_sweeping(&self) -> bool {
+        self.0.shards.sweeps.is_any()
+    }
+
+    /// Goes on with a sweep for about `time`, if one is under way; true while something is left to do.
+    pub fn spare(&self, time: Duration) -> bool {
+        self.0.shards.sweeps.spare(&self.0.shards, &self.0.ledger, time)
     }
 
     /// How many responses a purge would take now; while others come and go this is about right.

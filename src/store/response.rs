@@ -56,10 +56,16 @@ impl StoredResponse {
 pub struct Mark(AtomicU64);
 
 impl Mark {
-    /// Of a response with this head for which the origin was asked when `number` was the latest purge's.
-    pub fn new(number: u64, head: &dyn Fields) -> Mark {
+    /// Of a response with this status and head for which the origin was asked when `number` was the latest purge's.
+    pub fn new(number: u64, status: u16, head: &dyn Fields) -> Mark {
         let groups = if has_groups(head) { GROUPS } else { 0 };
-        Mark(AtomicU64::new(number & NUMBER | groups))
+        let part = if status == 206 { PART } else { 0 };
+        Mark(AtomicU64::new(number & NUMBER | groups | part))
+    }
+
+    /// The response is a part, or binds parts together: known here without a look at its head.
+    pub fn is_part(&self) -> bool {
+        self.0.load(Ordering::Relaxed) & PART != 0
     }
 
     /// The latest purge's number when the origin was asked.
@@ -109,10 +115,11 @@ impl Mark {
 
 const EXPIRED: u64 = 1 << 63;
 const GROUPS: u64 = 1 << 62;
+const PART: u64 = 1 << 61;
 /// A trillion purges.
 const NUMBER: u64 = HIT - 1;
 const HIT: u64 = 1 << 40;
-const HITS: u64 = (GROUPS - 1) & !NUMBER;
+const HITS: u64 = (PART - 1) & !NUMBER;
 /// Room is left for those who count at once.
 const MOST_NOTED: u64 = HITS / HIT - (1 << 10);
 const EXACT: u64 = 1 << 10;
@@ -241,7 +248,7 @@ mod tests {
 
     #[test]
     fn hits_are_counted_beside_the_number_and_never_run_into_it() {
-        let mark = Mark::new(NUMBER, &StoredHead::builder(200).build());
+        let mark = Mark::new(NUMBER, 200, &StoredHead::builder(200).build());
         (0..EXACT).for_each(|_| mark.note_hit(1));
         assert_eq!(mark.hits(), EXACT);
         mark.note_hit(1);

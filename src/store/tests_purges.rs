@@ -10,7 +10,7 @@ use super::*;
 /// A response without content that was asked for at this number of the purges.
 fn response_with(store: &Store, tag: u64, number: u64) -> Arc<StoredResponse> {
     let response = response(usize::try_from(tag).unwrap(), 0, 0, sealed(store, 0));
-    let mark = Mark::new(number, &response.head);
+    let mark = Mark::new(number, response.head.status(), &response.head);
     Arc::new(StoredResponse { mark, ..Arc::into_inner(response).unwrap() })
 }
 
@@ -276,4 +276,63 @@ fn a_purge_of_many_acts_at_once_and_their_memory_comes_back() {
         assert!(std::time::Instant::now() < end, "{} bytes are charged for {left}", store.stats().bytes);
         std::thread::yield_now();
     }
+}
+
+#[test]
+fn who_has_a_moment_carries_a_purge_through_and_the_caller_only_waits() {
+    let store = Store::new(1 << 30, 1 << 20);
+    let (called, calls) = std::sync::mpsc::channel();
+    store.help_by(move || called.send(()).unwrap());
+    let everything: Matches = Arc::new(|_: &[u8], _: &StoredResponse| true);
+    let fill = |count: u32| {
+        for number in 0..count {
+            store.insert(&number.to_be_bytes(), response_with(&store, 1, store.purge_number()));
+        }
+    };
+    // Few: nobody is called.
+    fill(1000);
+    assert!(!store.spare(Duration::from_secs(1)));
+    assert_eq!(store.purge(true, &everything), 1000);
+    assert!(calls.try_recv().is_err());
+    // Many: helpers are called, and find something to do until it is over.
+    for is_helped in [true, false] {
+        fill(20_000);
+        std::thread::scope(|scope| {
+            let purge = scope.spawn(|| store.purge(true, &everything));
+            calls.recv().unwrap();
+            assert!(store.is_sweeping());
+            // Where nobody comes, the caller does it alone.
+            while is_helped && store.spare(Duration::ZERO) {}
+            assert_eq!(purge.join().unwrap(), 20_000);
+        });
+        assert!(!store.is_sweeping() && !store.spare(Duration::from_secs(1)));
+        assert_eq!(store.stats().responses, 0);
+    }
+}
+
+#[test]
+fn a_purge_whose_rule_panics_under_a_helper_comes_back() {
+    let store = Store::new(1 << 30, 1 << 20);
+    store.help_by(|| {});
+    for number in 0..10_000_u32 {
+        store.insert(&number.to_be_bytes(), response(1, 0, 0, sealed(&store, 1)));
+    }
+    let has_panicked = AtomicBool::new(false);
+    let once: Matches = Arc::new(move |_: &[u8], _: &StoredResponse| {
+        assert!(has_panicked.swap(true, Ordering::SeqCst), "the first look");
+        true
+    });
+    std::thread::scope(|scope| {
+        let purge = scope.spawn(|| store.purge(true, &once));
+        while !store.is_sweeping() && !purge.is_finished() {
+            std::thread::yield_now();
+        }
+        let help = || while store.spare(Duration::ZERO) {};
+        let helped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(help));
+        // Either the helper met the panic, and the rest was purged all the same, or the caller did.
+        match (helped, purge.join()) {
+            (Err(_), taken) => assert!(taken.unwrap() > 9000),
+            (Ok(()), caller) => assert!(caller.is_err()),
+        }
+    });
 }

@@ -139,7 +139,7 @@ impl Fetch {
         let response = Arc::new(StoredResponse {
             head: fields::merged_head(206, &merged),
             freshness,
-            mark: Mark::new(self.purge_number, &merged),
+            mark: Mark::new(self.purge_number, 206, &merged),
             variant: old.variant.clone(),
             body: known.content(),
         });
@@ -238,7 +238,7 @@ impl Fetch {
         let (writer, body) = Body::open(plan, Some(self.core.cache.store.budget()));
         let response = StoredResponse {
             variant: self.variant(head),
-            mark: Mark::new(self.purge_number, head),
+            mark: Mark::new(self.purge_number, head.status, head),
             head: fields::kept_head(head, now),
             freshness,
             body,
