@@ -125,7 +125,12 @@ impl Socket {
     pub fn write(&mut self, parts: &[IoSlice<'_>]) -> io::Result<Option<usize>> {
         loop {
             let Some(tls) = self.tls.as_mut() else {
-                let written = would_block(self.stream.write_vectored(parts))?;
+                let mut small = [0; SMALL];
+                let written = match gathered(parts, &mut small) {
+                    Some(bytes) => self.stream.write(bytes),
+                    None => self.stream.write_vectored(parts),
+                };
+                let written = would_block(written)?;
                 return self.watched(written);
             };
             let taken = tls.writer().write_vectored(parts)?;
@@ -238,6 +243,16 @@ impl Read for Watched<'_> {
     }
 }
 
+/// The parts in one piece, where they are small: one copy costs less than to have the system gather them.
+fn gathered<'s>(parts: &[IoSlice<'_>], room: &'s mut [u8]) -> Option<&'s [u8]> {
+    let mut end = 0_usize;
+    for part in parts {
+        room.get_mut(end..end.checked_add(part.len())?)?.copy_from_slice(part);
+        end += part.len();
+    }
+    room.get(..end)
+}
+
 fn would_block(result: io::Result<usize>) -> io::Result<Option<usize>> {
     match result {
         Ok(n) => Ok(Some(n)),
@@ -256,4 +271,6 @@ fn no_end(sent: Option<usize>) -> io::Result<Option<usize>> {
 }
 
 const SEND_FILE: usize = 256 << 10;
+/// A head and a small body.
+const SMALL: usize = 2 << 10;
 const NOT_SENT: u32 = 32 << 10;
