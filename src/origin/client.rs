@@ -318,7 +318,7 @@ impl<'a> Walk<'a> {
     }
 
     /// The head has come: what kind of body follows, and may the connection serve again?
-    fn deliver(&mut self, route: &Route, exchange: Exchange, key: Key) -> Result<Fetched, Failure> {
+    fn deliver(&mut self, route: &Route, exchange: Box<Exchange>, key: Key) -> Result<Fetched, Failure> {
         let address = Some(exchange.connection.address);
         let broken = |cause| Failure { cause, phase: Phase::ResponseHead, address, has_response: true };
         let is_cut_short = exchange.is_answered_early.load(Ordering::Relaxed);
@@ -348,7 +348,7 @@ impl<'a> Walk<'a> {
             least_rate: timeouts.min_rate,
             window: RATE_WINDOW,
         };
-        let body = OriginBody::new(connection, length, limits, home, &route.label);
+        let body = Box::new(OriginBody::new(connection, length, limits, home, &route.label));
         Ok(Fetched { head, body, report: std::mem::take(&mut self.report), lost: Vec::new() })
     }
 }

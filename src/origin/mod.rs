@@ -102,8 +102,8 @@ pub struct Origins {
 pub struct Fetched {
     /// The final head, as strict as a client's.
     pub head: ResponseHead,
-    /// The body, still on the connection.
-    pub body: OriginBody,
+    /// The body, still on the connection; in a box, because what is fetched goes through many hands.
+    pub body: Box<OriginBody>,
     /// How it went.
     pub report: Report,
     /// Attempts at other addresses or servers that failed before this one was good; empty in a fetch without any.

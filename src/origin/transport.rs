@@ -54,12 +54,12 @@ pub struct ExchangeLimits {
 
 impl Exchange {
     /// An exchange to come. `head_size`: room for the request's head.
-    pub fn new(connection: Connection, answer: Answer, limits: ExchangeLimits, head_size: usize) -> Exchange {
+    pub fn new(connection: Connection, answer: Answer, limits: ExchangeLimits, head_size: usize) -> Box<Exchange> {
         let mut output = SPARE.try_with(|spare| spare.borrow_mut().pop()).ok().flatten().unwrap_or_default();
         if output.len() < head_size {
             output.resize(head_size, 0);
         }
-        Exchange {
+        Box::new(Exchange {
             connection,
             answer,
             limits,
@@ -70,12 +70,12 @@ impl Exchange {
             is_in_body: false,
             output,
             stub: None,
-        }
+        })
     }
 
     /// Lets ureq run the exchange. `has_upload`: the request has a body of at least one byte. `None` if ureq kept the
     /// exchange, which it does not.
-    pub fn run(mut self, request: Request<SendBody<'static>>, has_upload: bool) -> Option<Exchange> {
+    pub fn run(mut self: Box<Self>, request: Request<SendBody<'static>>, has_upload: bool) -> Option<Box<Exchange>> {
         self.has_upload = has_upload;
         if has_upload && self.output.len() < UPLOAD_STEP {
             self.output.resize(UPLOAD_STEP, 0);
@@ -187,7 +187,7 @@ fn own_cause(error: &ureq::Error) -> (Cause, Phase) {
 thread_local! {
     static AGENT: Cell<Option<Agent>> = const { Cell::new(None) };
     /// The exchange on its way to the connector, or back from a dropped transport.
-    static SLOT: RefCell<Option<Exchange>> = const { RefCell::new(None) };
+    static SLOT: RefCell<Option<Box<Exchange>>> = const { RefCell::new(None) };
     static SPARE: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -232,7 +232,7 @@ impl Resolver for NoResolver {
 
 /// The exchange in ureq's hands. `Drop` brings it back to the slot; it must not block or panic.
 struct SlotTransport {
-    exchange: Option<Exchange>,
+    exchange: Option<Box<Exchange>>,
 }
 
 impl SlotTransport {

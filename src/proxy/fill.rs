@@ -16,7 +16,7 @@ impl Fetch {
     pub(super) fn fill(
         &self,
         writer: Writer,
-        (head, body): (&ResponseHead, OriginBody),
+        (head, body): (&ResponseHead, Box<OriginBody>),
         stored: Option<&Arc<StoredResponse>>,
     ) -> bool {
         let mut room = ROOM.take();
@@ -31,7 +31,7 @@ impl Fetch {
     fn pour(
         &self,
         mut writer: Writer,
-        (head, mut body): (&ResponseHead, OriginBody),
+        (head, mut body): (&ResponseHead, Box<OriginBody>),
         stored: Option<&Arc<StoredResponse>>,
         room: &mut [u8],
     ) -> bool {
