@@ -185,7 +185,7 @@ impl Fetch {
 /// A response of 1 KiB with a usual head, fresh for an hour, its body charged to the store.
 fn response(store: &Store, now: Now) -> Arc<StoredResponse> {
     let spill = Spill { dir: std::env::temp_dir(), max: 0, window: 0, patience: Duration::ZERO };
-    let plan = Plan { kept: true, length: Some(BODY.len() as u64), spill };
+    let plan = Plan { kept: true, held: false, length: Some(BODY.len() as u64), spill };
     let (mut writer, body) = Body::open(plan, Some(store.budget()));
     let reader = Reader::new(&body);
     // A body that found no room is not kept, and the store refuses it.

@@ -19,6 +19,8 @@ mod operation;
 mod origins;
 #[path = "faults/rig.rs"]
 mod rig;
+#[path = "faults/stale.rs"]
+mod stale;
 
 use rig::content;
 use support::{Origin, Reply};

@@ -169,6 +169,12 @@ impl Sources<'_> {
             Counter::UploadsSpilled,
             "Request bodies that went to a file.",
         );
+        self.plain(
+            page,
+            "millpond_spill_errors_total",
+            Counter::SpillFaults,
+            "Response bodies whose temporary file could not be written; they go on at the pace of their slowest client.",
+        );
         self.plain(page, "millpond_log_lines_dropped_total", Counter::LogLinesDropped, "Access log lines not written.");
         self.plain(page, "millpond_log_write_errors_total", Counter::LogWritesFailed, "Access log writes refused.");
     }

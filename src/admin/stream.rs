@@ -13,7 +13,7 @@ impl Lines {
     /// Lines, and the answer that shows them as they come. What a slow client has not taken may go to a file in `dir`.
     pub fn open(dir: PathBuf) -> (Lines, Reply) {
         let spill = Spill { dir, max: MOST, window: WINDOW, patience: PATIENCE };
-        let (writer, body) = Body::open(Plan { kept: false, length: None, spill }, None);
+        let (writer, body) = Body::open(Plan { kept: false, held: false, length: None, spill }, None);
         let reply = Reply::stream("application/x-ndjson", Reader::new(&body));
         (Lines(writer), reply)
     }

@@ -78,6 +78,8 @@ impl<T: Clone> Cache<T> {
         };
         match reuse {
             Reuse::Fresh => Lookup::Fresh(stored),
+            // One that is only held while it is read is there for those whom it answers at once.
+            _ if !stored.body.is_kept() => Lookup::Miss(Forward::Stale),
             Reuse::Stale(why) => Lookup::Stale(stored, why),
             Reuse::Unsatisfiable(_) => Lookup::Unsatisfiable,
             Reuse::Validate(why) => {

@@ -171,6 +171,8 @@ pub enum Counter {
     BytesFetched,
     /// Request bodies that went to a file.
     UploadsSpilled,
+    /// Bodies on their way to clients whose temporary file could not be written.
+    SpillFaults,
     /// Lines of the access log that were not written.
     LogLinesDropped,
     /// Writes, or reopenings, of the access log that the system refused.

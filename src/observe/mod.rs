@@ -20,6 +20,7 @@ mod tally;
 mod tests_line;
 #[cfg(test)]
 mod tests_log;
+mod warned;
 
 pub use access_log::{AccessLog, LogBuffer};
 pub use certificates::{CertificateBook, IssuerChange, MAX_BOOK, News, SeenCertificate, Sighting};
@@ -30,3 +31,4 @@ pub use metrics::{Counter, Metrics, Snapshot};
 pub use record::{CacheResult, FetchTimes, Record, RequestId};
 pub use series::{STEP, Sums};
 pub use tally::{BOUNDS, Counts, Histogram, PHASES, SiteCounts, Tally};
+pub use warned::Warned;

@@ -13,13 +13,13 @@ use crate::observe::CacheResult;
 use crate::policy::Why;
 use crate::policy::directives::RequestDirectives;
 use crate::status::{CacheStatus, Forward};
-use crate::store::StoredResponse;
+use crate::store::{Reader, StoredResponse};
 use crate::time::Now;
 
 /// What the store has for a request, decided.
 pub enum Decision {
-    /// Answer from it now.
-    Serve(Arc<StoredResponse>, CacheStatus, CacheResult),
+    /// Answer from it now; with a reader where its body is still under way.
+    Serve(Arc<StoredResponse>, Option<Reader>, CacheStatus, CacheResult),
     /// The same, and have it validated meanwhile (RFC 5861 §3).
     ServeAndRefresh(Arc<StoredResponse>, CacheStatus),
     /// Answer from stored parts, put together.
@@ -44,7 +44,10 @@ pub fn decide(core: &Core, ask: &Ask<'_>, key: Option<impl AsRef<[u8]>>, site: &
             Lookup::Fresh(stored) => {
                 let (ttl, whose) = (Some(stored.freshness.ttl(now)), stored.freshness.source().why());
                 let status = CacheStatus { hit: true, ttl, detail: whose.map(Why::word), ..CacheStatus::default() };
-                return Decision::Serve(stored, status, CacheResult::Hit);
+                match taken(&stored, ask) {
+                    Ok(reader) => return Decision::Serve(stored, reader, status, CacheResult::Hit),
+                    Err(Gone) => (Goal::Store, Forward::UriMiss, ""),
+                }
             }
             Lookup::Stale(stored, why) => {
                 let is_refreshed = why == Why::StaleWhileRevalidate;
@@ -52,7 +55,7 @@ pub fn decide(core: &Core, ask: &Ask<'_>, key: Option<impl AsRef<[u8]>>, site: &
                 let status = CacheStatus { hit: true, ttl, detail: Some(why.word()), ..CacheStatus::default() };
                 return match is_refreshed {
                     true => Decision::ServeAndRefresh(stored, status),
-                    false => Decision::Serve(stored, status, CacheResult::Stale),
+                    false => Decision::Serve(stored, None, status, CacheResult::Stale),
                 };
             }
             Lookup::Validate(stored, forward, why) => (Goal::Validate(stored), forward, why.word()),
@@ -84,4 +87,15 @@ pub fn decide(core: &Core, ask: &Ask<'_>, key: Option<impl AsRef<[u8]>>, site: &
         }
         (_, goal) => Decision::Fetch(goal, forward, reason),
     }
+}
+
+/// A response was found as its beginning went away: it outgrew the store at that moment, or its last reader left.
+struct Gone;
+
+/// The place of a new reader in a body that is still under way; none is needed in a complete one, nor for a head alone.
+fn taken(stored: &StoredResponse, ask: &Ask<'_>) -> Result<Option<Reader>, Gone> {
+    if ask.method == "HEAD" || stored.body.sealed().is_some() {
+        return Ok(None);
+    }
+    Reader::join(&stored.body).map(Some).ok_or(Gone)
 }

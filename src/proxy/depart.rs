@@ -20,7 +20,7 @@ use crate::observe::{Counter, FetchTimes};
 use crate::policy::Why;
 use crate::server::Step;
 use crate::status::{CacheStatus, Forward, Phase, ProxyError};
-use crate::store::StoredResponse;
+use crate::store::{Reader, StoredResponse};
 
 /// Joins or leads a flight, and has a fetcher take off where one is needed.
 pub fn depart(desk: &mut Desk<'_>, mut exchange: Exchange, goal: Goal) -> Step<Proxy> {
@@ -82,9 +82,13 @@ fn lead(desk: &mut Desk<'_>, mut exchange: Exchange, goal: Goal, ticket: Ticket<
                 &exchange.site,
                 desk.now,
             ) {
-                Decision::Serve(response, status, _) | Decision::ServeAndRefresh(response, status) => {
+                Decision::Serve(response, reader, status, _) => {
                     ticket.land(Landing::Again, Landing::Again);
-                    return serve(desk, exchange, response, status);
+                    return serve(desk, exchange, response, reader, status);
+                }
+                Decision::ServeAndRefresh(response, status) => {
+                    ticket.land(Landing::Again, Landing::Again);
+                    return serve(desk, exchange, response, None, status);
                 }
                 Decision::ServeParts(parts, status) => {
                     ticket.land(Landing::Again, Landing::Again);
@@ -148,8 +152,11 @@ pub fn again(desk: &mut Desk<'_>, mut exchange: Exchange) -> Step<Proxy> {
     }
     let request = exchange.request.clone();
     match decide(desk.core, &Ask::of_request(&request), exchange.key.as_deref(), &exchange.site, desk.now) {
-        Decision::Serve(response, status, _) | Decision::ServeAndRefresh(response, status) => {
-            serve(desk, exchange, response, CacheStatus { collapsed: true, ..status })
+        Decision::Serve(response, reader, status, _) => {
+            serve(desk, exchange, response, reader, CacheStatus { collapsed: true, ..status })
+        }
+        Decision::ServeAndRefresh(response, status) => {
+            serve(desk, exchange, response, None, CacheStatus { collapsed: true, ..status })
         }
         Decision::ServeParts(parts, status) => {
             serve_parts(desk, exchange, *parts, CacheStatus { collapsed: true, ..status })
@@ -166,8 +173,14 @@ pub fn again(desk: &mut Desk<'_>, mut exchange: Exchange) -> Step<Proxy> {
     }
 }
 
-fn serve(desk: &mut Desk<'_>, exchange: Exchange, response: Arc<StoredResponse>, status: CacheStatus) -> Step<Proxy> {
-    let arrived = Arrived { response, reader: None, status, fault: None, trip: Trip::default() };
+fn serve(
+    desk: &mut Desk<'_>,
+    exchange: Exchange,
+    response: Arc<StoredResponse>,
+    reader: Option<Reader>,
+    status: CacheStatus,
+) -> Step<Proxy> {
+    let arrived = Arrived { response, reader, status, fault: None, trip: Trip::default() };
     Step::Answer(exchange.answer(desk, arrived))
 }
 

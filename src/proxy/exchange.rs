@@ -75,12 +75,12 @@ pub fn begin(core: &Arc<Core>, call: Call<'_, Local>, head: &RequestHead<'_, '_>
     }
     note.site = Some(site.clone());
     let ask = Ask::of_head(head).of_site(&site);
-    let (response, status, result) = match first_decision(&mut desk, &ask, head.target, &site, is_cacheable) {
-        Decision::Serve(response, status, result) => (response, status, result),
+    let (response, reader, status, result) = match first_decision(&mut desk, &ask, head.target, &site, is_cacheable) {
+        Decision::Serve(response, reader, status, result) => (response, reader, status, result),
         Decision::ServeAndRefresh(response, status) => {
             let request = Request::copy(head, &desk.local.host, desk.peer, note.id, desk.now.monotonic);
             refresh(&desk, &site, Arc::new(request.into_get()), Goal::Validate(response.clone()));
-            (response, status, CacheResult::Stale)
+            (response, None, status, CacheResult::Stale)
         }
         Decision::ServeParts(parts, status) => return serve_parts(&mut desk, note, &site, head, *parts, &status),
         Decision::NotCached => {
@@ -95,7 +95,7 @@ pub fn begin(core: &Arc<Core>, call: Call<'_, Local>, head: &RequestHead<'_, '_>
         }
     };
     response.mark.note_hit(desk.local.chance());
-    let (code, payload) = answer::from_response(desk.out, &ask, &response, None, &status, desk.now);
+    let (code, payload) = answer::from_response(desk.out, &ask, &response, reader, &status, desk.now);
     show_key(desk.out, &site, desk.peer, &desk.local.key);
     note.status = code;
     note.cache = result;

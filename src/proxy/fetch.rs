@@ -179,17 +179,17 @@ impl Fetch {
             fetched.head.declared_length().is_some_and(|length| length > self.core.cache.store.max_response());
         self.overtake(status, if too_large { Some(Storable::No(Why::TooLarge)) } else { verdict });
         match verdict {
-            Some(Storable::Yes(freshness)) if !too_large => self.store(fetched, freshness, now, trip),
-            Some(Storable::Yes(_)) => self.pass(fetched, times, trip, Some(Why::TooLarge)),
+            Some(Storable::Yes(freshness)) => self.store(fetched, (freshness, too_large), now, trip),
             Some(Storable::No(why)) => self.pass(fetched, times, trip, Some(why)),
             None => self.pass(fetched, times, trip, None),
         }
     }
 
-    /// The response enters the store with its body still open; whoever comes later simply finds it.
-    fn store(&mut self, fetched: Fetched, freshness: Freshness, now: Now, trip: Trip) {
+    /// The response enters the store with its body still open; whoever comes later simply finds it. One that is too large
+    /// stands there as long as all of it can be had: while it arrives, and then while it is read.
+    fn store(&mut self, fetched: Fetched, (freshness, too_large): (Freshness, bool), now: Now, trip: Trip) {
         let Fetched { head, body, .. } = fetched;
-        let plan = Plan { kept: true, length: length_of(&body), spill: self.core.spill.clone() };
+        let plan = Plan { kept: true, held: true, length: length_of(&body), spill: self.core.spill.clone() };
         let (writer, shared) = Body::open(plan, Some(self.core.cache.store.budget()));
         let reader = Reader::new(&shared);
         let withheld = Withheld::of(&head);
@@ -206,11 +206,13 @@ impl Fetch {
         // Whoever asked gets all of it, whatever is withheld from the others.
         let own = if withheld.is_empty() { response.clone() } else { of_head(fields::kept_head(&head, now)) };
         let Some(key) = self.key.clone() else { return };
-        let is_stored = self.core.cache.store.insert(&key, response.clone()) == Inserted::Stored;
+        let is_found = self.core.cache.store.insert(&key, response.clone()) == Inserted::Stored;
+        let is_stored = is_found && !too_large;
         let status = CacheStatus {
             forward: Some(self.forward),
             stored: is_stored,
-            ttl: Some(freshness.ttl(now)),
+            ttl: Some(freshness.ttl(now)).filter(|_| !too_large),
+            detail: too_large.then_some(Why::TooLarge.word()),
             ..CacheStatus::default()
         };
         let arrived = |response| {
@@ -221,8 +223,11 @@ impl Fetch {
         drop(reader);
         self.land(lead, followers);
         let is_whole = self.fill(writer, (&head, body), Some(&response));
-        if !is_whole {
-            self.core.cache.store.remove_response(&key, &response);
+        let (store, body) = (&self.core.cache.store, &response.body);
+        match is_whole && body.may_be_shared() {
+            true if body.is_kept() => {}
+            true => store.leave_with_readers(&key, &response),
+            false => _ = store.remove_response(&key, &response),
         }
     }
 
@@ -230,7 +235,7 @@ impl Fetch {
     pub(super) fn pass(&mut self, fetched: Fetched, times: Times, trip: Trip, why: Option<Why>) {
         let now = times.response;
         let Fetched { head, body, .. } = fetched;
-        let plan = Plan { kept: false, length: length_of(&body), spill: self.core.spill.clone() };
+        let plan = Plan { kept: false, held: false, length: length_of(&body), spill: self.core.spill.clone() };
         let (writer, shared) = Body::open(plan, None);
         let reader = Reader::new(&shared);
         let response = Arc::new(StoredResponse {

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::sync::Arc;
 
+use super::Core;
 use super::fetch::{Fetch, Goal};
 use crate::http1::{BodyLength, ResponseHead};
 use crate::observe::{Counter, FetchTimes};
@@ -54,7 +55,11 @@ impl Fetch {
                 }
             };
             self.core.metrics.add(Counter::BytesFetched, u64::try_from(n).unwrap_or(0));
-            if writer.push(room.get(..n).unwrap_or_default()).is_err() {
+            let pushed = writer.push(room.get(..n).unwrap_or_default());
+            if let Some(fault) = writer.take_fault() {
+                self.core.spill_failed(&fault);
+            }
+            if pushed.is_err() {
                 writer.fail(ProxyError::ProxyInternalError);
                 return false;
             }
@@ -64,9 +69,9 @@ impl Fetch {
                 return false;
             }
             if let (true, Some(response), Some(key)) = (is_stored, stored, &self.key)
-                && !response.body.is_kept()
+                && !response.body.may_be_shared()
             {
-                // It outgrew the store: those who read it have it to the end, nobody else finds it.
+                // It outgrew the store and the disk: those who read it have it to the end, nobody else finds it.
                 self.core.cache.store.remove_response(key, response);
                 is_stored = false;
             }
@@ -80,6 +85,20 @@ impl Fetch {
         let (origin, asked) = (&self.site.origin, self.plain_request(""));
         let mut routes = origin.servers.iter().map(|server| route(origin, server, asked.host, asked.client_is_https));
         routes.find(|route| route.label == label)?.sni
+    }
+}
+
+impl Core {
+    /// The disk refuses temporary files: counted, and told at most once a minute.
+    fn spill_failed(&self, fault: &std::io::Error) {
+        self.metrics.add(Counter::SpillFaults, 1);
+        self.spill_warned.warn(self.clock.now().monotonic, || {
+            let dir = self.spill.dir.display();
+            format!(
+                "cannot write a temporary file in {dir}: {fault}; large responses go on at the pace of their slowest client: \
+                 make room there, or set another cache.temp_dir"
+            )
+        });
     }
 }
 

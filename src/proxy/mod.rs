@@ -49,7 +49,7 @@ pub use visit::{Errand, Kept, Visited};
 
 use crate::cache::Cache;
 use crate::config::{Config, Router};
-use crate::observe::{AccessLog, CertificateBook, Counter, Ledger, LogBuffer, Metrics, RequestId, Tally};
+use crate::observe::{AccessLog, CertificateBook, Counter, Ledger, LogBuffer, Metrics, RequestId, Tally, Warned};
 use crate::origin::Origins;
 use crate::pool::Pool;
 use crate::server::{Answer, Call, Clock, Delivery, Event, Handler, Refusal, Slow, Step, Uploaded};
@@ -76,6 +76,8 @@ pub struct Core {
     identity: fields::Identity,
     number: u64,
     spill: Spill,
+    /// When its disk was last complained of.
+    spill_warned: Warned,
     failures: negative::Failures,
 }
 
@@ -144,6 +146,7 @@ impl Proxy {
             identity: fields::Identity::new(number),
             number: RandomState::new().build_hasher().finish(),
             spill,
+            spill_warned: Warned::default(),
             failures: negative::Failures::default(),
         };
         Proxy { core: Arc::new(core) }

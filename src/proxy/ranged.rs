@@ -69,7 +69,7 @@ fn contents(body: &Arc<Body>, ranges: &[ByteRange]) -> Option<Contents> {
     let Some(whole) = body.sealed() else {
         let stretch = |range: &ByteRange| Stretch::new(Reader::new(body), range.start, Some(range.length()));
         let stretches = ranges.iter().map(|range| Box::new(stretch(range)) as Box<dyn Sequence>);
-        return body.may_be_shared().then(|| Contents::Arriving(stretches.collect()));
+        return body.is_kept().then(|| Contents::Arriving(stretches.collect()));
     };
     let part = |range: &ByteRange| {
         let mut part = whole.clone();

@@ -159,6 +159,8 @@ impl Proxy {
     fn verify(&self, visited: &mut Visited, site: &Site, key: &[u8], head: &dyn Fields) {
         let (cache, now) = (&self.core.cache, self.core.clock.now());
         let lifetime = match cache.lookup(key, head, None, &site.rules, now) {
+            // One that is too large is only held while it is read.
+            Lookup::Fresh(stored) if !stored.body.is_kept() => None,
             Lookup::Fresh(stored) | Lookup::Stale(stored, _) | Lookup::Validate(stored, ..) => {
                 Some(seconds(stored.freshness_at(now).ttl(now)))
             }

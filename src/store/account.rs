@@ -1,4 +1,4 @@
-//! What one body is charged, and three facts about it, in one word: every stored response pays for the size of this.
+//! What one body is charged, and four facts about it, in one word: every stored response pays for the size of this.
 //!
 //! Takes no lock. Whether a charge fits was asked of the [`Ledger`] before; here it is only remembered, so that all of it
 //! is given back in the end.
@@ -18,8 +18,10 @@ pub struct Account {
 /// What is known of a body without locking it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fact {
-    /// It keeps all its bytes.
+    /// It keeps all its bytes for good.
     Kept,
+    /// All that has come can be had by new readers: it is kept, or at least held while it arrives.
+    Held,
     /// It was cut short.
     Broken,
     /// It holds one of the ledger's memory files.
@@ -28,12 +30,9 @@ pub enum Fact {
 
 impl Account {
     /// An account with nothing charged. Without a ledger nothing ever is.
-    pub fn new(ledger: Option<Arc<Ledger>>, is_kept: bool) -> Account {
-        let account = Account { ledger, word: AtomicU64::new(0) };
-        if is_kept {
-            account.set(Fact::Kept);
-        }
-        account
+    pub fn new(ledger: Option<Arc<Ledger>>, facts: &[Fact]) -> Account {
+        let word = facts.iter().fold(0, |word, fact| word | fact.bit());
+        Account { ledger, word: AtomicU64::new(word) }
     }
 
     /// Whether it is so.
@@ -91,12 +90,13 @@ impl Fact {
             Fact::Kept => 1 << 63,
             Fact::Broken => 1 << 62,
             Fact::MemoryFile => 1 << 61,
+            Fact::Held => 1 << 60,
         }
     }
 }
 
 /// Far more than any ledger has.
-const CHARGE: u64 = (1 << 61) - 1;
+const CHARGE: u64 = (1 << 60) - 1;
 
 #[cfg(test)]
 mod tests {
@@ -105,7 +105,7 @@ mod tests {
     #[test]
     fn facts_and_charge_do_not_touch() {
         let ledger = Arc::new(Ledger::new(1000));
-        let account = Account::new(Some(Arc::clone(&ledger)), true);
+        let account = Account::new(Some(Arc::clone(&ledger)), &[Fact::Kept]);
         assert!(ledger.take(100));
         account.add(100);
         account.set(Fact::Broken);
@@ -120,7 +120,7 @@ mod tests {
     #[test]
     fn all_goes_back_in_the_end() {
         let ledger = Arc::new(Ledger::new(1000));
-        let account = Account::new(Some(Arc::clone(&ledger)), false);
+        let account = Account::new(Some(Arc::clone(&ledger)), &[]);
         assert!(ledger.take(100) && ledger.take_file());
         account.add(100);
         account.set(Fact::MemoryFile);

@@ -1,7 +1,8 @@
 //! The body of a message: one writer, any number of readers, no async.
 //!
 //! A *kept* body stays whole for later readers; when complete it is sealed into one chunk that readers reach without a
-//! lock. A *passing* body is dropped behind its slowest reader. Knows nothing of HTTP framing, sockets or clocks: the
+//! lock. A *held* one cannot be kept, but is whole on disk for whoever comes while it arrives and is read. A *passing* body
+//! is dropped behind its slowest reader. Kept may turn into held, and both into passing; never back. Knows nothing of HTTP framing, sockets or clocks: the
 //! writer says when the body is proven whole, and how long a wait may be is a value given to it.
 //!
 //! A body that is full of a small response costs its bytes and about a hundred more; all that only a body under way
@@ -13,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use super::account::{Account, Fact};
 use super::budget::{Budget, Ledger};
 use super::chunk::{Chunk, Shared};
-use super::filling::{Filling, Leftovers, PIECE_COST, file_cost};
+use super::filling::{Filling, Hold, Leftovers, PIECE_COST, file_cost};
 use super::spill::Spill;
 use super::writer::Writer;
 use crate::status::ProxyError;
@@ -31,8 +32,11 @@ pub struct Body {
 /// What is known of a body before its first byte.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// Keep all of it, for the store. More than the budget allows turns into a passing one on the way.
+    /// Keep all of it, for the store, as far as the budget allows.
     pub kept: bool,
+    /// Hold what is not to be kept, or cannot be, for readers that come while it arrives and is read, as far as the spill
+    /// allows; else it passes.
+    pub held: bool,
     /// Its length, where the message declares it; a body of another length never completes.
     pub length: Option<u64>,
     /// How far it may outrun its readers when it is not kept.
@@ -65,11 +69,15 @@ impl Body {
     /// dropped (a passing one gives back what its readers have passed).
     pub fn open(plan: Plan, budget: Option<Budget>) -> (Writer, Arc<Body>) {
         let most = budget.as_ref().map_or(u64::MAX, Budget::max_response);
-        let is_kept = plan.kept && plan.length.is_none_or(|length| length <= most);
+        let (hold, facts): (Hold, &[Fact]) = match plan.kept && plan.length.is_none_or(|length| length <= most) {
+            true => (Hold::Kept, &[Fact::Kept, Fact::Held]),
+            false if plan.held => (Hold::Held, &[Fact::Held]),
+            false => (Hold::Passing, &[]),
+        };
         let body = Arc::new(Body {
             sealed: OnceLock::new(),
-            filling: Mutex::new(Some(Box::new(Filling::new(plan.length, is_kept)))),
-            account: Account::new(budget.as_ref().map(|budget| Arc::clone(&budget.ledger)), is_kept),
+            filling: Mutex::new(Some(Box::new(Filling::new(plan.length, hold)))),
+            account: Account::new(budget.as_ref().map(|budget| Arc::clone(&budget.ledger)), facts),
         });
         (Writer::new(Arc::clone(&body), plan, budget), body)
     }
@@ -79,7 +87,7 @@ impl Body {
         Arc::new(Body {
             sealed: OnceLock::from(Sealed::Bytes(data.into())),
             filling: Mutex::new(None),
-            account: Account::new(None, true),
+            account: Account::new(None, &[Fact::Kept, Fact::Held]),
         })
     }
 
@@ -110,9 +118,14 @@ impl Body {
         self.account.has(Fact::Kept)
     }
 
-    /// A new reader can have all of it: it is kept and was not broken. Takes no lock.
+    /// A new reader can have all of it: it is kept or held, and was not broken. Takes no lock, so what is not sealed may
+    /// be about to change; [`super::Reader::join`] knows.
     pub fn may_be_shared(&self) -> bool {
-        self.is_kept() && !self.account.has(Fact::Broken)
+        self.account.has(Fact::Held) && !self.is_broken()
+    }
+
+    pub(super) fn is_broken(&self) -> bool {
+        self.account.has(Fact::Broken)
     }
 
     /// Bytes of memory that it is charged now.
@@ -128,7 +141,7 @@ impl Body {
             return filling(open);
         }
         // The filling leaves only after the seal is set.
-        self.sealed.get().map_or_else(|| filling(&Filling::new(None, false)), sealed)
+        self.sealed.get().map_or_else(|| filling(&Filling::new(None, Hold::Passing)), sealed)
     }
 }
 
@@ -178,9 +191,18 @@ impl Body {
         self.uncharge(self.charged().saturating_sub(cost));
     }
 
-    pub(super) fn turn_passing(&self) {
+    /// It is kept no more, and with `hold` perhaps not held either; what nobody needs is dropped.
+    pub(super) fn turn(&self, hold: Hold) {
         self.account.clear(Fact::Kept);
-        self.with(|filling| ((), filling.turn_passing()));
+        if hold == Hold::Passing {
+            self.account.clear(Fact::Held);
+        }
+        self.with(|filling| ((), filling.turn(hold)));
+    }
+
+    /// Its last reader has left, and nobody else can come.
+    pub(super) fn note_deserted(&self) {
+        self.account.clear(Fact::Held);
     }
 
     pub(super) fn note_broken(&self) {

@@ -22,12 +22,25 @@ pub struct Filling {
     len: u64,
     declared: Option<u64>,
     state: State,
-    is_kept: bool,
+    hold: Hold,
+    /// Nobody can come any more: all readers have left, and the writer knows.
+    is_closed: bool,
     in_memory: u64,
     on_disk: u64,
     pub readers: Readers,
     /// Set while the writer waits for its slowest reader.
     pub waiting: Option<Arc<Condvar>>,
+}
+
+/// What of a body stays for readers to come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hold {
+    /// All of it, for good.
+    Kept,
+    /// All of it, while it arrives and is read.
+    Held,
+    /// What the slowest reader has yet to take.
+    Passing,
 }
 
 /// Some consecutive bytes of the body.
@@ -63,14 +76,15 @@ pub struct Fill {
 
 impl Filling {
     /// Nothing yet of a body with `declared` bytes, if that is known.
-    pub fn new(declared: Option<u64>, is_kept: bool) -> Filling {
+    pub fn new(declared: Option<u64>, hold: Hold) -> Filling {
         Filling {
             segments: VecDeque::new(),
             start: 0,
             len: 0,
             declared,
             state: State::Open,
-            is_kept,
+            hold,
+            is_closed: false,
             in_memory: 0,
             on_disk: 0,
             readers: Readers::default(),
@@ -125,17 +139,41 @@ impl Filling {
         Leftovers { segments: old.into(), ..Leftovers::default() }
     }
 
-    /// From now on, what all readers have passed is dropped.
-    pub fn turn_passing(&mut self) -> Leftovers {
-        self.is_kept = false;
+    /// All that was pushed lies on disk now, in these places, in order: file, offset, length.
+    pub fn move_to_disk(&mut self, places: Vec<(Arc<File>, u64, u64)>) -> Leftovers {
+        let old = std::mem::take(&mut self.segments);
+        let len = std::mem::take(&mut self.len);
+        (self.in_memory, self.on_disk) = (0, 0);
+        places.into_iter().for_each(|(file, offset, n)| self.append_file(&file, offset, n, false));
+        debug_assert_eq!(self.len, len);
+        Leftovers { segments: old.into(), ..Leftovers::default() }
+    }
+
+    /// Less of it stays from now on.
+    pub fn turn(&mut self, hold: Hold) -> Leftovers {
+        self.hold = hold;
         self.trim()
     }
 
+    /// What was held is let go once it has ended and nobody reads it.
+    fn let_go(&mut self) {
+        if self.hold == Hold::Held && self.state != State::Open && self.readers.slowest().is_none() {
+            (self.hold, self.is_closed) = (Hold::Passing, true);
+        }
+    }
+
+    /// Nobody reads it any more: whoever comes now finds nothing.
+    pub fn close(&mut self) {
+        self.is_closed = true;
+    }
+
     /// Ends the body, well or badly; the first end stands.
-    pub fn end(&mut self, state: State) {
+    pub fn end(&mut self, state: State) -> Leftovers {
         if self.state == State::Open {
             self.state = state;
         }
+        self.let_go();
+        self.trim()
     }
 
     /// The next step of the reader in `slot` that has taken all before `position`. A chunk counts as taken when the
@@ -169,6 +207,7 @@ impl Filling {
         if self.readers.slowest() == before {
             return Leftovers::default();
         }
+        self.let_go();
         Leftovers { moved: self.waiting.clone(), ..self.trim() }
     }
 
@@ -178,7 +217,7 @@ impl Filling {
         let segment = self.segments.get(index)?;
         let mut chunk = segment.chunk();
         chunk.advance(position.saturating_sub(segment.at));
-        if !self.is_kept && chunk.bytes().is_none() {
+        if self.hold != Hold::Kept && chunk.bytes().is_none() {
             chunk.truncate(LARGEST_PASSING_CHUNK);
         }
         Some(chunk)
@@ -187,7 +226,7 @@ impl Filling {
     /// Takes out the segments that all readers have passed; all of them, once every reader has left.
     fn trim(&mut self) -> Leftovers {
         let mut leftovers = Leftovers::default();
-        if self.is_kept || !self.readers.had_any() {
+        if self.hold != Hold::Passing || !self.readers.had_any() {
             return leftovers;
         }
         let slowest = self.readers.slowest().unwrap_or(self.len);
@@ -217,7 +256,12 @@ impl Filling {
 
     /// Whether a reader that begins at `position` finds everything from there on.
     pub fn reaches_back_to(&self, position: u64) -> bool {
-        position >= self.start
+        position >= self.start && !self.is_closed
+    }
+
+    /// Its readers have left, and nobody can come.
+    pub fn is_closed(&self) -> bool {
+        self.is_closed
     }
 
     /// Bytes pushed so far.

@@ -15,6 +15,7 @@ use lru::LruCache;
 
 use super::budget::Ledger;
 use super::entry::{Entry, Victims};
+use super::held::Held;
 use super::purges::{Active, Purges, Rule};
 use super::sweep::Sweeps;
 
@@ -28,6 +29,8 @@ pub struct Shards {
     pub sweeps: Sweeps,
     /// Keys were stored that tell more apart than resources.
     pub has_longer_keys: AtomicBool,
+    /// Complete responses that are here only as long as they are read.
+    pub held: Mutex<Vec<Held>>,
     /// Where the next eviction that belongs to no shard begins.
     turn: AtomicUsize,
     evictions: AtomicU64,
@@ -51,6 +54,7 @@ impl Shards {
             purges: Purges::new(),
             sweeps: Sweeps::default(),
             has_longer_keys: AtomicBool::new(false),
+            held: Mutex::default(),
             turn: AtomicUsize::new(0),
             evictions: AtomicU64::new(0),
             responses: AtomicI64::new(0),

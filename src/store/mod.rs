@@ -9,6 +9,7 @@ mod budget;
 mod chunk;
 mod entry;
 mod filling;
+mod held;
 mod lru;
 mod purges;
 mod reader;
@@ -18,6 +19,8 @@ mod spill;
 mod sweep;
 #[cfg(test)]
 mod tests_body;
+#[cfg(test)]
+mod tests_held;
 #[cfg(test)]
 mod tests_purges;
 #[cfg(test)]
@@ -119,7 +122,11 @@ impl Store {
     /// Some response is stored under `key`, whichever requests it answers. Marks nothing as used.
     pub fn has_key(&self, key: &[u8]) -> bool {
         let key = self.key(key);
-        self.with(&key, |shard, _| shard.contains(&key as &dyn lru::Hashed)).unwrap_or(false)
+        let look = |shard: &mut lru::Shard, _: &mut Victims| {
+            let entry = shard.peek(&key as &dyn lru::Hashed)?;
+            Some(entry.responses().iter().any(|response| response.body.may_be_shared()))
+        };
+        self.with(&key, look).flatten().unwrap_or(false)
     }
 
     /// All that is stored under `key` and may be served, newest first. Marks nothing as used.
@@ -309,8 +316,9 @@ impl Store {
         self.begin(is_hard, matches).number()
     }
 
-    /// Carries through the purges under way, if there are any.
+    /// Upkeep, about once a second: carries through the purges under way, if there are any, and lets go of what was held.
     pub fn sweep(&self) {
+        self.let_go();
         if let Some(rules) = self.0.shards.purges.active().rules {
             self.0.shards.sweeps.run(&self.0.shards, &self.0.ledger);
             self.0.shards.purges.end(&rules);

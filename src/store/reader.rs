@@ -37,6 +37,14 @@ impl Reader {
         Reader::enter(body, 0)
     }
 
+    /// A reader at the beginning for somebody who finds the body where it is stored; `None` where not all of it can be had
+    /// any more. Takes no lock once the body is sealed.
+    pub fn join(body: &Arc<Body>) -> Option<Reader> {
+        let reader = Reader::enter(body, 0);
+        let is_in = reader.slot.is_some() || body.sealed_form().is_some();
+        (is_in && !body.is_broken()).then_some(reader)
+    }
+
     fn enter(body: &Arc<Body>, position: u64) -> Reader {
         let mut reader = Reader { body: Arc::clone(body), slot: None, position };
         if body.sealed_form().is_none() {
@@ -90,11 +98,15 @@ impl Clone for Reader {
 impl Drop for Reader {
     fn drop(&mut self) {
         let Some(slot) = self.slot.filter(|_| self.body.sealed_form().is_none()) else { return };
-        let wake = self.body.with(|filling| {
+        let left = self.body.with(|filling| {
             let mut wake = None;
             let leftovers = filling.shift(|readers| wake = readers.leave(slot));
-            (wake, leftovers)
+            ((wake, filling.is_closed()), leftovers)
         });
+        let Some((wake, is_closed)) = left else { return };
         drop(wake);
+        if is_closed {
+            self.body.note_deserted();
+        }
     }
 }

@@ -41,6 +41,13 @@ impl SpillFiles {
         SpillFiles { current: None, file_size: (max / FILES).max(SMALLEST_FILE) }
     }
 
+    /// A file that takes nothing, as on a disk without room.
+    #[cfg(test)]
+    pub fn full() -> SpillFiles {
+        let full = File::options().write(true).open("/dev/full").expect("every Linux has it");
+        SpillFiles { current: Some((Arc::new(full), 0)), file_size: u64::MAX }
+    }
+
     /// Writes `data` behind what is there and says where it went.
     ///
     /// # Errors
@@ -60,6 +67,33 @@ impl SpillFiles {
     /// Lets go of the file under way; its readers keep it.
     pub fn close(&mut self) {
         self.current = None;
+    }
+}
+
+/// What the disk under one body said first, and whether that was told.
+pub(super) enum Fault {
+    None,
+    New(io::Error),
+    Told,
+}
+
+impl Fault {
+    /// It said so; only the first time counts.
+    pub fn note(&mut self, error: io::Error) {
+        if let Fault::None = self {
+            *self = Fault::New(error);
+        }
+    }
+
+    /// The first, once.
+    pub fn take(&mut self) -> Option<io::Error> {
+        if !matches!(self, Fault::New(_)) {
+            return None;
+        }
+        match std::mem::replace(self, Fault::Told) {
+            Fault::New(error) => Some(error),
+            Fault::None | Fault::Told => None,
+        }
     }
 }
 

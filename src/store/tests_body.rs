@@ -15,12 +15,12 @@ const BROKEN: Next = Next::Broken(ProxyError::ConnectionTerminated);
 
 fn plan(kept: bool, length: Option<u64>) -> Plan {
     let spill = Spill { dir: std::env::temp_dir(), max: 1 << 30, window: 256 * 1024, patience: Duration::ZERO };
-    Plan { kept, length, spill }
+    Plan { kept, held: false, length, spill }
 }
 
 fn passing(window: usize, max: u64) -> (Writer, Arc<Body>) {
     let spill = Spill { window, max, ..plan(false, None).spill };
-    Body::open(Plan { kept: false, length: None, spill }, None)
+    Body::open(Plan { kept: false, held: false, length: None, spill }, None)
 }
 
 /// Bytes that tell their place: `n` of them from `at`.
@@ -230,7 +230,7 @@ fn at_the_deadline_only_the_slowest_reader_is_cut() {
 fn a_waiting_writer_goes_on_as_soon_as_the_slowest_reader_moves_or_leaves() {
     for leaves in [false, true] {
         let spill = Spill { window: 100, max: 0, patience: Duration::from_secs(600), dir: std::env::temp_dir() };
-        let (mut writer, body) = Body::open(Plan { kept: false, length: None, spill }, None);
+        let (mut writer, body) = Body::open(Plan { kept: false, held: false, length: None, spill }, None);
         let (mut slow, mut fast) = (Some(Reader::new(&body)), Reader::new(&body));
         writer.push(&[1; 60]).unwrap();
         assert_eq!(drain(&mut fast, None).0.len(), 60);
@@ -255,7 +255,7 @@ fn a_waiting_writer_goes_on_as_soon_as_the_slowest_reader_moves_or_leaves() {
 #[test]
 fn without_a_disk_the_window_and_the_wait_remain() {
     let spill = Spill { dir: "/nonexistent".into(), window: 100, max: 1 << 20, patience: Duration::ZERO };
-    let (mut writer, body) = Body::open(Plan { kept: false, length: None, spill }, None);
+    let (mut writer, body) = Body::open(Plan { kept: false, held: false, length: None, spill }, None);
     let mut reader = Reader::new(&body);
     writer.push(&[1; 90]).unwrap();
     assert_eq!(drain(&mut reader, None).0, [1; 90]);

@@ -42,7 +42,7 @@ fn tag(response: &StoredResponse) -> usize {
 fn plan(kept: bool) -> Plan {
     let spill =
         Spill { dir: std::env::temp_dir(), max: 1 << 30, window: 64 * 1024, patience: Duration::from_secs(600) };
-    Plan { kept, length: None, spill }
+    Plan { kept, held: false, length: None, spill }
 }
 
 pub fn sealed(store: &Store, bytes: usize) -> Arc<Body> {

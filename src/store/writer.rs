@@ -1,17 +1,19 @@
 //! The writing end of a body: where the bytes go.
 //!
 //! Kept: on the heap up to 64 KiB, beyond that in a memory file that the kernel can send by itself, or on the heap
-//! still where no descriptor is to be had. Passing: a window in memory, then temporary files, then a wait. No lock is
+//! still where no descriptor is to be had. Held and passing: a window in memory, then temporary files; then a held one
+//! passes, and a passing one waits. No lock is
 //! held over I/O, over a charge or over a wake.
 
 use std::fs::File;
+use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Condvar, PoisonError};
 
 use super::body::{Body, OPEN_COST, Plan, Sealed, State};
 use super::budget::Budget;
-use super::filling::{Fill, Filling, Leftovers, PIECE_COST, file_cost};
-use super::spill::{SpillFiles, memory_file};
+use super::filling::{Fill, Filling, Hold, Leftovers, PIECE_COST, file_cost};
+use super::spill::{Fault, SpillFiles, memory_file};
 use crate::status::ProxyError;
 use crate::wake::Wake;
 
@@ -25,6 +27,8 @@ pub struct Writer {
     spill: SpillFiles,
     /// Kept between pushes for its capacity.
     wakes: Vec<Wake>,
+    /// The first fault of the disk, until somebody asks.
+    fault: Fault,
     has_ended: bool,
 }
 
@@ -49,7 +53,17 @@ pub enum Stop {
 impl Writer {
     pub(super) fn new(body: Arc<Body>, plan: Plan, budget: Option<Budget>) -> Writer {
         let spill = SpillFiles::new(plan.spill.max);
-        Writer { body, plan, budget, len: 0, memory: Memory::Heap, spill, wakes: Vec::new(), has_ended: false }
+        Writer {
+            body,
+            plan,
+            budget,
+            len: 0,
+            memory: Memory::Heap,
+            spill,
+            wakes: Vec::new(),
+            fault: Fault::None,
+            has_ended: false,
+        }
     }
 
     /// Adds `data` and wakes the readers. May wait for a slow reader, of a passing body only, as long as
@@ -66,8 +80,7 @@ impl Writer {
             self.charge(OPEN_COST);
         }
         if self.body.is_kept() && !self.keep(data) {
-            self.memory = Memory::HeapOnly;
-            self.body.turn_passing();
+            self.stop_keeping();
         }
         if !self.body.is_kept() {
             self.pass(data)?;
@@ -110,7 +123,13 @@ impl Writer {
         if state != State::Complete {
             self.body.note_broken();
         }
-        self.body.with(|filling| (filling.end(state), Leftovers::default()));
+        let is_closed = self.body.with(|filling| {
+            let leftovers = filling.end(state);
+            (filling.is_closed(), leftovers)
+        });
+        if is_closed == Some(true) {
+            self.body.note_deserted();
+        }
         self.wake_all();
     }
 
@@ -227,8 +246,60 @@ impl Writer {
     }
 }
 
-// Passing bodies.
+// Held and passing bodies.
 impl Writer {
+    /// It outgrew the store. All of it is held on disk instead, where it is meant to and the disk takes it.
+    fn stop_keeping(&mut self) {
+        let is_held = self.plan.held && self.len <= self.plan.spill.max && self.move_to_disk().is_some();
+        self.memory = Memory::HeapOnly;
+        self.body.turn(if is_held { Hold::Held } else { Hold::Passing });
+    }
+
+    /// Copies what was pushed so far to disk; readers do not notice. `None` where the disk does not take it.
+    fn move_to_disk(&mut self) -> Option<()> {
+        let mut places = Vec::new();
+        match &self.memory {
+            Memory::File(file) => {
+                let (file, mut room, mut at) = (Arc::clone(file), vec![0; COPIED_AT_ONCE], 0);
+                while at < self.len {
+                    let left = usize::try_from(self.len.saturating_sub(at)).unwrap_or(usize::MAX);
+                    let piece = room.get_mut(..left.min(COPIED_AT_ONCE))?;
+                    file.read_exact_at(piece, at).ok()?;
+                    places.push(self.spilled(piece)?);
+                    at = at.saturating_add(size(piece));
+                }
+            }
+            Memory::Heap | Memory::HeapOnly => {
+                for piece in self.pieces() {
+                    places.push(self.spilled(&piece)?);
+                }
+            }
+        }
+        self.body.with(|filling| ((), filling.move_to_disk(places)))
+    }
+
+    /// Writes `data` to the spill: where, and how much. A fault is noted.
+    fn spilled(&mut self, data: &[u8]) -> Option<(Arc<File>, u64, u64)> {
+        match self.spill.write(&self.plan.spill.dir, data) {
+            Ok((file, offset)) => Some((file, offset, size(data))),
+            Err(fault) => {
+                self.fault.note(fault);
+                None
+            }
+        }
+    }
+
+    /// From now on the disk takes nothing.
+    #[cfg(test)]
+    pub fn fill_disk(&mut self) {
+        self.spill = SpillFiles::full();
+    }
+
+    /// The first fault of the disk under this body, told once.
+    pub fn take_fault(&mut self) -> Option<io::Error> {
+        self.fault.take()
+    }
+
     fn pass(&mut self, data: &[u8]) -> Result<(), Stop> {
         let n = size(data);
         loop {
@@ -244,6 +315,10 @@ impl Writer {
             if fill.on_disk.saturating_add(n) <= self.plan.spill.max && self.pass_to_disk(data) {
                 return Ok(());
             }
+            if self.body.may_be_shared() {
+                self.body.turn(Hold::Passing); // its beginning makes room: nobody can join it any more
+                continue;
+            }
             if is_drained {
                 return self.append(data).ok_or(Stop::NoReaders); // no memory granted and no disk: one piece at a time must do
             }
@@ -252,16 +327,20 @@ impl Writer {
     }
 
     fn fill(&self) -> Result<Fill, Stop> {
-        let guard = self.body.lock();
-        let Some(filling) = guard.as_deref() else { return Err(Stop::NoReaders) };
+        let mut guard = self.body.lock();
+        let Some(filling) = guard.as_deref_mut() else { return Err(Stop::NoReaders) };
         // A reader may still be made by whoever else holds the body, unless there were readers and all have left.
         let is_alone = filling.readers.had_any() || Arc::strong_count(&self.body) == 1;
-        if filling.readers.count() == 0 && is_alone { Err(Stop::NoReaders) } else { Ok(filling.fill()) }
+        if filling.readers.count() == 0 && is_alone {
+            filling.close();
+            return Err(Stop::NoReaders);
+        }
+        Ok(filling.fill())
     }
 
     fn pass_to_disk(&mut self, data: &[u8]) -> bool {
-        let Ok((file, offset)) = self.spill.write(&self.plan.spill.dir, data) else { return false };
-        let append = |filling: &mut Filling| filling.append_file(&file, offset, size(data), false);
+        let Some((file, offset, n)) = self.spilled(data) else { return false };
+        let append = |filling: &mut Filling| filling.append_file(&file, offset, n, false);
         self.body.with(|filling| (append(filling), Leftovers::default())).is_some()
     }
 
@@ -308,6 +387,8 @@ fn size_of_window(window: usize) -> u64 {
     u64::try_from(window).unwrap_or(u64::MAX)
 }
 
+/// A body that moves to disk does so in pieces of so many bytes.
+const COPIED_AT_ONCE: usize = 64 * 1024;
 /// A body smaller than this is fetched to its end though nobody reads it.
 const WORTH_FETCHING: u64 = 1 << 20;
 /// A kept body beyond this lives in a memory file.

@@ -198,6 +198,44 @@ fn a_storm_of_resets_leaves_no_descriptor_behind() {
     assert_eq!(program.client().get("a.test", "/after").status, 200);
 }
 
+/// Fault 23.
+#[test]
+fn what_is_malformed_is_refused_each_time_and_reaches_no_origin() {
+    const MALFORMED: [&str; 16] = [
+        "GET /bad HTTP/1.1\r\n\r\n",
+        "GET /bad HTTP/1.1\r\nHost: a.test\r\nHost: a.test\r\n\r\n",
+        "GET /bad HTTP/1.1\nHost: a.test\n\n",
+        "GET /bad HTTP/1.1\r\nHost : a.test\r\n\r\n",
+        "GET /bad HTTP/1.1\r\n Host: a.test\r\n\r\n",
+        "GET /bad HTTP/1.1\r\nHost: a.test\r\nX: a\0b\r\n\r\n",
+        "GET /bad HTTP/1.2\r\nHost: a.test\r\n\r\n",
+        "GET  /bad HTTP/1.1\r\nHost: a.test\r\n\r\n",
+        "GET /bad\r\n",
+        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        "CONNECT a.test:443 HTTP/1.1\r\nHost: a.test:443\r\n\r\n",
+        "TRACE /bad HTTP/1.1\r\nHost: a.test\r\n\r\n",
+        "POST /bad HTTP/1.1\r\nHost: a.test\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx",
+        "POST /bad HTTP/1.1\r\nHost: a.test\r\nContent-Length: +1\r\n\r\nx",
+        "POST /bad HTTP/1.1\r\nHost: a.test\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "POST /bad HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    ];
+    let origin = sound();
+    let program = Program::start(&site("a.test", &origin));
+    let watch = program.watch("/hit");
+    let count = scale(160, 2000);
+    let mut refused = 0;
+    for _ in 0..count / 80 {
+        let mut crowd = Crowd::connect(program.http, 80);
+        crowd.say_each(|number| MALFORMED[number % MALFORMED.len()].to_owned());
+        crowd.hear_until(Duration::from_secs(20), Crowd::is_answered);
+        refused += crowd.with_status("4") + crowd.with_status("5");
+        assert!(crowd.0.iter().all(|member| member.taken == 0 || !member.first.starts_with(b"HTTP/1.1 2")));
+    }
+    watch.end("23 malformed", format!("{count} requests, {refused} refused with a status"));
+    assert_eq!(refused, count / 80 * 80);
+    assert!(origin.requests().iter().all(|request| request.target == "/hit"));
+}
+
 /// Fault 29.
 #[test]
 fn handshakes_that_do_not_end_are_cut_off_and_others_go_on() {

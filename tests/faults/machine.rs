@@ -50,6 +50,39 @@ fn a_temporary_folder_that_cannot_be_written_cuts_nothing_short() {
     }
 }
 
+/// Fault 33, its disk's half: temporary files of which each breaks off in the middle. A limit on the size of files stands
+/// for the disk, and hits memory files as well.
+#[test]
+fn a_disk_that_fills_midway_cuts_nothing_short_and_is_told() {
+    let len = scale(4 << 20, 32 << 20);
+    let origin = Origin::plain(move |request| {
+        let fields = [["Cache-Control: no-store"], [FRESH]];
+        let len = if request.target == "/hit" { 1000 } else { len };
+        Reply::response("200 OK", &fields[request.target.len() % 2], content(&request.target, len))
+    });
+    let toml = "[cache]\nmemory = \"64MiB\"\nmax_response = \"16MiB\"\n".to_owned() + &site("a.test", &origin);
+    let program = Program::with_files_up_to(256 << 10, &toml);
+    let mut crowds: Vec<(String, Crowd)> = (0..scale(4, 20))
+        .map(|number| {
+            let target = format!("/{}", "x".repeat(number + 1));
+            let mut crowd = Crowd::connect(program.http, 3);
+            crowd.say(format!("GET {target} HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n"));
+            (target, crowd)
+        })
+        .collect();
+    let mut slow = program.client();
+    slow.send("GET /slow HTTP/1.1\r\nHost: a.test\r\n\r\n");
+    assert_eq!(slow.head_of("GET").status, 200);
+    for (target, crowd) in &mut crowds {
+        crowd.hear_until(LIMIT, |crowd| crowd.open() == 0);
+        assert!(crowd.0.iter().all(|member| member.taken > len as u64), "{target}");
+        assert!(program.client().get("a.test", target).body == content(target, len), "{target}");
+    }
+    assert!(slow.rest().unwrap() == content("/slow", len), "at the pace of the slowest, and whole");
+    program.line_with("cannot write a temporary file");
+    println!("| 33 disk that fills | {} bodies for 3 clients each, all whole |", crowds.len());
+}
+
 /// Out of threads: fetches that get none wait for one that is there, or are turned away; hits go on, and later all is well.
 /// The limit counts for no root, so the program runs as somebody else where the scene is root's.
 #[test]

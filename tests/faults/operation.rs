@@ -53,6 +53,33 @@ fn reloads_good_and_bad_and_new_certificates_fail_no_request() {
     assert!(!is_long() || slowest <= Duration::from_secs(2), "{slowest:?}");
 }
 
+/// Fault 31, the checker's half: files with a byte changed, a line gone, or their end missing.
+#[test]
+fn a_damaged_file_never_kills_the_checker_and_the_old_one_stays_in_force() {
+    let origin = sound();
+    let toml = site("a.test", &origin);
+    let program = Program::start(&toml);
+    let sound = format!("[listen]\nhttp = \"127.0.0.1:0\"\n[limits]\nrequest_fields = 60\n{toml}").into_bytes();
+    let (count, mut codes) = (scale(12, 60), [0; 2]);
+    for number in 0..count {
+        let (at, mut file) = (number * 7919 % sound.len(), sound.clone());
+        match number % 4 {
+            0 => file[at] = 0xff,
+            1 => file.truncate(at),
+            2 => file[at] = b'"',
+            _ => drop(file.splice(at..at, *b"\n[[]]\0 = {")),
+        }
+        program.write(file);
+        match program.code_of(&["check"]) {
+            Some(code @ 0..=2) => codes[usize::from(code != 0)] += 1,
+            other => panic!("damage {number} ends the checker with {other:?}"),
+        }
+        assert_eq!(program.client().get("a.test", "/hit").status, 200);
+    }
+    println!("| 31 damaged files | {count}: {} refused, {} harmless |", codes[1], codes[0]);
+    assert!(codes[1] > codes[0]);
+}
+
 /// Fault 26.
 #[test]
 fn a_stop_under_load_finishes_every_download() {

@@ -6,7 +6,6 @@ use std::fmt::Display;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -17,6 +16,11 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, setrlimit};
 
 use crate::support::{Client, LIMIT, TempDir, wait_until};
+
+#[path = "vitals.rs"]
+mod vitals;
+
+pub use vitals::Vitals;
 
 /// The long form is wanted: more of everything, and the limits of time and memory hold.
 pub fn is_long() -> bool {
@@ -85,9 +89,14 @@ impl Program {
 
     /// Runs another command with the same file, to its end; whether it went well.
     pub fn operate(&self, arguments: &[&str]) -> bool {
+        self.code_of(arguments) == Some(0)
+    }
+
+    /// The same: the status it ends with; `None` where a signal ended it.
+    pub fn code_of(&self, arguments: &[&str]) -> Option<i32> {
         let mut command = Command::new(program());
         command.args(arguments).arg("--config").arg(self.dir.path().join("millpond.toml"));
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap().success()
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap().code()
     }
 
     /// The same as a user without privileges, where this process has some; `None` where that one may not run it.
@@ -101,6 +110,16 @@ impl Program {
             command.uid(NOBODY);
         }
         Some(Program::spawn(command, dir, &format!("{NO_DOOR}[listen]\nhttp = \"127.0.0.1:0\""), toml))
+    }
+
+    /// The same as [`Program::start`] where no file may grow beyond so many bytes: a write that would have it fails.
+    #[track_caller]
+    pub fn with_files_up_to(most: u64, toml: &str) -> Program {
+        let dir = TempDir::new();
+        let mut command = Command::new("sh");
+        let script = format!("trap '' XFSZ; ulimit -f {}; exec \"$0\" serve --config \"$1\"", most / 512);
+        command.args(["-c", &script]).arg(program()).arg(dir.path().join("millpond.toml")).stdin(Stdio::null());
+        Program::spawn(command, dir, &format!("{NO_DOOR}[listen]\nhttp = \"127.0.0.1:0\""), toml)
     }
 
     /// Serves on a socket that it is handed, as a service manager would.
@@ -160,8 +179,13 @@ impl Program {
 
     /// Another file, and SIGHUP; the caller waits for what comes of it.
     pub fn reload(&self, toml: &str) {
-        fs::write(self.dir.path().join("millpond.toml"), format!("{}\n{toml}", self.head)).unwrap();
+        self.write(format!("{}\n{toml}", self.head));
         self.signal(Signal::HUP);
+    }
+
+    /// Another file, whatever is in it; nobody is told.
+    pub fn write(&self, file: impl AsRef<[u8]>) {
+        fs::write(self.dir.path().join("millpond.toml"), file).unwrap();
     }
 
     pub fn signal(&self, signal: Signal) {
@@ -203,7 +227,7 @@ impl Program {
     }
 
     pub fn vitals(&self) -> Vitals {
-        Vitals { folder: PathBuf::from(format!("/proc/{}", self.child.id())) }
+        Vitals::of(self.child.id())
     }
 
     /// Begins to ask for a hit of `a.test`, which is fetched first, every 20 ms.
@@ -242,45 +266,6 @@ fn more_descriptors() {
 
 /// A user who has nothing else to run.
 const NOBODY: u32 = 64_321;
-
-/// What the system says of a process.
-#[derive(Clone)]
-pub struct Vitals {
-    folder: PathBuf,
-}
-
-impl Vitals {
-    /// Resident memory in KiB.
-    pub fn resident(&self) -> u64 {
-        let status = fs::read_to_string(self.folder.join("status")).unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or("0");
-        line.trim().trim_end_matches(" kB").parse().unwrap()
-    }
-
-    /// KiB in memory files, mapped or not.
-    pub fn memory_files(&self) -> u64 {
-        let Ok(entries) = fs::read_dir(self.folder.join("fd")) else { return 0 };
-        let is_memory = |path: &PathBuf| fs::read_link(path).is_ok_and(|to| to.to_string_lossy().contains("memfd:"));
-        let paths = entries.flatten().map(|entry| entry.path()).filter(is_memory);
-        paths.filter_map(|path| fs::metadata(path).ok()).map(|file| file.blocks() / 2).sum()
-    }
-
-    pub fn threads(&self) -> usize {
-        fs::read_dir(self.folder.join("task")).unwrap().count()
-    }
-
-    pub fn descriptors(&self) -> usize {
-        fs::read_dir(self.folder.join("fd")).unwrap().count()
-    }
-
-    /// Processor time so far, of all threads.
-    pub fn cpu(&self) -> Duration {
-        let stat = fs::read_to_string(self.folder.join("stat")).unwrap();
-        let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
-        let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
-        Duration::from_millis(ticks * 10)
-    }
-}
 
 struct Begun {
     vitals: Vitals,

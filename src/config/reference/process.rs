@@ -55,7 +55,7 @@ pub(super) static CACHE: Spec = Spec {
             "spill_max",
             Kind::Size(MIB, 64 * TIB),
             Value("1GiB"),
-            "Most bytes that one body that is not stored may hold in its temporary file.",
+            "Most bytes that one body that is not stored may hold in its temporary file; one that may be shared is held there whole, up to so many, for those who ask while it arrives.",
             r#""4GiB""#,
         ),
     ],

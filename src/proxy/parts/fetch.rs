@@ -234,7 +234,7 @@ impl Fetch {
 
     /// A part and the writer of its body, which completes only with exactly as many bytes as Content-Range says.
     fn part(&self, head: &ResponseHead, part: Part, freshness: Freshness, now: Now) -> (Writer, Arc<StoredResponse>) {
-        let plan = Plan { kept: true, length: Some(part.range.length()), spill: self.core.spill.clone() };
+        let plan = Plan { kept: true, held: false, length: Some(part.range.length()), spill: self.core.spill.clone() };
         let (writer, body) = Body::open(plan, Some(self.core.cache.store.budget()));
         let response = StoredResponse {
             variant: self.variant(head),
