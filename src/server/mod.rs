@@ -297,8 +297,8 @@ impl Server {
             renewals: AtomicU64::new(0),
         });
         let spiller = upload::Spiller::start(settings.temp_dir.clone())?;
+        let spill = spiller.remote();
         let mut server = Server { shared, acceptors: Mutex::default(), workers: Vec::new(), spiller: Some(spiller) };
-        let spill = server.spiller.as_ref().map(upload::Spiller::remote).expect("the spiller was just started");
         for number in 0..settings.workers.max(1) {
             let started = worker::start(number, handler, clock, settings, &server.shared, spill.clone())?;
             server.workers.push(started);
