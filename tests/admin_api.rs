@@ -285,3 +285,15 @@ fn requests_that_mean_nothing_are_refused_with_the_reason() {
     let typed = scene.door.ask_with("POST", "/api/v1/explain", &["Content-Type: text/plain"], "{}");
     assert_eq!(typed.status, 415);
 }
+
+/// Without a type of its own, what curl sends is a form, which is refused.
+#[test]
+fn the_manuals_commands_send_their_bodies_as_json() {
+    let manual = include_str!("../README.md").replace("\\\n", "");
+    let with_body = |line: &&str| line.starts_with("curl ") && line.contains("'{\"");
+    let commands: Vec<&str> = manual.lines().filter(with_body).collect();
+    assert!(commands.len() >= 3, "{commands:?}");
+    for command in commands {
+        assert!(command.contains(" --json ") && !command.contains(" -d "), "{command}");
+    }
+}

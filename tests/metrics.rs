@@ -50,6 +50,7 @@ fn the_page_counts_what_happened() {
         ("millpond_log_lines_dropped_total", 0.0),
         ("millpond_tasks{state=\"complete\"}", 0.0),
         ("millpond_task_urls{state=\"left\"}", 0.0),
+        ("millpond_limits_met_total{limit=\"idle_timeout\"}", 0.0),
     ] {
         assert_eq!(value(&page, sample), expected, "{sample}");
     }
@@ -58,6 +59,27 @@ fn the_page_counts_what_happened() {
         .filter_map(|line| line.strip_prefix("millpond_stored_keys{shard=")?.split(' ').nth(1)?.parse::<f64>().ok())
         .sum();
     assert_eq!(keys, 1.0);
+}
+
+#[test]
+fn every_limit_towards_clients_has_a_count() {
+    let origin = Origin::plain(|_| Reply::response("200 OK", &["Cache-Control: max-age=60"], "hello"));
+    let limits = "[limits]\nrequests_per_connection = 1\nconnections_per_address = 2\n";
+    let pop = Pop::start(&format!("{OPEN}{limits}{}", site("a.test", &origin)));
+    let door = Door::of(&pop);
+    let met =
+        |limit: &str| value(&door.get("/metrics").text(), &format!("millpond_limits_met_total{{limit={limit:?}}}"));
+    let mut held = [pop.client(), pop.client()];
+    wait_until(|| pop.stats().connections == 2);
+    assert!(pop.client().closed());
+    for client in &mut held {
+        assert_eq!(client.get("a.test", "/").status, 200);
+    }
+    wait_until(|| met("requests_per_connection") == 2.0);
+    assert_eq!(met("connections_per_address"), 1.0);
+    for limit in ["connections", "handshake_timeout", "head_timeout", "idle_timeout", "upload_rate", "download_rate"] {
+        assert_eq!(met(limit), 0.0, "{limit}");
+    }
 }
 
 #[test]

@@ -8,6 +8,19 @@ use crate::error::Error;
 use crate::proxy::Proxy;
 use crate::task::Tasks;
 
+/// What the server counts of client connections.
+#[derive(Clone, Copy, Debug)]
+pub struct ClientConnections {
+    /// Open now.
+    pub open: usize,
+    /// Times that the system refused to accept one.
+    pub accept_errors: u64,
+    /// Times that accepting paused at the limit on connections.
+    pub accept_pauses: u64,
+    /// Closed at once, their address having as many as it may have.
+    pub refused_by_address: u64,
+}
+
 /// The whole, as the door knows it. Every call may block for as long as files are read; none waits for a client.
 pub trait Control: Send + Sync + 'static {
     /// The CDN; `None` once it stops.
@@ -22,8 +35,8 @@ pub trait Control: Send + Sync + 'static {
     /// The configuration file, if there is one, and whether it can be written.
     fn config_file(&self) -> Option<(PathBuf, bool)>;
 
-    /// Client connections open, and times that the system refused to accept one.
-    fn connections(&self) -> (usize, u64);
+    /// Client connections.
+    fn connections(&self) -> ClientConnections;
 
     /// Puts another configuration in force, whole or not at all, but for what only a restart can change.
     ///

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::Desk;
 use super::api::{Answered, Row};
-use super::control::CertificateRow;
+use super::control::{CertificateRow, ClientConnections};
 use super::prometheus::Page;
 use super::reply::Reply;
 use super::request::Request;
@@ -59,8 +59,8 @@ struct Sources<'a> {
     most_fetchers: usize,
     /// The way out.
     origins: Origins,
-    /// Client connections open, and times that the system refused to accept one.
-    connections: (usize, u64),
+    /// Client connections.
+    connections: ClientConnections,
     /// Certificates that clients see, and that origins have shown.
     certificates: Vec<CertificateRow>,
     /// Prefetch tasks.
@@ -184,13 +184,33 @@ impl Sources<'_> {
         self.sites.iter().filter_map(|(name, number)| Some((*name, self.counts.sites.get(*number)?)))
     }
 
+    /// What the limits towards clients have come to; those within a request are refusals.
+    fn limits(&self, page: &mut Page) {
+        let of = |counter| self.counters.value(counter);
+        page.counter(
+            "millpond_limits_met_total",
+            "Times that a limit towards clients was met, by the setting: accepting paused, or a connection closed.",
+        );
+        for (limit, count) in [
+            ("connections", self.connections.accept_pauses),
+            ("connections_per_address", self.connections.refused_by_address),
+            ("requests_per_connection", of(Counter::ConnectionsSpent)),
+            ("handshake_timeout", of(Counter::SlowHandshakes)),
+            ("head_timeout", of(Counter::SlowHeads)),
+            ("idle_timeout", of(Counter::IdleClosed)),
+            ("upload_rate", of(Counter::SlowUploads)),
+            ("download_rate", of(Counter::SlowDownloads)),
+        ] {
+            page.sample("millpond_limits_met_total", &[("limit", limit)], count);
+        }
+    }
+
     fn connections(&self, page: &mut Page) {
-        let (open, accept_errors) = self.connections;
         page.gauge(
             "millpond_connections",
             "Connections by side and state: of clients all, to origins those that wait.",
         );
-        for (side, state, count) in [("client", "open", open), ("origin", "idle", self.origins.idle)] {
+        for (side, state, count) in [("client", "open", self.connections.open), ("origin", "idle", self.origins.idle)] {
             page.sample("millpond_connections", &[("side", side), ("state", state)], count);
         }
         self.plain(
@@ -210,7 +230,8 @@ impl Sources<'_> {
             page.sample("millpond_tls_handshakes_total", &[("result", result)], self.counters.value(counter));
         }
         page.counter("millpond_accept_errors_total", "Times that the system refused to accept a connection.");
-        page.sample("millpond_accept_errors_total", &[], accept_errors);
+        page.sample("millpond_accept_errors_total", &[], self.connections.accept_errors);
+        self.limits(page);
         let name = "millpond_certificate_expiry_timestamp_seconds";
         page.gauge(name, "When a certificate ends, in seconds since the epoch, by who shows it.");
         // Of several that one server shows, the one that ends first.

@@ -131,7 +131,11 @@ impl Request {
             && !media_type_of(media_type).eq_ignore_ascii_case(b"application/json")
             && !media_type_of(media_type).eq_ignore_ascii_case(b"application/merge-patch+json")
         {
-            return Err(Reply::problem(415, "Unsupported media type", "send application/json"));
+            return Err(Reply::problem(
+                415,
+                "Unsupported media type",
+                "send application/json, as curl does with --json",
+            ));
         }
         let value: Value = serde_json::from_slice(&self.body)
             .map_err(|error| Reply::bad(&format!("the request body is not JSON: {error}")))?;

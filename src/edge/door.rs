@@ -12,7 +12,9 @@ use super::material::Material;
 use super::radar;
 use super::reload::{Front, refusal, stopping};
 use crate::admin::random_text;
-use crate::admin::{Access, Admin, Asked, CertificateRow, Changes, Control, MOST_BODY, Refused, Told, Unexplained};
+use crate::admin::{
+    Access, Admin, Asked, CertificateRow, Changes, ClientConnections, Control, MOST_BODY, Refused, Told, Unexplained,
+};
 use crate::config::{AdminConfig, Config, HttpsConfig, Limits, Problem};
 use crate::error::Error;
 use crate::proxy::Proxy;
@@ -72,6 +74,7 @@ impl Plan {
         };
         let limits = Limits {
             connections: CONNECTIONS,
+            connections_per_address: 0,
             requests_per_connection: 0,
             request_body: MOST_BODY,
             body_in_memory: usize::try_from(MOST_BODY).unwrap_or(usize::MAX),
@@ -182,8 +185,14 @@ impl Control for House {
         Some((path, is_writable))
     }
 
-    fn connections(&self) -> (usize, u64) {
-        (self.counts.connections(), self.counts.accept_errors())
+    fn connections(&self) -> ClientConnections {
+        let (accept_pauses, refused_by_address) = self.counts.limited();
+        ClientConnections {
+            open: self.counts.connections(),
+            accept_errors: self.counts.accept_errors(),
+            accept_pauses,
+            refused_by_address,
+        }
     }
 
     fn put_in_force(&self, mut config: Config) -> Result<Changes, Refused> {

@@ -104,12 +104,11 @@ impl Head {
             let since = *self.since.get_or_insert(now);
             connection.deadline = since + turn.limits.head_timeout;
             keep(connection, turn, start, filled);
-        } else if turn.is_stopping() && connection.requests > 0 {
-            connection.socket.notify_close();
-            return Next::Close;
         } else if turn.is_stopping() {
-            // Its first request is on its way: nobody has told the client yet that it came too late.
-            connection.deadline = connection.deadline.min(now + FIRST_REQUEST);
+            // A request may be on its way, for nobody has told the client yet that it comes too late: what is answered
+            // from now on says so.
+            let grace = if connection.requests > 0 { NEXT_REQUEST } else { FIRST_REQUEST };
+            connection.deadline = connection.deadline.min(now + grace);
         } else if connection.requests > 0 {
             connection.deadline = now + turn.limits.idle_timeout;
         }
@@ -208,3 +207,5 @@ fn keep<H: Handler>(connection: &mut Connection, turn: &Turn<H>, start: usize, f
 const TURN_REQUESTS: usize = 16;
 /// How long a stop waits for the first request of a connection that was accepted before it.
 const FIRST_REQUEST: Duration = Duration::from_secs(2);
+/// The same for the next request of one that is kept: a round trip and more.
+const NEXT_REQUEST: Duration = Duration::from_secs(1);

@@ -236,7 +236,7 @@ struct Shared {
     accept_pauses: AtomicU64,
     /// The places of each client address.
     seats: Arc<seats::Seats>,
-    /// Answers say `Connection: close`, idle connections end.
+    /// Answers say `Connection: close`, connections that stay idle end.
     is_stopping: AtomicBool,
     /// No connection will come any more.
     is_closed: AtomicBool,
@@ -262,6 +262,11 @@ impl Counts {
     /// Errors of accept so far.
     pub fn accept_errors(&self) -> u64 {
         self.0.accept_errors.load(Ordering::Relaxed)
+    }
+
+    /// Times that accepting paused at the limit on connections, and connections closed at the limit of their address.
+    pub fn limited(&self) -> (u64, u64) {
+        (self.0.accept_pauses.load(Ordering::Relaxed), self.0.seats.refused())
     }
 
     /// It ends what runs, and begins nothing.
@@ -294,13 +299,13 @@ impl Server {
             is_stopping: AtomicBool::new(false),
             is_closed: AtomicBool::new(false),
             is_over: AtomicBool::new(false),
-            most_connections: AtomicUsize::new(settings.limits.connections),
+            most_connections: AtomicUsize::new(renew::most_connections(&settings.limits)),
             limits: RwLock::new(Arc::new(settings.limits.clone())),
             renewals: AtomicU64::new(0),
         });
         let spiller = upload::Spiller::start(settings.temp_dir.clone())?;
+        let spill = spiller.remote();
         let mut server = Server { shared, acceptors: Mutex::default(), workers: Vec::new(), spiller: Some(spiller) };
-        let spill = server.spiller.as_ref().map(upload::Spiller::remote).expect("the spiller was just started");
         for number in 0..settings.workers.max(1) {
             let started = worker::start(number, handler, clock, settings, &server.shared, spill.clone())?;
             server.workers.push(started);
@@ -330,9 +335,9 @@ impl Server {
         Counts(self.shared.clone())
     }
 
-    /// Times that accepting paused at the limit on connections, and connections closed at the limit of their address.
+    /// See [`Counts::limited`].
     pub fn limited(&self) -> (u64, u64) {
-        (self.shared.accept_pauses.load(Ordering::Relaxed), self.shared.seats.refused())
+        self.counts().limited()
     }
 
     /// Stops accepting, lets what runs finish within `shutdown_timeout`, then ends.

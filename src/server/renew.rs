@@ -4,10 +4,26 @@ use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard, PoisonError};
 
+use rustix::process::{Resource, getrlimit};
+
 use super::listener::{Acceptor, Bound};
 use super::{Handler, Server, Shared};
 use crate::config::Limits;
 use crate::error::Error;
+
+/// As many connections as the limits say, and as leave a reserve of this process's descriptors for what they ask for: those
+/// of origins, files, the operator's door. A client too many waits to be accepted, a fetch without a descriptor fails.
+pub(super) fn most_connections(limits: &Limits) -> usize {
+    let descriptors = getrlimit(Resource::Nofile).current.and_then(|most| usize::try_from(most).ok());
+    descriptors.map_or(limits.connections, |most| limits.connections.min(beside_reserve(most)))
+}
+
+/// What is left of `descriptors` for clients.
+fn beside_reserve(descriptors: usize) -> usize {
+    descriptors.saturating_sub((descriptors / 2).min(MOST_RESERVE)).max(1)
+}
+
+const MOST_RESERVE: usize = 1024;
 
 impl Server {
     /// Begins to accept on further listeners, on all of them or on none.
@@ -46,7 +62,7 @@ impl Server {
     /// Puts other limits in force, for requests and connections that come from now on, and has every worker call
     /// [`Handler::tick`] in its next loop turn, which begins at once.
     pub fn renew(&self, limits: Limits) {
-        self.shared.most_connections.store(limits.connections, Ordering::Relaxed);
+        self.shared.most_connections.store(most_connections(&limits), Ordering::Relaxed);
         self.shared.seats.set_limit(limits.connections_per_address);
         let limits = Arc::new(limits);
         *self.shared.limits.write().unwrap_or_else(PoisonError::into_inner) = limits;
@@ -89,3 +105,15 @@ pub fn input_size(limits: &Limits) -> usize {
 }
 
 const INPUT: usize = 64 << 10;
+
+#[cfg(test)]
+mod tests {
+    use super::beside_reserve;
+
+    #[test]
+    fn clients_get_no_more_descriptors_than_leave_some_for_what_they_ask_for() {
+        for (descriptors, clients) in [(0, 1), (1, 1), (64, 32), (1024, 512), (2048, 1024), (65_536, 64_512)] {
+            assert_eq!(beside_reserve(descriptors), clients, "{descriptors}");
+        }
+    }
+}

@@ -8,7 +8,7 @@ use rustix::process::{Resource, Rlimit, prlimit};
 use crate::crowd::Crowd;
 use crate::rig::{Program, is_long, scale};
 use crate::support::pop::{https_table, site};
-use crate::support::{Certificates, Client, Origin, Reply, wait_until};
+use crate::support::{Certificates, Client, LIMIT, Origin, Reply, wait_until};
 use crate::{FRESH, content, sound};
 
 const BEAT: fn() -> Duration = || scale(Duration::from_millis(100), Duration::from_secs(1));
@@ -169,6 +169,32 @@ fn out_of_descriptors_it_serves_what_is_open_and_never_spins() {
     assert_eq!(late.get("a.test", "/miss/after").status, 200);
     wait_until(|| vitals.descriptors() as u64 + 20 < most);
     assert_eq!(late.get("b.test", "/second").status, 200, "nobody thinks it dead");
+}
+
+/// More clients than descriptors: some wait to be accepted, and those who are there get what has to be fetched.
+#[test]
+fn clients_leave_descriptors_for_what_they_ask_for() {
+    let (origin, other) = (sound(), sound());
+    let toml = site("a.test", &origin) + &site("b.test", &other);
+    let program = Program::start(&toml);
+    let most = 128;
+    let old = prlimit(Some(program.pid()), Resource::Nofile, Rlimit { current: Some(most), maximum: Some(most) });
+    assert!(old.is_ok(), "{old:?}");
+    program.reload(&("[limits]\nrequest_fields = 60\n".to_owned() + &toml));
+    program.line_with("reloaded ");
+    let (mut first, vitals) = (program.client(), program.vitals());
+    assert_eq!(first.get("a.test", "/hit").status, 200);
+    let mut crowd = Crowd::connect(program.http, 200);
+    crowd.say("GET /hit HTTP/1.1\r\nHost: a.test\r\n\r\n");
+    // Half are for clients.
+    crowd.hear_until(LIMIT, |crowd| crowd.with_status("200") as u64 == most / 2 - 1);
+    for number in 0..10 {
+        assert_eq!(first.get("b.test", &format!("/{number}")).status, 200);
+    }
+    assert!((vitals.descriptors() as u64) < most);
+    assert_eq!(crowd.with_status("200") as u64, most / 2 - 1);
+    drop(first);
+    crowd.hear_until(LIMIT, |crowd| crowd.with_status("200") as u64 == most / 2);
 }
 
 /// Fault 19.

@@ -117,7 +117,19 @@ fn a_stop_under_load_finishes_every_download() {
     println!("| 26 stop | {count} downloads whole, over after {:?} |", begin.elapsed());
 }
 
-/// The listening socket is handed to another process while clients connect all the time.
+/// Ten requests on one connection, or as many as it is kept for.
+fn kept_round(mut client: Client) {
+    for _ in 0..10 {
+        let response = client.get("a.test", "/hit");
+        assert!(response.status == 200 && response.body == content("/hit", 1000), "{:?}", response.head);
+        if response.field("connection") == Some("close") {
+            return;
+        }
+    }
+}
+
+/// The listening socket is handed to another process while clients connect all the time, and ask on connections that the old
+/// one keeps.
 #[test]
 fn a_new_program_on_the_same_socket_takes_over_without_a_failed_request() {
     let origin = sound();
@@ -125,7 +137,10 @@ fn a_new_program_on_the_same_socket_takes_over_without_a_failed_request() {
     let socket = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut serving = Program::on_socket(&socket, &toml);
     let address = serving.http;
-    let load = Load::start(scale(3, 8), move |thread, turn| round(Client::plain(address), thread, turn));
+    let load = Load::start(scale(4, 8), move |thread, turn| match thread % 2 {
+        0 => round(Client::plain(address), thread, turn),
+        _ => kept_round(Client::plain(address)),
+    });
     for _ in 0..scale(2, 10) {
         load.wait_for_rounds(scale(30, 500));
         let mut old = std::mem::replace(&mut serving, Program::on_socket(&socket, &toml));

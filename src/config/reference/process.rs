@@ -139,7 +139,7 @@ pub(super) static LIMITS: Spec = Spec {
             "connections",
             Kind::Number(1, 10_000_000),
             Value("60000"),
-            "Most client connections at once; beyond it new ones wait to be accepted.",
+            "Most client connections at once, as far as descriptors allow; beyond it new ones wait to be accepted.",
             "10000",
         ),
         key(
