@@ -112,7 +112,7 @@ fn closed_port() -> u16 {
 /// Presses the button that reviews, waits for the rehearsal, and applies.
 #[track_caller]
 fn review_and_apply(browser: &Browser, expected_line: &str) {
-    browser.wait_for_text("dialog .diff .add", expected_line);
+    browser.wait_for_text("dialog .diff :is(.add, .del)", expected_line);
     browser.wait_for_text("dialog", "The rehearsal went well");
     browser.click("dialog [data-key=apply]");
     browser.wait_for("!document.querySelector('dialog')");
@@ -121,7 +121,14 @@ fn review_and_apply(browser: &Browser, expected_line: &str) {
 /// No line in the browser's log, and not one request to anywhere else.
 #[track_caller]
 fn nothing_amiss(browser: &Browser, program: &Program) {
-    assert_eq!(browser.complaints(), [""; 0], "the browser's console");
+    nothing_amiss_but(browser, program, "nothing");
+}
+
+/// The same, where the test has provoked answers that the browser logs.
+#[track_caller]
+fn nothing_amiss_but(browser: &Browser, program: &Program, provoked: &str) {
+    let complaints: Vec<_> = browser.complaints().into_iter().filter(|line| !line.contains(provoked)).collect();
+    assert_eq!(complaints, [""; 0], "the browser's console");
     let (console, requested) = (program.console(), browser.requested());
     assert!(requested.len() > 30, "too few requests were seen: {requested:?}");
     let elsewhere: Vec<_> =
@@ -245,3 +252,143 @@ fn edits_outlive_the_end_of_a_session_and_a_change_by_somebody_else() {
     let text = program.text();
     assert!(text.contains("host = \"other.test\"") && text.contains("# And more."), "{text}");
 }
+
+/// Retries, rewrites, query, fields, health check, least rate, HSTS: in forms, with what is wrong at its own field.
+#[test]
+fn every_kind_of_setting_has_a_form_and_a_refusal_stands_at_its_field() {
+    let Some(browser) = browser() else { return };
+    let origin = Origin::plain(|_| Reply::response("200 OK", &["Cache-Control: max-age=600"], "hello"));
+    let program = Program::start(&support::pop::site("a.test", &origin));
+    browser.open_page(&program.sign_in);
+    browser.wait_for_text("h1", "Overview");
+    browser.run("location.hash = '#/domains/a.test'");
+    browser.wait_for_text(".more-state", "defaults");
+
+    browser.click("[data-more='origin.retries'] > summary");
+    browser.run("document.querySelectorAll('details.more').forEach((section) => { section.open = true; })");
+    browser.run(
+        "const mode = document.querySelector(\"select[name='origin.retry_on.mode']\"); mode.value = 'these';
+         mode.dispatchEvent(new Event('change'));",
+    );
+    browser.type_into("input[name='origin.retry_on']", "200 500,");
+    browser.type_into("input[name='origin.timeouts.min_rate']", "quickly");
+    browser.type_into("input[name='origin.health.interval']", "30s");
+    let add = |words: &str| {
+        browser.run(&format!(
+            "[...document.querySelectorAll('button')].find((one) => one.textContent === {words:?}).click()"
+        ))
+    };
+    add("Add a rewrite");
+    browser.type_into("[aria-label='Path of rewrite 1']", "/old/**");
+    browser.type_into("[aria-label='New path of rewrite 1']", "/new/$2");
+
+    // What the server refuses is shown where it was typed, all of it at once.
+    browser.click("[data-key=review]");
+    browser.wait_for_text(".field-problem", "Status 1: 200 is too small");
+    browser.wait_for_text(".field-problem", "\"quickly\" is not a size");
+    browser.wait_for_text(".field-problem", "“path” is missing");
+    browser.wait_for_text(".field-problem", "Rewrite 1: $2 stands for nothing");
+    browser.wait_for("document.activeElement.closest('.chip')?.classList.contains('invalid')");
+    browser.wait_for("document.querySelector(\"[name='origin.timeouts.min_rate']\").ariaInvalid === 'true'");
+    assert_eq!(browser.run("return document.querySelectorAll('.field-problem:not([hidden])').length"), 4);
+
+    browser.click("[aria-label='Remove 200']");
+    browser.type_into("input[name='origin.timeouts.min_rate']", "1KiB");
+    browser.type_into("input[name='origin.health.path']", "/up");
+    browser.type_into("[aria-label='New path of rewrite 1']", "/new/$1");
+    add("Set a parameter");
+    browser.type_into(".pair [placeholder='v']", "v");
+    browser.type_into(".pair [placeholder='2']", "7");
+    add("Add a field");
+    browser.type_into(".pair [placeholder='X-Served-By']", "X-Pop");
+    browser.type_into(".pair [placeholder='millpond']", "$host");
+    browser.click("#main .tabs [data-key=tab-https]");
+    browser.wait_for_text("label", "HSTS");
+    browser.run(
+        "const period = document.querySelector(\"select[name^='response.set']\"); period.value = 'max-age=31536000';
+         period.dispatchEvent(new Event('change'));",
+    );
+    browser.click("[data-key=review]");
+    review_and_apply(&browser, "rewrite = [{ from = \"/old/**\", to = \"/new/$1\" }]");
+    let text = program.text();
+    for line in
+        ["retry_on = [500]", "min_rate = \"1KiB\"", "path = \"/up\"", "interval = \"30s\"", "v = \"7\"", "X-Pop"]
+    {
+        assert!(text.contains(line), "{line} is not in\n{text}");
+    }
+    let answer = Client::plain(program.address).get("a.test", "/old/page?v=1");
+    assert_eq!(answer.field("Strict-Transport-Security"), Some("max-age=31536000"));
+    let asked = origin.requests().into_iter().find(|request| request.target.starts_with("/new/")).unwrap();
+    assert_eq!((asked.target.as_str(), asked.field("X-Pop")), ("/new/page?v=7", Some("a.test")));
+
+    // And back to what was.
+    browser.run("location.hash = '#/settings/versions'");
+    browser.click(".versions [data-key^=restore]");
+    review_and_apply(&browser, "retry_on = [500]");
+    assert!(!program.text().contains("retry_on"), "{}", program.text());
+    nothing_amiss_but(&browser, &program, "status of 422");
+}
+
+/// The panel of the three names follows an edit before it is applied; and no page is wider than a telephone or lacks names.
+#[test]
+fn the_names_of_a_fetch_are_judged_as_they_are_typed_and_every_page_fits_a_telephone() {
+    let Some(browser) = browser() else { return };
+    let certificates = Certificates::new();
+    let answer = |_: &support::Request| Reply::response("200 OK", &["Cache-Control: max-age=600"], "hello");
+    let ingress = certificates.issue("ingress", &Leaf::names(&["ingress.local"]).self_signed());
+    let named = certificates.issue("named", &Leaf::names(&["sni.test"]));
+    let origin = Origin::tls(OriginTls::new(&ingress).with(&["sni.test"], &named), answer);
+    let program = Program::start(&format!(
+        "\n[[site]]\ndomains = [\"sni.test\"]\n[site.origin]\nservers = [\"127.0.0.1:{}\"]\nprotocol = \"https\"\n\
+         host = \"shop.test\"\n{}",
+        origin.port(),
+        support::pop::trust(&certificates),
+    ));
+    assert_eq!(program.get("sni.test", "/"), 502);
+    browser.resize(360);
+    browser.open_page(&program.console());
+    browser.wait_for("document.querySelector('#token')");
+    // The printed address, opened in the very tab that asks for the token.
+    browser.open_page(&program.sign_in);
+    browser.wait_for_text("h1", "Overview");
+
+    browser.run("location.hash = '#/domains/sni.test'");
+    browser.wait_for_text(".verdict", "Fetches refuse this certificate");
+    browser.wait_for_text(".pairs-judged .bad", "Not trusted");
+    browser.wait_for_text(".name-cells", "ingress.local");
+    browser.click("[data-key='remedy-origin.sni']");
+    browser.wait_for_text(".verdict.good", "Fetches accept this certificate");
+    browser.wait_for("document.activeElement.name === 'origin.sni'");
+    assert_eq!(program.get("sni.test", "/"), 502, "nothing is applied yet");
+    browser.click("[data-key=review]");
+    review_and_apply(&browser, "sni = \"sni.test\"");
+    assert_eq!(program.get("sni.test", "/"), 200);
+
+    let pages = "overview domains domains/new domains/sni.test domains/sni.test/cache domains/sni.test/https \
+                 domains/sni.test/general diagnose failures tasks tasks/purge explain certificates settings \
+                 settings/versions settings/process";
+    for (page, width) in pages.split(' ').flat_map(|page| [(page, 360), (page, 1600)]) {
+        browser.resize(width);
+        browser.run(&format!("location.hash = '#/{page}'"));
+        browser.wait_for(&format!("location.hash === '#/{page}' && !document.querySelector('#main .skeleton')"));
+        browser.run("document.querySelectorAll('details').forEach((section) => { section.open = true; })");
+        let wider = browser.run("return document.documentElement.scrollWidth - document.documentElement.clientWidth");
+        assert_eq!(wider, 0, "{page} at {width} is wider than the window");
+        assert_eq!(browser.run(NAMELESS), serde_json::json!([]), "{page}: controls without a name, or ids twice");
+    }
+    nothing_amiss(&browser, &program);
+}
+
+/// Controls that a screen reader cannot name, descriptions that lead nowhere, and ids that are there twice.
+const NAMELESS: &str = "
+    const named = (one) => one.ariaLabel || one.getAttribute('aria-labelledby') || one.title
+        || [...(one.labels ?? [])].some((label) => label.textContent.trim()) || (!one.labels || one.matches('button')) && one.textContent.trim();
+    const controls = [...document.querySelectorAll('button, a[href], input:not([hidden]), select, textarea, summary')];
+    const ids = [...document.querySelectorAll('[id]')].map((one) => one.id);
+    const told = [...document.querySelectorAll('[aria-describedby], [aria-labelledby]')]
+        .flatMap((one) => `${one.getAttribute('aria-describedby') ?? ''} ${one.getAttribute('aria-labelledby') ?? ''}`.split(' '));
+    return [
+        ...controls.filter((one) => !named(one)).map((one) => one.outerHTML),
+        ...ids.filter((id, index) => ids.indexOf(id) !== index),
+        ...told.filter((id) => id && !ids.includes(id)),
+    ];";

@@ -73,8 +73,10 @@ static FILES: &[(&str, &str, &str)] = &[
     file!("frame.js", JS),
     file!("icons.js", JS),
     file!("main.js", JS),
+    file!("mores.js", JS),
     file!("names.js", JS),
     file!("names_panel.js", JS),
+    file!("origin_more.js", JS),
     file!("page_add.js", JS),
     file!("page_certificates.js", JS),
     file!("page_diagnose.js", JS),
@@ -143,6 +145,25 @@ mod tests {
                 assert!(known(target), "{name} names {target}");
             }
         }
+    }
+
+    /// Whoever adds a setting of sites to the reference adds its field to the console.
+    #[test]
+    fn every_setting_of_a_site_has_a_field() {
+        let text = crate::config::reference_text();
+        let scripts: String = FILES.iter().filter(|(_, kind, _)| *kind == JS).map(|(_, _, content)| *content).collect();
+        let is_there = |key: &str| {
+            ["\"", "."].iter().any(|before| scripts.contains(&format!("{before}{key}\"")))
+                || scripts.contains(&format!("{key}:"))
+        };
+        let lines = text.lines().skip_while(|line| *line != "[[site]]").take_while(|line| *line != "[cache]");
+        let keys: Vec<&str> = lines
+            .filter_map(|line| line.strip_prefix("  "))
+            .filter(|line| line.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_') && !line.is_empty())
+            .collect();
+        assert!(keys.len() > 80, "too few keys found: {keys:?}");
+        let missing: Vec<_> = keys.iter().filter(|key| !is_there(key)).collect();
+        assert!(missing.is_empty(), "no form has a field for {missing:?}");
     }
 
     #[test]

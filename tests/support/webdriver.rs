@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
+use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,12 @@ pub struct Browser {
     address: SocketAddr,
     session: String,
     _profile: TempDir,
+    /// Given up last: fields are dropped in order, after the driver has ended.
+    _turn: MutexGuard<'static, ()>,
 }
+
+/// One browser at a time: on a machine with few cores several only make each other late.
+static TURN: Mutex<()> = Mutex::new(());
 
 /// What a browser may be asked to wait for.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -27,6 +32,7 @@ const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 impl Browser {
     /// Starts one; the error says what is missing on this machine.
     pub fn start() -> Result<Browser, String> {
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let mut driver = Command::new("chromedriver")
             .arg("--port=0")
             .stdin(Stdio::null())
@@ -41,6 +47,7 @@ impl Browser {
             address: SocketAddr::from(([127, 0, 0, 1], port.unwrap_or(0))),
             session: String::new(),
             _profile: profile,
+            _turn: turn,
         };
         port.ok_or("chromedriver does not say on which port it listens")?;
         browser.open()?;
@@ -76,6 +83,17 @@ impl Browser {
     #[track_caller]
     pub fn open_page(&self, url: &str) {
         self.ask("POST", "/url", &json!({ "url": url }));
+    }
+
+    /// Makes the page so many CSS pixels wide, as a telephone or a large screen has it.
+    #[track_caller]
+    pub fn resize(&self, width: u32) {
+        let metrics = json!({ "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false });
+        self.ask(
+            "POST",
+            "/goog/cdp/execute",
+            &json!({ "cmd": "Emulation.setDeviceMetricsOverride", "params": metrics }),
+        );
     }
 
     /// Runs a script in the page; what it returns.

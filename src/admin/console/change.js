@@ -1,6 +1,6 @@
 // How a change is applied: its diff first, then the rehearsal's result, then a decision. All changes go this way.
 import { h, replace } from "./dom.js";
-import { plural } from "./format.js";
+import { plain, plural } from "./format.js";
 import { badge, busy, button, dialog, failed, mark, notice, skeleton, toast } from "./parts.js";
 
 /**
@@ -8,19 +8,19 @@ import { badge, busy, button, dialog, failed, mark, notice, skeleton, toast } fr
  * or undefined. `onProblems(problems)` gets what is wrong with the configuration (422) and says what no field shows;
  * `renew()` reads the newer settings after a conflict (412) and returns false to give the change up.
  */
-export async function review({ title, send, onProblems, renew, verb = "Apply the change" }) {
+export async function review({ title, send, onProblems, renew, verb = "Apply the change", kind = "primary" }) {
   let plan;
   try {
     plan = await send({ dryRun: true, rehearse: false });
   } catch (error) {
-    return refused(error, { title, send, onProblems, renew, verb });
+    return refused(error, { title, send, onProblems, renew, verb, kind });
   }
   if (plan.diff.length === 0) {
     toast("Nothing would change", "info");
     return undefined;
   }
-  const outcome = await dialog(title, (close) => proposal(plan, { send, verb, close }), { wide: true });
-  if (outcome instanceof Error) return refused(outcome, { title, send, onProblems, renew, verb });
+  const outcome = await dialog(title, (close) => proposal(plan, { send, verb, kind, close }), { wide: true });
+  if (outcome instanceof Error) return refused(outcome, { title, send, onProblems, renew, verb, kind });
   return outcome;
 }
 
@@ -72,20 +72,20 @@ export function problemList(list, onLine) {
           "div",
           {},
           h("p", {}, problem.line && (onLine ? h("button", { type: "button", class: "link-button", onclick: () => onLine(problem.line) }, `Line ${problem.line}`) : h("b", {}, `Line ${problem.line}`)), problem.line && " ", problem.key && h("code", {}, problem.key)),
-          h("p", {}, problem.what),
-          problem.hint && h("p", { class: "note" }, problem.hint),
+          h("p", {}, plain(problem.what)),
+          problem.hint && h("p", { class: "note" }, plain(problem.hint)),
         ),
       ),
     ),
   );
 }
 
-function proposal(plan, { send, verb, close }) {
+function proposal(plan, { send, verb, kind, close }) {
   const state = { good: false };
   const result = h("div", { "aria-live": "polite" }, rehearsing());
   const force = h("input", { type: "checkbox", id: "force-change", onchange: () => settle() });
   const forced = h("div", { class: "force", hidden: true }, force, h("label", { for: "force-change" }, "Apply it all the same; I know that visitors will get errors"));
-  const apply = button(verb, () => busy(apply, run), { kind: "primary", key: "apply", disabled: true });
+  const apply = button(verb, () => busy(apply, run), { kind, key: "apply", disabled: true });
   const settle = () => {
     apply.disabled = !(state.good || force.checked);
   };
@@ -141,8 +141,13 @@ function rehearsalResult(rehearsal, words) {
     isGood
       ? notice("good", "The rehearsal went well", h("p", {}, "With the new settings the origins answer."))
       : notice("bad", "With the new settings fetches would fail", h("p", {}, words ?? "Visitors would get an error page where nothing is stored.")),
-    h("ul", { class: "rehearsal-sites" }, rehearsal.sites.map((site) => h("li", {}, siteMark(site.ok), h("div", {}, h("b", {}, site.site), h("p", { class: "note pre" }, site.ending))))),
+    h("ul", { class: "rehearsal-sites" }, rehearsal.sites.map((site) => h("li", {}, siteMark(site.ok), h("div", {}, h("b", {}, site.site), h("p", { class: "note pre" }, ending(site.ending)))))),
   );
+}
+
+/** What is broken, and on lines of their own what mends it and what shows it. */
+function ending(text) {
+  return text.replace("; to mend it: ", "\nTo mend it: ").replace("; to see it: ", "\nTo see it: ");
 }
 
 const KINDS = { "+": ["added", "add"], "-": ["removed", "del"], " ": ["", ""] };

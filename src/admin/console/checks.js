@@ -8,6 +8,8 @@ const OUTCOMES = { ok: ["good", "In order"], warning: ["warn", "To look at"], BR
 /** One step; `onFix(fix)` offers to apply a remedy that changes the configuration. */
 export function checkItem(check, { onFix, server }) {
   const [kind, words] = OUTCOMES[check.outcome] ?? ["info", check.outcome];
+  const told = check.finding ? [check.finding.what, ...check.finding.evidence] : [];
+  const lines = check.lines.filter((line) => !told.includes(line));
   return h(
     "li",
     { class: `check ${kind}` },
@@ -16,7 +18,7 @@ export function checkItem(check, { onFix, server }) {
       "div",
       { class: "check-body" },
       h("p", { class: "check-head" }, h("b", {}, titleOf(check)), server && h("code", { class: "note" }, server), h("span", { class: `check-outcome ${kind}` }, words), h("span", { class: "note", title: `${check.milliseconds} ms` }, millisText(check.milliseconds))),
-      check.lines.length > 0 && h("ul", { class: "check-lines" }, check.lines.map((line) => h("li", {}, line))),
+      lines.length > 0 && h("ul", { class: "check-lines" }, lines.map((line) => h("li", {}, line))),
       check.finding && findingView(check.finding, kind, onFix),
     ),
   );

@@ -1,40 +1,63 @@
 // Labelled controls, bound to a path of a draft. Each knows how to show a problem at its own place.
-import { h, replace, uid } from "./dom.js";
+import { append, h, replace, uid } from "./dom.js";
+import { at } from "./form.js";
+import { plain } from "./format.js";
 import { icon } from "./icons.js";
 import { button } from "./parts.js";
 
-/** The frame of a field: label, control, help, and a place for a problem. */
-export function frame(draft, path, { label, help, key, isHidden }, control, { group = false, focus } = {}) {
+/**
+ * The frame of a field: label, control, help, and a place for a problem. `focus()` says which control takes the focus,
+ * `row(part)` which row a part of the key is about, such as "2", so that its problem is shown there too.
+ */
+export function frame(draft, path, { label, help, key, unit, isHidden, item }, control, { group = false, focus, row } = {}) {
   const id = control.id || uid("field");
   if (!group) control.id = id;
-  const [helpId, problemId] = [uid("help"), uid("problem")];
-  const problem = h("p", { class: "field-problem", id: problemId, hidden: true });
+  const ids = { help: help && uid("help"), unit: unit && uid("unit"), problem: uid("problem") };
+  const problem = h("div", { class: "field-problem", id: ids.problem, hidden: true });
+  const described = [ids.unit, ids.help, ids.problem].filter(Boolean).join(" ");
   const target = group ? null : control;
   const element = h(
     group ? "fieldset" : "div",
-    { class: "field", "aria-describedby": group ? `${helpId} ${problemId}` : null },
+    { class: "field", "aria-describedby": group ? described : null },
     h(group ? "legend" : "label", group ? { class: isHidden ? "visually-hidden" : "field-label" } : { class: "field-label", for: id }, label, key && h("code", { class: "key" }, key)),
-    control,
-    help && h("p", { class: "help", id: helpId }, help),
+    unit ? h("div", { class: "with-unit" }, control, h("span", { class: "unit", id: ids.unit }, unit)) : control,
+    help && h("p", { class: "help", id: ids.help }, help),
     problem,
   );
-  target?.setAttribute("aria-describedby", help ? `${helpId} ${problemId}` : problemId);
-  draft?.fields.set(path, {
+  target?.setAttribute("aria-describedby", described);
+  draft?.fields.set(path, problemPlace({ element, problem, target, item, row, focus }));
+  return element;
+}
+
+/** What a field does with the problems that the server finds in it. */
+function problemPlace({ element, problem, target, item, row, focus }) {
+  let bad = null;
+  return {
     clear() {
+      bad = null;
+      replace(problem);
       problem.hidden = true;
       target?.removeAttribute("aria-invalid");
-      element.classList.remove("invalid");
+      for (const one of [element, ...element.querySelectorAll(".invalid")]) one.classList.remove("invalid");
     },
-    fail({ what, hint, line }) {
-      replace(problem, icon("warning"), h("span", {}, [what, hint && `; ${hint}`, line ? ` (line ${line})` : ""]));
+    fail({ what, hint, within = [] }) {
+      const where = place(within, item);
+      problem.append(h("p", {}, icon("warning"), h("span", {}, where && h("b", {}, `${where}: `), plain(what), hint && `; ${plain(hint)}`)));
       problem.hidden = false;
       target?.setAttribute("aria-invalid", "true");
-      element.classList.add("invalid");
+      const its = within.length ? row?.(within[0]) : null;
+      (its ?? element).classList.add("invalid");
+      bad ??= its;
+      for (let closed = element.closest("details"); closed; closed = closed.parentElement.closest("details")) closed.open = true;
     },
     failed: () => !problem.hidden,
-    focus: () => (focus?.() ?? target ?? element.querySelector("input, select, button"))?.focus(),
-  });
-  return element;
+    focus: () => (bad?.querySelector("input, select, button") ?? focus?.() ?? target ?? element.querySelector("input, select, button"))?.focus(),
+  };
+}
+
+/** `["2", "ttl"]` is “Rule 2, ttl”. */
+function place(within, item) {
+  return within.map((part, index) => (index === 0 && item && /^\d+$/.test(part) ? `${item} ${part}` : part)).join(", ");
 }
 
 function hint(draft, path, given) {
@@ -56,7 +79,7 @@ export function text(draft, path, words) {
 /** A whole number. */
 export function number(draft, path, words) {
   const input = h("input", {
-    class: "input short", type: "number", name: path, min: words.min ?? 0, max: words.max, step: 1, inputmode: "numeric",
+    class: `input ${words.unit ? "" : "short"}`, type: "number", name: path, min: words.min ?? 0, max: words.max, step: 1, inputmode: "numeric",
     placeholder: hint(draft, path, words.placeholder), value: draft.read(path) ?? "",
     oninput: () => draft.write(path, input.value === "" ? null : Number(input.value)),
   });
@@ -74,19 +97,20 @@ export function choice(draft, path, words, options) {
   return frame(draft, path, words, select);
 }
 
-/** On or off. */
+/** On or off; what is the default is left out of the file, unless it stood there. */
 export function toggle(draft, path, words, { onchange } = {}) {
-  const id = uid("field");
-  const isOn = draft.read(path) ?? draft.fallback(path) ?? false;
+  const fallback = () => draft.fallback(path) ?? false;
+  const wasWritten = at(draft.before, path) !== undefined;
   const input = h("input", {
-    type: "checkbox", role: "switch", id, class: "switch", name: path, checked: isOn === true,
+    type: "checkbox", role: "switch", class: "switch", name: path, checked: (draft.read(path) ?? fallback()) === true,
     onchange: () => {
-      const value = input.checked === (draft.fallback(path) ?? false) && draft.before?.[path] === undefined ? null : input.checked;
-      draft.write(path, value === null ? null : input.checked);
+      draft.write(path, !wasWritten && input.checked === fallback() ? null : input.checked);
       onchange?.(input.checked);
     },
   });
-  return h("div", { class: "field toggle" }, input, h("div", {}, h("label", { for: id, class: "field-label" }, words.label, words.key && h("code", { class: "key" }, words.key)), words.help && h("p", { class: "help" }, words.help)));
+  const element = frame(draft, path, words, input);
+  element.classList.add("toggle");
+  return element;
 }
 
 /** Choices side by side; `options`: [[value, title, note]]. */
@@ -112,12 +136,13 @@ export function segments(name, label, options, present, onchange, { hidden = fal
   );
 }
 
-/** A list of texts: chips, and a line to add one. */
-export function list(draft, path, words) {
+/** A list of texts, or with `words.numbers` of whole numbers: chips, and a line to add some. `save` writes it elsewhere. */
+export function list(draft, path, words, { save = (items) => draft.write(path, items) } = {}) {
   const items = () => draft.read(path) ?? [];
-  const chips = h("ul", { class: "chips" });
+  const read = (word) => (words.numbers && /^\d{1,9}$/.test(word) ? Number(word) : word);
+  const chips = h("ul", { class: "chips", "aria-label": words.label });
   const input = h("input", {
-    class: "input", type: "text", name: path, placeholder: words.placeholder, autocomplete: "off", spellcheck: "false", autocapitalize: "off",
+    class: `input ${words.mono ? "mono" : ""}`, type: "text", name: path, placeholder: words.placeholder, inputmode: words.numbers ? "numeric" : null, autocomplete: "off", spellcheck: "false", autocapitalize: "off", "aria-label": `Add to: ${words.label}`,
     onkeydown: (event) => {
       if (event.key === "Enter") {
         event.preventDefault();
@@ -127,13 +152,13 @@ export function list(draft, path, words) {
     onchange: () => add(),
   });
   const add = () => {
-    const added = input.value.split(/[\s,]+/).filter((item) => item && !items().includes(item));
+    const added = input.value.split(/[\s,]+/).filter(Boolean).map(read).filter((item) => !items().includes(item));
     input.value = "";
-    if (added.length) draft.write(path, [...items(), ...added]);
+    if (added.length) save([...items(), ...new Set(added)]);
     show();
   };
   const remove = (item) => {
-    draft.write(path, items().filter((other) => other !== item));
+    save(items().filter((other) => other !== item));
     show();
     input.focus();
   };
@@ -147,43 +172,72 @@ export function list(draft, path, words) {
     chips.hidden = items().length === 0;
   };
   show();
-  const id = uid("field");
-  input.id = id;
   const row = h("div", { class: "list-row" }, input, button("Add", add, { iconName: "plus" }));
-  const control = h("div", { class: "list-control" }, chips, row);
-  const element = frame(draft, path, { ...words, label: words.label }, control, { group: true, focus: () => input });
-  input.setAttribute("aria-label", words.label);
+  return frame(draft, path, words, h("div", { class: "list-control" }, chips, row), { group: true, focus: () => input, row: (part) => chips.children[part - 1] });
+}
+
+/** A list whose default is not the empty one: the default, none, or these. */
+export function listOrDefault(draft, path, words, { standard, none }) {
+  const box = h("div", { class: "stack small" });
+  const present = () => (draft.read(path) === undefined ? "" : draft.read(path).length ? "these" : "none");
+  const draw = (mode) => {
+    const select = h("select", { class: "input", name: `${path}.mode`, "data-key": path, "aria-label": words.label, onchange: () => {
+      if (select.value === "") draft.write(path, null);
+      else draft.writeList(path, []);
+      draw(select.value);
+    } }, [["", `${standard} (default)`], ["none", none], ["these", "These:"]].map(([value, label]) => h("option", { value, selected: value === mode }, label)));
+    replace(box, select, mode === "these" && list(draft, path, { ...words, key: null, help: null, isHidden: true }, { save: (items) => draft.writeList(path, items) }));
+    draft.fields.set(path, outer);
+  };
+  const element = frame(draft, path, words, box, { group: true, focus: () => box.querySelector("input, select"), row: (part) => box.querySelectorAll(".chip")[part - 1] });
+  const outer = draft.fields.get(path);
+  draw(present());
   return element;
+}
+
+/**
+ * Rows that can be added and removed. `row(item, index)` draws the fields of one; `save()` writes all; `find(part)` is
+ * the index of the row that a part of a key is about.
+ */
+export function rows(draft, path, words, { items, fresh, row, save, find }) {
+  const box = h("div", { class: "pairs" });
+  const list = h("div", { class: "pair-list" });
+  const change = (action, focus) => {
+    action();
+    save();
+    draw();
+    focus?.();
+  };
+  const adder = button(words.add ?? "Add a line", () => change(() => items.push(fresh()), () => list.querySelector(".pair:last-of-type input")?.focus()), { kind: "quiet flush", iconName: "plus" });
+  const remove = (index) => change(() => items.splice(index, 1), () => (list.querySelectorAll(".pair")[Math.min(index, items.length - 1)]?.querySelector("input") ?? adder).focus());
+  const move = (index) => change(() => items.splice(index - 1, 0, ...items.splice(index, 1)), () => list.querySelectorAll(".pair")[index - 1]?.querySelector("input")?.focus());
+  const draw = () =>
+    replace(
+      list,
+      items.map((item, index) =>
+        h("div", { class: `pair ${words.ordered ? "ordered" : ""}`, role: "group", "aria-label": `${words.item ?? "Line"} ${index + 1}` }, row(item, index), words.ordered && button("", () => move(index), { kind: "quiet", iconName: "up", label: `Move ${words.item.toLowerCase()} ${index + 1} up`, disabled: index === 0 }), button("", () => remove(index), { kind: "quiet", iconName: "trash", label: `Remove ${(words.item ?? "line").toLowerCase()} ${index + 1}` })),
+      ),
+    );
+  draw();
+  append(box, [list, adder]);
+  return frame(draft, path, words, box, { group: true, row: (part) => list.children[find(part)], focus: () => list.querySelector("input") ?? adder });
+}
+
+/** One cell of a row. */
+export function cell(item, part, label, placeholder, save) {
+  const input = h("input", { class: "input mono", type: "text", "aria-label": label, placeholder, value: item[part], autocomplete: "off", spellcheck: "false", autocapitalize: "off", oninput: () => {
+    item[part] = input.value.trim();
+    save();
+  } });
+  return input;
 }
 
 /** A table of names and values, such as statuses and durations. */
 export function pairs(draft, path, words, [nameLabel, valueLabel, namePlaceholder, valuePlaceholder]) {
-  const rows = Object.entries(draft.read(path) ?? {}).map(([name, value]) => ({ name, value: String(value) }));
-  const box = h("div", { class: "pairs" });
-  const save = () => draft.write(path, orNull(Object.fromEntries(rows.filter((row) => row.name && row.value !== "").map((row) => [row.name, row.value]))));
-  const cell = (row, part, label, placeholder) =>
-    h("input", { class: "input", type: "text", "aria-label": label, placeholder, value: row[part], autocomplete: "off", spellcheck: "false", oninput: (event) => {
-      row[part] = event.target.value.trim();
-      save();
-    } });
-  const show = () =>
-    replace(
-      box,
-      rows.map((row, index) =>
-        h("div", { class: "pair" }, cell(row, "name", `${nameLabel} ${index + 1}`, namePlaceholder), cell(row, "value", `${valueLabel} ${index + 1}`, valuePlaceholder), button("", () => {
-          rows.splice(index, 1);
-          save();
-          show();
-        }, { kind: "quiet", iconName: "trash", label: `Remove ${row.name || "this line"}` })),
-      ),
-      button(words.add ?? "Add a line", () => {
-        rows.push({ name: "", value: "" });
-        show();
-        box.querySelector(".pair:last-of-type input")?.focus();
-      }, { kind: "quiet", iconName: "plus" }),
-    );
-  show();
-  return frame(draft, path, words, box, { group: true });
+  const items = Object.entries(draft.read(path) ?? {}).map(([name, value]) => ({ name, value: String(value) }));
+  const save = () => draft.write(path, orNull(Object.fromEntries(items.filter((one) => one.name && one.value !== "").map((one) => [one.name, one.value]))));
+  const row = (one, index) => [cell(one, "name", `${nameLabel} ${index + 1}`, namePlaceholder, save), cell(one, "value", `${valueLabel} ${index + 1}`, valuePlaceholder, save)];
+  return rows(draft, path, words, { items, fresh: () => ({ name: "", value: "" }), row, save, find: (part) => items.findIndex((one) => one.name === part) });
 }
 
 function orNull(table) {

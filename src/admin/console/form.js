@@ -6,15 +6,15 @@ export function at(tree, path) {
 }
 
 /** Writes a dotted path; an absent value removes the key, and a table that has no key left goes with it. */
-export function put(tree, path, value) {
+export function put(tree, path, value, isListKept = false) {
   const [key, ...rest] = path.split(".");
   if (rest.length === 0) {
-    if (isAbsent(value)) delete tree[key];
+    if (isAbsent(value) && !(isListKept && Array.isArray(value))) delete tree[key];
     else tree[key] = value;
     return;
   }
   if (typeof tree[key] !== "object" || tree[key] === null) tree[key] = {};
-  put(tree[key], rest.join("."), value);
+  put(tree[key], rest.join("."), value, isListKept);
   if (Object.keys(tree[key]).length === 0) delete tree[key];
 }
 
@@ -79,8 +79,26 @@ export class Draft {
 
   write(path, value) {
     put(this.now, path, value);
+    this.told(path);
+  }
+
+  /** Writes a list that means something while it is empty, too. */
+  writeList(path, items) {
+    put(this.now, path, items, true);
+    this.told(path);
+  }
+
+  told(path) {
     this.fields.get(path)?.clear();
     this.notify();
+  }
+
+  /** How many of these paths have a value. */
+  countSet(paths) {
+    return paths.reduce((sum, path) => {
+      const value = this.read(path);
+      return sum + (isTable(value) ? leaves(value) : value === undefined || value === null ? 0 : 1);
+    }, 0);
   }
 
   notify() {
@@ -99,12 +117,21 @@ export class Draft {
   show(problems) {
     for (const field of this.fields.values()) field.clear();
     const rest = problems.filter((problem) => {
-      const key = (problem.key ?? "").replace(/^site\[\d+\]\.?/, "").replace(/\[(\d+)\]/g, ".$1");
-      const path = [...this.fields.keys()].filter((path) => key === path || key.startsWith(`${path}.`)).sort((a, b) => b.length - a.length)[0];
-      if (path) this.fields.get(path).fail(problem);
+      const key = keyOf(problem);
+      const paths = [...this.fields.keys()];
+      const own = paths.filter((path) => key === path || key.startsWith(`${path}.`)).sort((a, b) => b.length - a.length)[0];
+      const path = own ?? paths.find((path) => path.startsWith(`${key}.`));
+      if (path) this.fields.get(path).fail({ ...problem, within: own ? key.slice(own.length + 1).split(".").filter(Boolean) : [] });
       return !path;
     });
     [...this.fields.values()].find((field) => field.failed())?.focus();
     return rest;
   }
+}
+
+/** The path of the setting that a problem is about: `site[1].rule[2].ttl` is `rule.2.ttl`. */
+function keyOf({ key, what }) {
+  const path = (key ?? "").replace(/^site\[\d+\]\.?/, "").replace(/\[(\d+)\]/g, ".$1");
+  const missing = /^`(\w+)` is missing/.exec(what);
+  return missing ? [path, missing[1]].filter(Boolean).join(".") : path;
 }

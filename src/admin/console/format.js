@@ -49,6 +49,16 @@ export function durationText(seconds) {
   return words.join(" ");
 }
 
+/** Without the marks of code around names. */
+export function plain(text) {
+  return text.replace(/`([^`]*)`/g, "“$1”");
+}
+
+/** A text of the server's with its seconds made readable: `2592000 s` is `30 d`. */
+export function humane(text) {
+  return text.replace(/\b(\d{3,9}) s\b/g, (_, seconds) => durationText(Number(seconds)));
+}
+
 /** `12 ms`, `1.4 s`. */
 export function millisText(milliseconds) {
   return milliseconds < 1000 ? `${Math.round(milliseconds)} ms` : `${(milliseconds / 1000).toFixed(1)} s`;

@@ -73,7 +73,7 @@ function brand() {
 async function keepTold(version, failures) {
   try {
     const about = await read("/version");
-    replace(version, `${about.name} ${about.version} · up ${durationText(about.uptime_seconds)}`);
+    replace(version, `${about.name} ${about.version} · up ${durationText(about.uptime_seconds).split(" ").slice(0, 2).join(" ")}`);
     const { items } = await read("/failures");
     const open = items.filter((item) => !item.last_good || item.last_good < item.last).length;
     failures.hidden = open === 0;

@@ -1,9 +1,10 @@
 // The three names panel: Host sent, SNI sent, names accepted, names on the certificate; whether each pair agrees.
 import { read, stream } from "./api.js";
-import { h, replace } from "./dom.js";
-import { plural } from "./format.js";
-import { covering, sentNames, target, whitelisted } from "./names.js";
-import { badge, busy, button, card, failed, mark, notice, skeleton } from "./parts.js";
+import { debounce, h, replace } from "./dom.js";
+import { day, plural } from "./format.js";
+import { icon } from "./icons.js";
+import { covering, judge, namesThatMeet, sentNames, target, whitelisted } from "./names.js";
+import { badge, busy, button, card, failed, notice, skeleton } from "./parts.js";
 
 /** What origins have shown, by site, for as long as the console is open. */
 const asked = new Map();
@@ -13,7 +14,16 @@ export function namesPanel(site) {
   const { draft, context, name } = site;
   const box = h("div", { class: "stack" }, skeleton(3));
   const state = asked.get(name) ?? { seen: [], rows: new Map(), tried: "", note: "" };
-  const draw = () => replace(box, panels(draft, name, state));
+  const spoken = h("p", { class: "visually-hidden", role: "status" });
+  // Said once typing rests, and only what is new.
+  const say = debounce(() => {
+    const words = [...box.querySelectorAll(".verdict-title")].map((one) => one.textContent).join("; ");
+    if (spoken.textContent !== words) spoken.textContent = words;
+  }, 800);
+  const draw = () => {
+    replace(box, panels(site, state));
+    say();
+  };
   const look = button("Look now", () => busy(look, () => ask(site, state, draw)), { iconName: "refresh", key: "look-now" });
   draft.listeners.add(draw);
   read("/certificates", context.signal).then(
@@ -28,7 +38,7 @@ export function namesPanel(site) {
     },
     (error) => error.name !== "AbortError" && replace(box, failed(error)),
   );
-  return card("The names of a fetch", { actions: look, id: "names", note: "What is sent, what is accepted, and what the origin's certificate says. It follows your edits as you type." }, box);
+  return card("The names of a fetch", { actions: look, id: "names", note: "What is sent, what is accepted, and what the origin's certificate says. It follows your edits as you type." }, box, spoken);
 }
 
 async function ask({ name, draft, context }, state, draw) {
@@ -65,11 +75,12 @@ function broken(report) {
   return checks.find((check) => check.outcome === "BROKEN")?.finding?.what ?? "";
 }
 
-function panels(draft, name, state) {
+function panels(site, state) {
+  const { draft, name } = site;
   const places = fetches(draft, name);
   if (places.length === 0) return notice("info", "No server yet", h("p", {}, "Enter an origin server above."));
   const note = isUnknown(draft, name, state) && state.note;
-  return [note && notice("warn", "The origin could not be asked", h("p", {}, note)), places.map(([one, sent]) => panel(one, sent, state))];
+  return [note && notice("warn", "The origin could not be asked", h("p", {}, note)), places.map(([one, sent]) => panel(site, one, sent, state))];
 }
 
 /** Every server with the names that a fetch from it sends. */
@@ -86,70 +97,86 @@ function isUnknown(draft, name, state) {
   return fetches(draft, name).some(([one, sent]) => one.scheme !== "http" && !isSettled(known(one, sent, state)));
 }
 
-function panel(one, sent, state) {
-  const head = h("h3", { class: "names-server" }, h("code", {}, one.text));
+function panel(site, one, sent, state) {
+  const head = h("h3", { class: "names-server" }, h("code", {}, one.text), one.note && h("span", { class: "note" }, one.note));
   if (one.scheme === "http") {
-    return h("div", { class: "names" }, head, columns(sent, null, true), verdict("idle", "Plain HTTP: no certificate is involved", "Only the Host is sent."));
+    return h("div", { class: "names" }, head, verdict(["idle", "Plain HTTP: no certificate is involved", "Only the Host is sent."]), cells(sent, null, true));
   }
   const certificate = known(one, sent, state);
-  const judged = judge(sent, certificate);
-  return h("div", { class: "names" }, head, columns(sent, certificate, false), pairsList(judged.pairs), verdict(...judged.verdict));
+  const judged = judge(sent, certificate, site.draft.changes() === 0);
+  return h("div", { class: "names" }, head, verdict(judged.verdict, judged.verdict[0] === "bad" && remedies(site, one, sent, certificate, state)), cells(sent, certificate, false), pairsList(judged.pairs));
 }
 
 /** What the server shows for this SNI: from the doctor's matrix, else from the last handshake of a fetch. */
 function known(one, sent, state) {
   const address = `${one.name}:${one.port}`;
   const row = state.rows.get(address)?.find((row) => row.sni === sent.sni);
-  if (row) return row.certificate ? { ...row.certificate, source: "seen now" } : { refused: row.refused };
+  if (row) return row.certificate ? { ...row.certificate, ends: row.certificate.end?.replace(" UTC", "Z").replace(" ", "T"), source: "seen now" } : { refused: row.refused };
   const seen = state.seen.find((item) => item.server === address && (item.sni ?? sent.sni) === sent.sni);
   if (!seen) return null;
   const fits = covering(seen.names, sent.sni) || whitelisted(sent.accepted, seen.names);
-  const trouble = seen.state === "expired" ? "it has expired" : fits ? (seen.refusal ?? null) : null;
-  return { names: seen.names, issuer: seen.issuer, days_left: seen.days_left, chain_error: trouble, source: "at the last fetch" };
+  const isOver = seen.state === "expired";
+  const trouble = isOver ? "it has expired" : fits ? (seen.refusal ?? null) : null;
+  // Where the names do not agree, it may be they or the chain that was refused: the doctor tells.
+  const isOpen = !isOver && !fits && Boolean(seen.refusal);
+  return { names: seen.names, issuer: seen.issuer, days_left: seen.days_left, ends: seen.not_after, fingerprint: seen.fingerprint, chain_error: trouble, is_chain_open: isOpen, source: "seen at the last fetch" };
 }
 
-function columns(sent, certificate, isPlain) {
-  const cell = (title, body, note) => h("div", { class: "name-cell" }, h("dt", {}, title), h("dd", {}, body, note && h("span", { class: "note" }, note)));
-  const names = certificate?.names;
+function cells(sent, certificate, isPlain) {
+  const cell = (title, body, note, extra = "") => h("div", { class: `name-cell ${extra}` }, h("dt", {}, title), h("dd", {}, body, note && h("span", { class: "note" }, note)));
+  const host = cell("Host sent", h("code", {}, sent.host), sent.isHostGiven ? "as set" : "as the visitor asks");
+  if (isPlain) return h("dl", { class: "name-cells" }, host);
+  const met = namesThatMeet(sent, certificate?.names ?? []);
+  const names = [...(certificate?.names ?? [])].sort((one, other) => met.shown.has(other) - met.shown.has(one));
+  const none = h("span", { class: "note" }, certificate?.refused ? "none was shown" : "not known yet");
   return h(
     "dl",
     { class: "name-cells" },
-    cell("Host sent", h("code", {}, sent.host), sent.isHostGiven ? "as set" : "as the visitor asks"),
-    !isPlain && cell("SNI sent", h("code", {}, sent.sni), sent.isSniGiven ? "as set" : "the Host"),
-    !isPlain && cell("Names accepted", h("ul", { class: "name-list" }, [sent.sni, ...sent.accepted].map((name) => h("li", {}, h("code", {}, name)))), sent.accepted.length ? "SNI and whitelist" : "the SNI"),
-    !isPlain && cell("On the certificate", names ? h("ul", { class: "name-list" }, names.slice(0, 6).map((name) => h("li", {}, h("code", {}, name)))) : h("span", { class: "note" }, certificate?.refused ? "none was shown" : "not known yet"), names && [names.length > 6 && `and ${names.length - 6} more, `, certificate.source]),
+    host,
+    cell("SNI sent", h("code", {}, sent.sni), sent.isSniGiven ? "as set" : "the Host"),
+    cell("Names accepted", nameList([sent.sni, ...sent.accepted], met.accepted, Boolean(certificate?.names)), sent.accepted.length ? "the SNI and the whitelist" : "the SNI alone"),
+    cell("On the certificate", names.length ? nameList(names.slice(0, 6), met.shown, true) : none, names.length > 0 && [names.length > 6 && `and ${names.length - 6} more, `, certificate.source]),
+    cell("Days left", daysLeft(certificate), certificate?.ends && ["until ", day(certificate.ends)], "days"),
   );
 }
 
-/** Every pair with its outcome, and what follows. */
-function judge(sent, certificate) {
-  const host = sent.host.replace(/:\d+$/, "");
-  const pairs = [[host === sent.sni ? "good" : "info", "Host and SNI", host === sent.sni ? "are the same name" : "differ, as set; that is allowed"]];
-  if (!certificate) return { pairs, verdict: ["info", "The certificate for this SNI is not known yet", "Press “Look now” to ask the origin; nothing is changed by it."] };
-  if (certificate.refused) {
-    pairs.push(["bad", "SNI and server", certificate.refused]);
-    return { pairs, verdict: ["bad", "The handshake fails", "Visitors get a 502. The server does not know this name; set another SNI."] };
-  }
-  const covered = covering(certificate.names, sent.sni);
-  const met = whitelisted(sent.accepted, certificate.names);
-  pairs.push([covered ? "good" : met ? "info" : "bad", "SNI and certificate", covered ? `${covered} covers the SNI` : `no name on the certificate covers ${sent.sni}`]);
-  if (sent.accepted.length) pairs.push([met ? "good" : covered ? "info" : "bad", "Whitelist and certificate", met ? `${met.entry} meets ${met.name}` : "no entry meets a name on the certificate"]);
-  const isTrusted = !certificate.chain_error;
-  const days = certificate.days_left;
-  const chain = isTrusted ? `issued by ${certificate.issuer}${certificate.is_chain_open ? "; the rehearsal looks at the chain" : ""}` : certificate.chain_error;
-  pairs.push([certificate.is_chain_open ? "info" : isTrusted ? "good" : "bad", "Chain and dates", chain]);
-  if (days !== null && days !== undefined) pairs.push([days < 0 ? "bad" : days < 21 ? "warn" : "good", "Days left", days < 0 ? `it ended ${plural(-days, "day")} ago` : plural(days, "day")]);
-  const isGood = (covered || met) && isTrusted && !(days < 0);
-  const why = covered || met ? "The names agree, but the certificate itself is not trusted." : "Set the SNI to a name on the certificate, or add one of its names to the whitelist.";
-  return { pairs, verdict: isGood ? ["good", "Fetches accept this certificate", ""] : ["bad", "Fetches refuse this certificate", `Visitors get a 502 (tls_certificate_error). ${why}`] };
+/** Names; a tick at those that agree with one on the other side. */
+function nameList(names, met, isJudged) {
+  return h("ul", { class: "name-list" }, names.map((name) => h("li", { class: isJudged && met.has(name) ? "met" : "" }, h("code", {}, name), isJudged && met.has(name) && [icon("check"), h("span", { class: "visually-hidden" }, " agrees")])));
 }
 
-const WORDS = { good: "Agrees", bad: "Does not agree", warn: "Soon to look at", info: "For information" };
+function daysLeft(certificate) {
+  const days = certificate?.days_left;
+  if (days === null || days === undefined) return h("span", { class: "note" }, certificate?.refused ? "none was shown" : "not known yet");
+  const kind = days < 0 ? "bad" : days < 21 ? "warn" : "good";
+  return h("span", { class: `days-number ${kind}` }, days < 21 && icon(days < 0 ? "cross" : "warning"), days < 0 ? `ended ${plural(-days, "day")} ago` : plural(days, "day"));
+}
 
+/** Settings with which this server would be accepted, as buttons; they change the draft alone. */
+function remedies({ draft, redraw }, one, sent, certificate, state) {
+  if (one.table.sni) return null;
+  const rows = state.rows.get(`${one.name}:${one.port}`) ?? [];
+  const other = rows.find((row) => row.sni && row.sni !== sent.sni && row.certificate?.names_sni && !row.certificate.chain_error && row.certificate.days_left >= 0);
+  const trusted = certificate.names && !certificate.chain_error && !certificate.is_chain_open && !(certificate.days_left < 0);
+  const change = (text, path, value) => button(text, () => {
+    draft.write(path, value);
+    redraw();
+    document.querySelector(`[name="${path}"]`)?.focus();
+  }, { key: `remedy-${path}` });
+  const own = [
+    other && change(`Set the SNI to ${other.sni}`, "origin.sni", other.sni),
+    trusted && certificate.names[0] && change(`Accept ${certificate.names[0]} too`, "origin.common_name_whitelist", [...sent.accepted, certificate.names[0]]),
+  ].filter(Boolean);
+  return own.length > 0 && h("div", { class: "actions" }, own);
+}
+
+/** Every pair: the outcome as mark and word, which two, and why. */
 function pairsList(pairs) {
-  return h("ul", { class: "pairs-judged" }, pairs.map(([kind, title, text]) => h("li", { class: kind }, mark(kind, WORDS[kind]), h("b", {}, title), h("span", {}, text))));
+  return h("ul", { class: "pairs-judged", "aria-label": "Which of them agree" }, pairs.map(([kind, word, title, text]) => h("li", { class: kind }, badge(kind, word), h("b", {}, title), h("span", { class: "pair-why" }, text))));
 }
 
-function verdict(kind, title, text) {
-  return h("div", { class: `verdict ${kind}`, role: "status" }, badge(kind, title), text && h("p", {}, text));
+const SIGNS = { good: "check", bad: "cross", info: "info", idle: "dash" };
+
+function verdict([kind, title, text], actions) {
+  return h("div", { class: `verdict ${kind}` }, icon(SIGNS[kind]), h("div", {}, h("p", { class: "verdict-title" }, title), text && h("p", {}, text), actions));
 }

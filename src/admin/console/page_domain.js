@@ -22,7 +22,7 @@ export function show(context) {
   }
   context.title(`${SECTIONS[section][0]} · ${name}`);
   const box = h("div", {}, skeleton(8));
-  const state = h("span", {});
+  const state = h("span", { class: "state" });
   const actions = [state, link("Diagnose", `#/diagnose?target=${encodeURIComponent(name)}`, { kind: "plain", iconName: "diagnose" }), link("Explain a URL", `#/explain?url=${encodeURIComponent(`https://${name}/`)}`, { kind: "plain", iconName: "explain" })];
   const items = Object.entries(SECTIONS).map(([key, [title]]) => [key, title, `#/domains/${encodeURIComponent(name)}/${key}`]);
   const crumbs = h("nav", { class: "crumbs", "aria-label": "Where you are" }, h("a", { href: "#/domains" }, "Domain Names"), h("span", { "aria-hidden": "true" }, " /"));
@@ -53,7 +53,7 @@ function draw(context, name, section, box) {
   draft.fields.clear();
   draft.listeners.clear();
   const redraw = () => draw(context, name, section, box);
-  const site = { name, draft, context, etag: () => kept.etag, left: () => (kept = null) };
+  const site = { name, draft, context, redraw, etag: () => kept.etag, left: () => (kept = null) };
   const form = h("form", { class: "stack", novalidate: true, onsubmit: (event) => event.preventDefault() }, SECTIONS[section][1](site));
   replace(box, form, bar(context, name, draft, redraw));
   draft.notify();

@@ -66,8 +66,7 @@ function sites(rows) {
       { title: "State", cell: state },
       { title: "Origin Fetch", cell: (row) => h("div", { class: "cell-two" }, h("span", { class: "mono wrap-anywhere" }, row.servers[0]?.address ?? "–"), h("span", { class: "note" }, `${PROTOCOLS[row.protocol] ?? row.protocol}${row.servers.length > 1 ? `, ${plural(row.servers.length, "server")}` : ""}${row.sni ? `, SNI ${row.sni}` : ""}`)) },
       { title: "HTTPS", cell: https },
-      { title: "Requests", kind: "right", cell: (row) => count(row.requests) },
-      { title: "Hit ratio", kind: "right", cell: (row) => (row.requests ? percentText(row.hits / row.requests) : "–") },
+      { title: "Requests", kind: "right", cell: (row) => h("div", { class: "cell-two" }, count(row.requests), row.requests > 0 && h("span", { class: "note" }, `${percentText(row.hits / row.requests)} hits`)) },
       { title: "", kind: "right", cell: (row) => link("Manage", `#/domains/${encodeURIComponent(row.name)}`, { kind: "plain small", key: `manage-${row.name}`, label: `Manage ${row.name}` }) },
     ],
     rows,
@@ -77,7 +76,7 @@ function sites(rows) {
 
 function state(row) {
   if (row.healthy === false) {
-    return h("div", { class: "cell-two" }, badge("bad", "Fails"), row.last_failure && h("span", { class: "note" }, h("code", {}, row.last_failure.cause), " ", ago(row.last_failure.at)));
+    return h("div", { class: "cell-two" }, badge("bad", "Fails"), row.last_failure && h("span", { class: "note" }, h("code", { class: "nowrap" }, row.last_failure.cause), " ", h("span", { class: "nowrap" }, ago(row.last_failure.at))));
   }
   if (row.healthy === null) return badge("idle", "Not asked yet");
   return h("div", { class: "cell-two" }, badge("good", "Healthy"), row.last_failure && h("span", { class: "note" }, "last failure ", ago(row.last_failure.at)));

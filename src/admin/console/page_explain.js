@@ -2,7 +2,7 @@
 import { call } from "./api.js";
 import { fieldsOf } from "./form_prefetch.js";
 import { h, replace } from "./dom.js";
-import { bytesText, durationText } from "./format.js";
+import { bytesText, durationText, humane } from "./format.js";
 import { busy, button, card, empty, facts, link, notice, pageHead } from "./parts.js";
 
 export function show(context) {
@@ -40,7 +40,11 @@ export function show(context) {
   if (url.value) busy(submit, run);
 }
 
+/** What the first card says already. */
+const TOLD = ["site", "key", "origin", "host", "sni", "rules"];
+
 function explanation(body) {
+  const lines = (body.lines ?? []).filter((line) => line.detail || !TOLD.includes(line.label.toLowerCase()));
   return [
     card("The way of the request", {}, facts([
       ["Site", body.site && link(body.site, `#/domains/${encodeURIComponent(body.site)}`)],
@@ -50,9 +54,9 @@ function explanation(body) {
       ["SNI sent", body.sni ? h("code", {}, body.sni) : "none: plain HTTP"],
       body.accepted_names?.length > 0 && ["Names accepted", h("ul", { class: "name-list" }, body.accepted_names.map((name) => h("li", {}, h("code", {}, name))))],
     ], "wide")),
-    body.rules?.length > 0 && card("Rules that hold", {}, h("ul", { class: "bullets" }, body.rules.map((rule) => h("li", {}, rule)))),
+    body.rules?.length > 0 && card("Rules that hold", {}, h("ul", { class: "bullets" }, body.rules.map((rule) => h("li", {}, humane(rule))))),
     card("In the store", {}, stored(body.stored)),
-    body.lines?.length > 0 && card("In detail", {}, facts(body.lines.map((line) => [line.label, [line.value, line.detail && h("span", { class: "note block" }, line.detail)]]), "wide")),
+    lines.length > 0 && card("In detail", {}, facts(lines.map((line) => [line.label, [humane(line.value), line.detail && h("span", { class: "note block" }, humane(line.detail))]]), "wide")),
     body.text && h("details", { class: "card more" }, h("summary", {}, h("h2", {}, "As millpond explain says it")), h("div", { class: "card-body" }, h("pre", { class: "paper", tabindex: 0, "aria-label": "Text of millpond explain" }, body.text))),
   ];
 }

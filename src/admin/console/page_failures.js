@@ -99,7 +99,10 @@ function body(item, key) {
   ];
 }
 
+const ORDER = ["queue", "dns", "connect", "tls", "send", "first_byte", "head", "body", "total"];
+
 function times(phases) {
-  const known = Object.entries(phases ?? {}).filter(([, value]) => value !== null);
+  const rank = ([phase]) => (ORDER.indexOf(phase.replace(/_ms$/, "")) + 1 || ORDER.length + 1);
+  const known = Object.entries(phases ?? {}).filter(([, value]) => value !== null).sort((one, other) => rank(one) - rank(other));
   return known.length ? known.map(([phase, value]) => `${phase.replace(/_ms$/, "").replaceAll("_", " ")} ${millisText(value)}`).join(", ") : "–";
 }

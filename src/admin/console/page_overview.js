@@ -48,12 +48,17 @@ function build() {
     replace(sites, sitesOf(stats));
     replace(cache, cacheOf(stats));
     replace(answers, answersOf(stats));
+    // A newcomer's next step comes first.
+    const parent = names.parentElement;
+    if (stats.by_site.length === 0 && parent?.firstChild !== names) parent?.prepend(names);
+    if (stats.by_site.length > 0 && parent?.lastChild !== names) parent?.append(names);
   };
+  const names = card("Domain names", { actions: link("Manage", "#/domains"), flush: true }, sites);
   const elements = [
     tiles,
     h("div", { class: "grid thirds" }, card("Requests", {}, requests.element), card("Delivered to visitors", {}, delivered.element), card("Origin fetches", {}, fetches.element)),
     h("div", { class: "grid thirds" }, card("Failures by cause", { actions: link("All failures", "#/failures") }, causes), card("Answers to visitors", {}, answers), card("Store", {}, cache)),
-    card("Domain names", { actions: link("Manage", "#/domains"), flush: true }, sites),
+    names,
   ];
   return { elements, update };
 }
@@ -67,7 +72,7 @@ function tilesOf(stats) {
   const last = stats.series.requests.at(-1) ?? 0;
   return [
     tile("Requests", count(stats.requests), `${rate(last / stats.series.step_seconds)} a second now`),
-    tile("Hit ratio", percentText(stats.hit_ratio), `${countText(stats.hits)} answered from the store`, ring(stats.hit_ratio)),
+    stats.requests > 0 ? tile("Hit ratio", percentText(stats.hit_ratio), `${countText(stats.hits)} answered from the store`, ring(stats.hit_ratio)) : tile("Hit ratio", "–", "no request yet"),
     tile("Bytes saved", bytes(saved), `of ${bytesText(stats.bytes_sent)} delivered`),
     tile("Origin fetches", count(stats.fetches), `${countText(stats.fetch_pool.running)} running, ${countText(stats.fetch_pool.queued)} waiting`),
     tile("Failed fetches", count(stats.fetch_failures), stats.fetches > 0 ? `${percentText(stats.fetch_failures / stats.fetches)} of all fetches` : "no fetch yet", null, stats.fetch_failures > 0 ? "bad" : ""),

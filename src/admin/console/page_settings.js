@@ -2,7 +2,7 @@
 import { call, path, query, read } from "./api.js";
 import { problemList, review } from "./change.js";
 import { h, replace } from "./dom.js";
-import { ago, bytes, durationText, when } from "./format.js";
+import { ago, bytes, durationText, plain, when } from "./format.js";
 import { badge, busy, button, card, dialog, empty, facts, failed, loaded, notice, pageHead, skeleton, tabs, toast } from "./parts.js";
 
 export function show(context) {
@@ -27,7 +27,7 @@ async function configuration(context, box) {
   const before = file.body;
   const area = h("textarea", { class: "editor mono", id: "config-text", spellcheck: "false", autocapitalize: "off", wrap: "off", rows: 28, value: before, oninput: () => tell(), onscroll: () => (gutter.scrollTop = area.scrollTop) });
   const gutter = h("div", { class: "gutter mono", "aria-hidden": "true" });
-  const result = h("div", { "aria-live": "polite" });
+  const result = h("div", { class: "stack small", "aria-live": "polite" });
   const check = button("Check", () => busy(check, () => checkText(area, result)), { iconName: "check", key: "check" });
   const apply = button("Review changes", () => busy(apply, () => applyText(context, area, file, box, result)), { kind: "primary", key: "review" });
   const tell = () => {
@@ -54,7 +54,7 @@ async function checkText(area, result) {
     replace(
       result,
       body.ok ? notice("good", "The configuration is valid") : notice("bad", "The configuration has problems", problemList(body.problems, (line) => goTo(area, line))),
-      body.warnings.length > 0 && notice("warn", "Worth a look", h("ul", { class: "bullets" }, body.warnings.map((text) => h("li", {}, typeof text === "string" ? text : text.what)))),
+      body.warnings.length > 0 && notice("warn", "Worth a look", h("ul", { class: "bullets" }, body.warnings.map(({ line, what, hint }) => h("li", {}, line > 0 && `Line ${line}: `, plain(what), hint && `; ${plain(hint)}`)))),
     );
   } catch (error) {
     replace(result, failed(error));

@@ -76,12 +76,10 @@ function urls(page, state, draw) {
     table(
       "URLs of the task",
       [
-        { title: "URL", cell: (row) => h("span", { class: "mono wrap-anywhere" }, row.url) },
-        { title: "State", cell: (row) => stateBadge(row.state) },
-        { title: "Status", kind: "right", cell: (row) => (row.status ? String(row.status) : "–") },
-        { title: "Size", kind: "right", cell: (row) => bytes(row.bytes) },
+        { title: "URL", cell: (row) => h("div", { class: "cell-two" }, h("span", { class: "mono wrap-anywhere" }, row.url), row.cause && h("p", { class: "note wrap-anywhere" }, h("code", { class: "bad-text" }, row.cause), row.phase && `, ${row.phase.replaceAll("_", " ")}`, row.detail && `: ${row.detail}`)) },
+        { title: "State", cell: (row) => h("div", { class: "cell-two" }, stateBadge(row.state), row.status && h("span", { class: "note" }, `status ${row.status}`)) },
         { title: "Store", cell: store },
-        { title: "Failure", cell: (row) => (row.cause ? h("div", { class: "cell-two" }, h("code", {}, row.cause), h("span", { class: "note" }, [row.phase, row.detail && `: ${row.detail}`])) : "–") },
+        { title: "Size", kind: "right", cell: (row) => bytes(row.bytes) },
         { title: "Tries", kind: "right", cell: (row) => String(row.attempts) },
       ],
       page.items,

@@ -79,7 +79,7 @@ export function empty(iconName, title, text, ...actions) {
     "div",
     { class: "empty" },
     h("div", { class: "empty-mark" }, icon(iconName)),
-    h("h3", {}, title),
+    h("p", { class: "empty-title" }, title),
     h("p", {}, text),
     actions.length > 0 && h("div", { class: "actions" }, actions),
   );
@@ -200,7 +200,7 @@ export function dialog(title, build, { wide = false, fixed = false } = {}) {
         h("h2", { id: heading, tabindex: -1 }, title),
         !fixed && button("", () => close(undefined), { kind: "quiet", iconName: "close", label: "Close" }),
       ),
-      h("div", { class: "dialog-body", tabindex: 0 }, body),
+      h("div", { class: "dialog-body", tabindex: 0, role: "group", "aria-labelledby": heading }, body),
       buttons && h("div", { class: "dialog-foot" }, buttons),
     ]);
     if (fixed) element.addEventListener("cancel", (event) => event.preventDefault());

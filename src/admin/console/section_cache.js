@@ -2,7 +2,7 @@
 import { h, replace, uid } from "./dom.js";
 import { choice, list, pairs, text, toggle } from "./fields.js";
 import { frame } from "./fields.js";
-import { mores } from "./section_origin.js";
+import { mores } from "./mores.js";
 import { button, card, empty } from "./parts.js";
 
 export function cacheSection({ draft }) {
@@ -10,7 +10,10 @@ export function cacheSection({ draft }) {
     card("Lifetimes", { note: "The origin's Cache-Control decides, unless you say more. Durations are written 30s, 5m, 1h, 30d." }, lifetimes(draft)),
     card("Rules", { note: "In order: the first rule that matches and says something decides." }, rulesField(draft)),
     card("Cache key", { note: "What makes two requests the same." }, key(draft)),
-    mores([["Ranges and visitors' wishes", ranges(draft)], ["Response headers", responses(draft)]]),
+    mores(draft, [
+      { title: "Ranges and visitors' wishes", note: "Parts of large files, a visitor's Cache-Control, cookies", paths: ["range_fetch", "slice_size", "client_cache_control", "store_set_cookie"], content: ranges(draft) },
+      { title: "Response headers", note: "Fields of answers on their way to visitors; what is stored stays as it came", paths: ["response"], content: responses(draft) },
+    ]),
   ];
 }
 
@@ -19,11 +22,11 @@ function lifetimes(draft) {
     "div",
     { class: "fields" },
     choice(draft, "cache.precedence", { label: "Who decides", key: "precedence", help: "Whose lifetime counts where both give one." }, [["", "The origin (default)"], ["rule", "Your rules"]]),
-    text(draft, "cache.default_ttl", { label: "Default lifetime", key: "default_ttl", placeholder: "0s, not stored", help: "Where nobody gives one." }),
-    text(draft, "cache.min_ttl", { label: "Shortest lifetime", key: "min_ttl", placeholder: "0s" }),
-    text(draft, "cache.max_ttl", { label: "Longest lifetime", key: "max_ttl", placeholder: "no limit" }),
-    text(draft, "cache.negative_ttl", { label: "Failed fetches", key: "negative_ttl", placeholder: "0s, off", help: "A failed fetch is not repeated for so long; 10s at most." }),
-    h("div", { class: "span" }, pairs(draft, "cache.status", { label: "By status", key: "cache.status", add: "Add a status", help: "A status such as 404, or a class such as 5xx." }, ["Status", "Lifetime", "404", "10s"])),
+    text(draft, "cache.default_ttl", { label: "Default lifetime", key: "default_ttl", unit: "duration", placeholder: "0s: not stored", help: "Where nobody gives one." }),
+    text(draft, "cache.min_ttl", { label: "Shortest lifetime", key: "min_ttl", unit: "duration", placeholder: "0s" }),
+    text(draft, "cache.max_ttl", { label: "Longest lifetime", key: "max_ttl", unit: "duration", placeholder: "no limit" }),
+    text(draft, "cache.negative_ttl", { label: "Failed fetches", key: "negative_ttl", unit: "duration", placeholder: "0s: off", help: "A failed fetch is not repeated for so long; 10s at most." }),
+    h("div", { class: "span" }, pairs(draft, "cache.status", { label: "By status", key: "cache.status", item: "Status", add: "Add a status", help: "A status such as 404, or a class such as 5xx." }, ["Status", "Lifetime", "404", "10s"])),
   ), h(
     "div",
     { class: "fields" },
@@ -59,7 +62,7 @@ function ranges(draft) {
     "div",
     { class: "fields" },
     choice(draft, "range_fetch", { label: "A range of something not stored", key: "range_fetch" }, [["", "Asks for that range (default)"], ["whole", "Asks for the whole"], ["slices", "Asks for slices"]]),
-    text(draft, "slice_size", { label: "Size of slices", key: "slice_size", placeholder: "1MiB" }),
+    text(draft, "slice_size", { label: "Size of slices", key: "slice_size", unit: "size" }),
     choice(draft, "client_cache_control", { label: "A visitor's Cache-Control", key: "client_cache_control" }, [["", "May force a validation (default)"], ["ignore", "Is ignored"]]),
     toggle(draft, "store_set_cookie", { label: "Store responses that set cookies", key: "store_set_cookie", help: "Where they say that they are shared." }),
   );
@@ -69,9 +72,9 @@ function responses(draft) {
   return h(
     "div",
     { class: "fields" },
-    h("div", { class: "span" }, pairs(draft, "response.set", { label: "Fields to set", key: "response.set", add: "Add a field" }, ["Name", "Value", "X-Frame-Options", "DENY"])),
-    h("div", { class: "span" }, pairs(draft, "response.add", { label: "Fields to add", key: "response.add", add: "Add a field" }, ["Name", "Value", "X-Served-By", "millpond"])),
-    h("div", { class: "span" }, list(draft, "response.remove", { label: "Fields to leave out", key: "response.remove", placeholder: "X-Powered-By" })),
+    h("div", { class: "span" }, pairs(draft, "response.set", { label: "Fields to set", key: "response.set", item: "Field", add: "Set a field" }, ["Name", "Value", "X-Frame-Options", "DENY"])),
+    h("div", { class: "span" }, pairs(draft, "response.add", { label: "Fields to add", key: "response.add", item: "Field", add: "Add a field" }, ["Name", "Value", "X-Served-By", "millpond"])),
+    h("div", { class: "span" }, list(draft, "response.remove", { label: "Fields to leave out", key: "response.remove", item: "Field", placeholder: "X-Powered-By" })),
   );
 }
 
@@ -95,7 +98,7 @@ function rulesField(draft) {
       button("Add a rule", () => change(() => rules.push({ path: "/", ttl: "1h" }), () => box.querySelector(".rule:last-of-type input")?.focus()), { iconName: "plus" }),
     );
   draw();
-  return frame(draft, "rule", { label: "Rules", key: "rule", isHidden: true }, box, { group: true });
+  return frame(draft, "rule", { label: "Rules", key: "rule", item: "Rule", isHidden: true }, box, { group: true, row: (part) => box.querySelectorAll(".rule")[part - 1] });
 }
 
 function ruleRow(rule, index, rules, { save, change, box }) {
@@ -127,17 +130,27 @@ function condition(rule, key, label, placeholder, save, change) {
   return h("span", { class: "condition" }, h("label", { for: id }, label), input, button("", () => change(() => delete rule[key]), { kind: "quiet", iconName: "close", label: `Remove the condition ${label}` }));
 }
 
+/** What a rule does: a lifetime, a bypass, or the end of both for later rules. */
+const ACTIONS = { ttl: ["keep for", { ttl: "1h" }], bypass: ["do not use the store", { bypass: true }], both: ["use the store, and keep for", { bypass: false, ttl: "1h" }], use: ["use the store, whatever later rules say", { bypass: false }] };
+
+function modeOf({ bypass, ttl }) {
+  if (bypass === true) return "bypass";
+  if (bypass === false) return ttl === undefined ? "use" : "both";
+  return "ttl";
+}
+
 function action(rule, index, save, change) {
-  const mode = rule.bypass ? "bypass" : "ttl";
+  const mode = modeOf(rule);
   const select = h("select", { class: "input small", "aria-label": `What rule ${index + 1} does`, onchange: () => change(() => {
+    const { ttl = "1h" } = rule;
     delete rule.bypass;
     delete rule.ttl;
-    if (select.value === "bypass") rule.bypass = true;
-    else rule.ttl = "1h";
-  }) }, [["ttl", "keep for"], ["bypass", "do not use the store"]].map(([value, label]) => h("option", { value, selected: value === mode }, label)));
-  const ttl = h("input", { class: "input short", type: "text", "aria-label": `Lifetime of rule ${index + 1}`, value: rule.ttl ?? "", placeholder: "1h", oninput: () => {
+    Object.assign(rule, ACTIONS[select.value][1]);
+    if (rule.ttl) rule.ttl = ttl;
+  }) }, Object.entries(ACTIONS).map(([value, [label]]) => h("option", { value, selected: value === mode }, label)));
+  const ttl = h("input", { class: "input short", type: "text", "aria-label": `Lifetime of rule ${index + 1}, a duration`, value: rule.ttl ?? "", placeholder: "1h", oninput: () => {
     rule.ttl = ttl.value.trim();
     save();
   } });
-  return h("div", { class: "rule-part" }, h("span", { class: "rule-word" }, "then"), select, mode === "ttl" && ttl);
+  return h("div", { class: "rule-part" }, h("span", { class: "rule-word" }, "then"), select, ["ttl", "both"].includes(mode) && ttl);
 }

@@ -20,9 +20,9 @@ export function serversField(draft) {
     draw();
     box.querySelector(".server:last-of-type input")?.focus();
   };
-  const draw = () => replace(box, rows.map((row, index) => serverRow(row, index, { save, remove, only: rows.length === 1 })), button("Add a server", add, { kind: "quiet", iconName: "plus" }));
+  const draw = () => replace(box, rows.map((row, index) => serverRow(row, index, { save, remove, only: rows.length === 1 })), button("Add a server", add, { kind: "quiet flush", iconName: "plus" }));
   draw();
-  return frame(draft, "origin.servers", { label: "Servers", key: "servers", isHidden: true }, box, { group: true });
+  return frame(draft, "origin.servers", { label: "Servers", key: "servers", item: "Server", isHidden: true }, box, { group: true, row: (part) => box.querySelectorAll(".server")[rows.indexOf(rows.filter((row) => row.address)[part - 1])] });
 }
 
 /** As it stands in the file: without what is the default. */

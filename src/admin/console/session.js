@@ -45,28 +45,40 @@ export async function signOut() {
 
 /** The whole page asks for the token, and says why if one was refused; resolves once it was right. */
 export function signInPage(refused) {
-  return new Promise((resolve) => {
-    const app = document.getElementById("app");
-    app.classList.remove("has-nav");
-    document.title = "Sign in · Millpond";
-    replace(
-      app,
-      h(
-        "main",
-        { id: "main", class: "sign-in", tabindex: -1 },
-        h(
-          "div",
-          { class: "sign-in-card" },
-          h("img", { src: "/icon.svg", alt: "", width: 48, height: 48 }),
-          h("h1", {}, "Sign in to Millpond"),
-          h("p", { class: "note" }, "Open the sign-in address that Millpond printed when it started, or paste its token here."),
-          form(resolve, refused),
-          h("details", { class: "hint" }, h("summary", {}, "Where is the token?"), h("p", {}, "It is printed once, at the first start. With a state directory it is also the second line of the file ", h("code", {}, "token"), " there, which only the user who runs Millpond can read; without one it is a new one at every start.")),
-        ),
-      ),
-    );
-    app.querySelector("#token").focus();
+  return new Promise((done) => {
+    // The sign-in address opened in this very tab changes no more than the part after #.
+    const hear = () => exchangeToken().then((isIn) => isIn && resolve(), (error) => ask(error));
+    const resolve = () => {
+      window.removeEventListener("hashchange", hear);
+      done();
+    };
+    window.addEventListener("hashchange", hear);
+    const ask = (refused) => drawSignIn(resolve, refused);
+    ask(refused);
   });
+}
+
+function drawSignIn(resolve, refused) {
+  const app = document.getElementById("app");
+  app.classList.remove("has-nav");
+  document.title = "Sign in · Millpond";
+  replace(
+    app,
+    h(
+      "main",
+      { id: "main", class: "sign-in", tabindex: -1 },
+      h(
+        "div",
+        { class: "sign-in-card" },
+        h("img", { src: "/icon.svg", alt: "", width: 48, height: 48 }),
+        h("h1", {}, "Sign in to Millpond"),
+        h("p", { class: "note" }, "Open the sign-in address that Millpond printed when it started, or paste its token here."),
+        form(resolve, refused),
+        h("details", { class: "hint" }, h("summary", {}, "Where is the token?"), h("p", {}, "It is printed once, at the first start. With a state directory it is also the second line of the file ", h("code", {}, "token"), " there, which only the user who runs Millpond can read; without one it is a new one at every start.")),
+      ),
+    ),
+  );
+  app.querySelector("#token").focus();
 }
 
 let asking = null;
