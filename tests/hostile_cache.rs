@@ -44,6 +44,11 @@ fn fields_that_speak_for_the_host_the_address_the_path_or_the_method_are_not_sen
         "X-Real-IP", "X-Client-IP", "X-Cluster-Client-IP", "True-Client-IP", "Client-IP", "X-Originating-IP", "X-Remote-IP",
         "X-Remote-Addr", "CF-Connecting-IP", "Fastly-Client-IP", "X-Scheme", "X-URL-Scheme", "Front-End-Https", "Proxy",
         "Proxy-Authorization", "X_Forwarded_Host", "x_original_url", "HTTP2-Settings", "Upgrade", "TE", "Max-Forwards",
+        "X-Forward-For", "X-Original-Forwarded-For", "X-True-IP", "X-ProxyUser-IP", "X-Custom-IP-Authorization", "Proxy-Client-IP",
+        "WL-Proxy-Client-IP", "Cluster-Client-IP", "X-Envoy-External-Address", "X-Azure-ClientIP", "X-Remote-Host", "Client-Cert",
+        "Client-Cert-Chain", "SSL_Client_Verify", "X-SSL-Client-Cert", "X-Client-Cert", "X-Host-Override", "Host-Override",
+        "X-Backend-Host", "X-Proxy-Host", "X-Server-Name", "Proxy-Host", "X-Proto", "X-Arr-SSL", "X-Original-Path", "X-URI", "X-URL",
+        "X-Proxy-URL", "X-Envoy-Original-Path", "Base-Url", "Http-Url", "Proxy-Url", "Request-Uri", "X-Middleware-Subrequest",
     ];
     for (number, name) in names.iter().enumerate() {
         let target = format!("/{number}");
@@ -63,15 +68,25 @@ fn fields_that_speak_for_the_host_the_address_the_path_or_the_method_are_not_sen
 fn a_host_reaches_the_origin_in_one_spelling() {
     let recorder = mirror();
     let pop = pop(&recorder);
-    for (number, host) in ["A.TEST", "a.Test:81", "a.test:", "a.test:65535"].iter().enumerate() {
-        let mut client = pop.client();
-        client.send(format!("GET /{number} HTTP/1.1\r\nHost: {host}\r\n\r\n"));
-        let first = client.response();
-        let second = check_plain(&pop, host, &format!("/{number}"));
-        assert!(is_hit(&second), "{host}");
-        assert_eq!(first.text(), second.text(), "{host}");
+    let hosts =
+        ["A.TEST", "a.Test:81", "a.test:", "a.test:0", "a.test:65535", "a.test.", "A.test.:8080", "a.test:1337"];
+    for (number, host) in hosts.iter().enumerate() {
+        let (path, absolute) = (format!("/{number}"), format!("/absolute/{number}"));
+        for (target, sent) in [(&path, path.clone()), (&absolute, format!("http://{host}{absolute}"))] {
+            let name = format!("{host}: {sent}");
+            let mut client = pop.client();
+            client.send(format!("GET {sent} HTTP/1.1\r\nHost: {host}\r\n\r\n"));
+            let first = client.response();
+            let second = check_plain(&pop, &name, target);
+            assert!(is_hit(&second), "{name}");
+            assert_eq!(first.text(), second.text(), "{name}");
+        }
     }
-    assert!(recorder.requests().iter().all(|request| request.values("host") == ["a.test"]));
+    for request in recorder.requests() {
+        assert_eq!(request.values("host"), ["a.test"]);
+        assert_eq!(request.values("x-forwarded-host"), ["a.test"]);
+        assert_eq!(request.values("forwarded"), ["for=127.0.0.1;host=\"a.test\";proto=http"]);
+    }
 }
 
 /// Fails with the status where the request has the field, in a response that says how long it is to be stored.
@@ -110,6 +125,9 @@ fn an_error_that_any_client_gets_is_stored_as_long_as_errors_may_be() {
         ("403 x", &["Cookie: a=b"], false),
         ("500 x", &["X-Api-Version: 2"], false),
         ("500 x", &["Api-Version: 2"], true),
+        ("400 x", &["Content-Type: invalid"], false),
+        ("415 x", &["Content-Encoding: x"], false),
+        ("400 x", &["Content-Length: 0"], true),
     ] {
         let recorder = provoked(status, "");
         let pop = pop(&recorder);
@@ -138,9 +156,32 @@ fn a_redirect_to_itself_is_not_stored() {
         });
         for (lines, is_kept) in [("", is_kept), ("share_schemes = true", is_kept_shared)] {
             let pop = Pop::start(&site_with("a.test", &recorder.origin, lines, ""));
-            assert_eq!(pop.get(&target).status, 301);
-            assert_eq!(is_hit(&pop.get(&target)), is_kept, "{number} {lines}");
+            for host in ["a.test:0", "a.test:8080", "a.test.", "a.test"] {
+                let mut client = pop.client();
+                client.send(format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n"));
+                assert_eq!(client.response().status, 301);
+                assert_eq!(is_hit(&pop.get(&target)), is_kept, "{number} {lines} {host}");
+            }
         }
+    }
+}
+
+#[test]
+fn a_redirect_that_a_switch_provoked_is_not_stored_for_others() {
+    for status in ["301 x", "302 x", "303 x", "307 x", "308 x"] {
+        let recorder = provoked(status, "x-attack");
+        let pop = pop(&recorder);
+        let attacked = pop.get_with("/", &["X-Attack: 1"]);
+        assert_eq!(
+            (attacked.status.to_string(), is_stored(&attacked)),
+            (status[..3].to_owned(), false),
+            "{attacked:?}"
+        );
+        check_plain(&pop, status, "/");
+        // One that everybody gets is.
+        let recorder = provoked(status, "");
+        let pop = Pop::start(&site("a.test", &recorder.origin));
+        assert!(is_stored(&pop.get_with("/", &["User-Agent: a"])), "{status}");
     }
 }
 
@@ -317,6 +358,27 @@ fn values_that_vary_never_run_together() {
         for (lines, shown) in rows {
             assert_eq!(pop.get_with("/", lines).text(), shown, "{lines:?}");
         }
+    }
+}
+
+#[test]
+fn what_connection_takes_away_chooses_no_variant() {
+    for name in ["X-A", "Accept", "Accept-Encoding", "Accept-Language", "User-Agent", "Origin", "Sec-CH-UA"] {
+        let lower = name.to_ascii_lowercase();
+        let vary = format!("Vary: {name}");
+        let recorder = Recorder::start(move |request| {
+            let shown = format!("given {}", request.values(&lower).join("|"));
+            answer("200 OK", &[FRESH, &vary], request, &shown).into()
+        });
+        let pop = pop(&recorder);
+        let field = format!("{name}: one");
+        for listed in [format!("Connection: {name}"), format!("Connection: close, {}", name.to_lowercase())] {
+            assert_eq!(pop.get_with("/", &[&listed, &field]).text(), "given ", "{name}");
+        }
+        assert_eq!(pop.get_with("/", &[&field]).text(), "given one", "{name}");
+        assert_eq!(pop.get("/").text(), "given ", "{name}");
+        // Both are stored by now.
+        assert!(is_hit(&pop.get_with("/", &[&field])) && is_hit(&pop.get("/")), "{name}");
     }
 }
 

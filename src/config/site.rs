@@ -211,7 +211,7 @@ pub struct Timeouts {
     pub connect: Duration,
     /// One TLS handshake.
     pub tls_handshake: Duration,
-    /// From the request sent to the first byte of the response.
+    /// From the request sent to the first byte of the response, and from an interim response to what follows it.
     pub first_byte: Duration,
     /// Between two parts of the response.
     pub between_bytes: Duration,

@@ -35,7 +35,12 @@ impl<'a> ConnectionOptions<'a> {
 
     /// Must the field be left out of what is sent on: hop-by-hop by nature, or listed and not protected?
     pub fn drops(&self, name: &str) -> bool {
-        is_hop_by_hop(name) || self.names.iter().any(|listed| listed.eq_ignore_ascii_case(name.as_bytes()))
+        is_hop_by_hop(name) || self.lists(name)
+    }
+
+    /// Is the field listed and not protected?
+    pub fn lists(&self, name: &str) -> bool {
+        self.names.iter().any(|listed| listed.eq_ignore_ascii_case(name.as_bytes()))
     }
 }
 
@@ -126,7 +131,7 @@ const PROTECTED: [&str; 29] = [
     "X-Real-IP",
 ];
 
-const PROTECTED_PREFIXES: [&str; 2] = ["X-Forwarded-", "Access-Control-"];
+const PROTECTED_PREFIXES: [&str; 3] = ["X-Forwarded-", "Access-Control-", "If-"];
 
 #[cfg(test)]
 mod tests {
@@ -151,10 +156,9 @@ mod tests {
     fn never_drops_what_guards_a_response() {
         let options = of(&[(
             "Connection",
-            "Host, cache-control, Cookie, SET-COOKIE, authorization, content-length, x-forwarded-for, vary, via",
+            "Host, cache-control, Cookie, SET-COOKIE, authorization, content-length, x-forwarded-for, vary, via, if-range",
         )]);
-        for name in ["Host", "Cache-Control", "Cookie", "Set-Cookie", "Authorization", "X-Forwarded-For", "Vary", "Via"]
-        {
+        for name in ["Host", "Cache-Control", "Cookie", "Authorization", "X-Forwarded-For", "Vary", "Via", "If-Range"] {
             assert!(!options.drops(name), "{name}");
         }
     }

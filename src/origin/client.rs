@@ -286,7 +286,7 @@ impl<'a> Walk<'a> {
         let timeouts = &self.site.origin.timeouts;
         let limits = ExchangeLimits {
             first_byte: timeouts.first_byte,
-            write_stall: timeouts.between_bytes,
+            between_bytes: timeouts.between_bytes,
             head: self.deadline,
         };
         let size = self.prepared.head_size(route.host.len());

@@ -87,6 +87,8 @@ pub enum Cause {
     ConnectionLimit(usize),
     /// The connection failed.
     Wire(WireFailure),
+    /// Nothing more came of a response that had begun, for as long as this key of `timeouts` allows.
+    Silent(&'static str),
     /// The head is not one that we accept.
     Head(ResponseError),
     /// More interim responses than anyone needs.
@@ -182,6 +184,7 @@ impl Failure {
             Cause::ConnectionLimit(_) => ProxyError::ConnectionLimitReached,
             Cause::TooSlow(_) | Cause::TooLong => ProxyError::ConnectionReadTimeout,
             Cause::Wire(failure) => self.wire_error(failure),
+            Cause::Silent(_) => ProxyError::HttpResponseTimeout,
             Cause::Head(ResponseError::Malformed(_)) => ProxyError::HttpProtocolError,
             Cause::Head(ResponseError::TooLarge | ResponseError::TooManyFields) => {
                 ProxyError::HttpResponseHeaderSectionSize
@@ -236,6 +239,7 @@ impl Failure {
         match &self.cause {
             Cause::TooSlow(_) => Some("min_rate"),
             Cause::TooLong => Some("total"),
+            Cause::Silent(setting) => Some(setting),
             Cause::Wire(WireFailure::Timeout) => of_phase(),
             _ => None,
         }
@@ -274,6 +278,9 @@ impl Failure {
             }
             Cause::TooLong => "the response body takes longer than timeouts.total allows".into(),
             Cause::Wire(failure) => self.wire_sentence(failure),
+            Cause::Silent(setting) => {
+                format!("the origin stopped before its response head was whole (timeouts.{setting})")
+            }
             Cause::Head(error) => format!("the response head is refused: {}", error.reason()),
             Cause::TooManyInterims => "the origin sent more than 16 interim responses".into(),
             Cause::Upgraded => "the origin switched protocols without being asked".into(),

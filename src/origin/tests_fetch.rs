@@ -234,6 +234,32 @@ fn silence_is_named_after_the_phase_it_falls_in() {
 }
 
 #[test]
+fn a_response_that_stops_before_its_head_is_whole_names_the_setting_that_ended_it() {
+    let rows = [
+        (&b"HTTP/1.1 200 OK\r\nContent-Le"[..], "between_bytes"),
+        (b"HTTP/1.1 103 Early Hints\r\n\r\n", "first_byte"),
+        (b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\n", "between_bytes"),
+    ];
+    for (bytes, setting) in rows {
+        let origin = ScriptedOrigin::new(vec![script(move |mut stream| {
+            read_head(&mut stream);
+            stream.write_all(bytes).unwrap();
+            until_closed(&mut stream);
+        })]);
+        let mut site = site(&[origin.address]);
+        let timeouts = &mut site.origin.timeouts;
+        match setting {
+            "first_byte" => timeouts.first_byte = Duration::from_secs(1),
+            _ => timeouts.between_bytes = Duration::from_millis(30),
+        }
+        let failed = fetch(&origins(), &site).unwrap_err();
+        assert_eq!((failed.error, failed.phase), (ProxyError::HttpResponseTimeout, Phase::ResponseHead), "{failed}");
+        assert_eq!(failed.facts.setting, Some(setting), "{failed}");
+        origin.finish();
+    }
+}
+
+#[test]
 fn connections_that_cannot_be_made_are_named() {
     let (_held, closed) = closed_port();
     let error = fetch(&origins(), &site(&[closed])).unwrap_err();

@@ -44,10 +44,10 @@ pub struct Exchange {
 /// Deadlines of an exchange.
 #[derive(Clone, Copy, Debug)]
 pub struct ExchangeLimits {
-    /// From the request's last byte to the answer's first.
+    /// From the request's last byte to the answer's first, and from an interim response to what follows it.
     pub first_byte: Duration,
-    /// Between two steps of an upload.
-    pub write_stall: Duration,
+    /// Between two steps of an upload, and between two parts of a head.
+    pub between_bytes: Duration,
     /// When the head must be complete; moves on while an upload makes progress.
     pub head: Instant,
 }
@@ -103,7 +103,7 @@ impl Exchange {
             let data = self.output.get(sent..amount).unwrap_or_default();
             match self.connection.try_write(data) {
                 Ok(0) => {
-                    let stall = Instant::now() + self.limits.write_stall;
+                    let stall = Instant::now() + self.limits.between_bytes;
                     let deadline = if self.is_in_body { stall } else { stall.min(self.limits.head) };
                     self.connection.wait_to_write(deadline).map_err(Cause::Wire)?;
                     self.look_for_answer()?;
@@ -143,12 +143,19 @@ impl Exchange {
             // A long upload has used up time that the origin did not.
             self.limits.head = self.limits.head.max(now + self.limits.first_byte);
         }
-        let first_byte = (now + self.limits.first_byte).min(self.limits.head);
         while !self.answer.advance(&mut self.connection.input)? {
-            let deadline = if self.first_byte.is_some() { self.limits.head } else { first_byte };
-            match self.connection.await_fill(deadline) {
+            // An origin may think before a head; in the middle of one it has no reason to pause.
+            let (patience, setting) = match self.connection.input.is_empty() {
+                true => (self.limits.first_byte, "first_byte"),
+                false => (self.limits.between_bytes, "between_bytes"),
+            };
+            let next = Instant::now() + patience;
+            match self.connection.await_fill(next.min(self.limits.head)) {
                 Ok(0) => return Err(Cause::Wire(WireFailure::Closed)),
                 Ok(_) => self.saw_bytes(),
+                Err(WireFailure::Timeout) if self.first_byte.is_some() && next < self.limits.head => {
+                    return Err(Cause::Silent(setting));
+                }
                 Err(failure) => return Err(Cause::Wire(failure)),
             }
         }

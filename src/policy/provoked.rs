@@ -2,9 +2,11 @@
 //!
 //! An error that an unusual field provokes would, once stored, be everybody's: a single request takes a resource off the
 //! air for as long as the error stays fresh. So it is stored only where the request had nothing to provoke it with. Where
-//! the origin itself gives the error a lifetime, that means no `X-…` field, which is where servers have their switches, no
-//! credentials, nothing large and no byte that some parsers choke on. Where nobody does, only the fields that any client
-//! sends will do.
+//! the origin itself gives the error a lifetime, that means no `X-…` field, which is where servers have their switches, none
+//! that speaks of content where there is none, no credentials, nothing large and no byte that some parsers choke on. Where
+//! nobody does, only the fields that any client sends will do.
+//!
+//! A redirect that a switch provoked leads everybody away just as well.
 
 use super::Fields;
 use super::freshness::{Freshness, Source};
@@ -13,7 +15,18 @@ use super::freshness::{Freshness, Source};
 /// has named its status a lifetime.
 pub fn may_be_provoked(status: u16, freshness: &Freshness, request: &dyn Fields) -> bool {
     let is_named = matches!(freshness.source(), Source::RuleTtl(_) | Source::StatusTtl);
-    status >= 400 && !is_named && !is_ordinary(status, freshness.is_explicit(), request)
+    !is_named
+        && match status {
+            300..=399 => has_switch(request),
+            400.. => !is_ordinary(status, freshness.is_explicit(), request),
+            _ => false,
+        }
+}
+
+fn has_switch(request: &dyn Fields) -> bool {
+    let mut is_found = false;
+    request.for_each(&mut |name, _| is_found |= is_switch(name) && !is_usual(name));
+    is_found
 }
 
 fn is_ordinary(status: u16, is_explicit: bool, request: &dyn Fields) -> bool {
@@ -22,7 +35,12 @@ fn is_ordinary(status: u16, is_explicit: bool, request: &dyn Fields) -> bool {
         is_harmless &= match () {
             () if is_usual(name) => true,
             () if is_credential(name) => is_about_resource(status),
-            () => is_explicit && !is_switch(name) && value.iter().all(|byte| (b' '..=b'~').contains(byte)),
+            () => {
+                is_explicit
+                    && !is_switch(name)
+                    && !is_about_content(name)
+                    && value.iter().all(|byte| (b' '..=b'~').contains(byte))
+            }
         };
         length = length.saturating_add(name.len()).saturating_add(value.len());
     });
@@ -32,6 +50,11 @@ fn is_ordinary(status: u16, is_explicit: bool, request: &dyn Fields) -> bool {
 /// `X-…`, in either spelling.
 fn is_switch(name: &[u8]) -> bool {
     matches!(name, [b'x' | b'X', b'-' | b'_', ..])
+}
+
+/// `Content-…`: what is fetched for all has no content, and some servers refuse a type or coding all the same.
+fn is_about_content(name: &[u8]) -> bool {
+    name.first_chunk::<8>().is_some_and(|start| start.eq_ignore_ascii_case(b"content-"))
 }
 
 /// Statuses that speak of the resource rather than of the request: what a visitor brings with every request, such as his
@@ -106,9 +129,16 @@ mod tests {
     #[test]
     fn an_error_is_stored_only_where_the_request_had_nothing_to_provoke_it_with() {
         let large = "x".repeat(LARGE);
-        let rows: [(u16, &str, &str, bool); 18] = [
+        let rows: [(u16, &str, &str, bool); 25] = [
             (200, "X-Attack", "1", false),
-            (304, "X-Attack", "1", false),
+            (299, "X-Attack", "1", false),
+            (301, "X-Attack", "1", true),
+            (308, "x_attack", "1", true),
+            (301, "X-Requested-With", "1", false),
+            (302, "X-Forwarded-Host", "1", false),
+            (302, "Cookie", "a=b", false),
+            (400, "Content-Type", "invalid", true),
+            (415, "content-encoding", "x", true),
             (400, "X-Attack", "1", true),
             (404, "X-Attack", "1", true),
             (500, "x-attack", "1", true),

@@ -113,14 +113,17 @@ pub fn turn(client: &Url, asked: &Url, home: &[&str], to: &Url) -> Turn {
 }
 
 /// Does `to` lead whoever asked for `client` back to the same stored response? Stored, such a redirect would go round for all
-/// of them for as long as it is fresh. `names` are further ones that share it; with `shares_schemes` so do http and https.
+/// of them for as long as it is fresh. Ports do not count, as they do not in the key. `names` are further ones that share it,
+/// `*.` for any below; with `shares_schemes` so do http and https.
 pub fn leads_back(client: &Url, names: &[String], shares_schemes: bool, to: &Url) -> bool {
-    let is_same_host = to.is_on(&client.authority()) || names.iter().any(|name| to.is_on(name));
+    let is_below = |suffix: &str| to.host.strip_suffix(suffix).is_some_and(|labels| labels.ends_with('.'));
+    let shares = |name: &String| name.strip_prefix("*.").map_or(to.host.eq_ignore_ascii_case(name), is_below);
+    let is_same_host = to.host == client.host || names.iter().any(shares);
     let is_same_path = to.target == client.target || to.target == without_dots(&client.target);
     is_same_host && is_same_path && (shares_schemes || to.is_https == client.is_https)
 }
 
-/// Host without brackets, and the port if one is written. Narrow on purpose: no user information, no encoding.
+/// Host without brackets and without the dot at the end, and the port if one is written. Narrow on purpose: no user information, no encoding.
 fn split_authority(authority: &str) -> Option<(&str, Option<u16>)> {
     let (host, port) = match authority.strip_prefix('[') {
         Some(rest) => {
@@ -134,7 +137,8 @@ fn split_authority(authority: &str) -> Option<(&str, Option<u16>)> {
             if host.is_empty() || host.len() > MAX_HOST || !host.bytes().all(is_name) {
                 return None;
             }
-            (host, port)
+            // The dot at the end makes no other name of it (RFC 3986 §3.2.2).
+            (host.strip_suffix('.').filter(|name| !name.is_empty()).unwrap_or(host), port)
         }
     };
     match port {
@@ -177,6 +181,7 @@ mod tests {
             ("http://[::1]:81/x", Some("http://[::1]:81/x")),
             ("http://192.0.2.1?q", Some("http://192.0.2.1/?q")),
             ("http://b.test:/", Some("http://b.test/")),
+            ("http://b.test./", Some("http://b.test/")),
             ("http://user@b.test/", None),
             ("http://user:pass@b.test/", None),
             ("http://b.test:0/", None),
@@ -241,6 +246,29 @@ mod tests {
             let (client, asked) = (url(client), url(asked));
             let to = asked.resolve(to.as_bytes()).unwrap();
             assert_eq!(turn(&client, &asked, &["a.test", "h.test"], &to), expected, "{client:?} {asked:?} {to:?}");
+        }
+    }
+
+    #[test]
+    fn a_redirect_that_leads_back_is_told_by_name_path_and_scheme_whatever_the_port() {
+        let names = ["b.test".to_owned(), "*.c.test".to_owned()];
+        let rows = [
+            ("/x", false, true),
+            ("http://a.test:8080/x", false, true),
+            ("http://A.test./y/../x", false, true),
+            ("https://a.test/x", false, false),
+            ("https://a.test:8443/x", true, true),
+            ("http://b.test/x", false, true),
+            ("http://d.c.test/x", false, true),
+            ("http://c.test/x", false, false),
+            ("http://dc.test/x", false, false),
+            ("http://a.test/X", false, false),
+            ("/x?y", false, false),
+        ];
+        let client = url("http://a.test/x");
+        for (to, shares_schemes, expected) in rows {
+            let to = client.resolve(to.as_bytes()).unwrap();
+            assert_eq!(leads_back(&client, &names, shares_schemes, &to), expected, "{to:?}");
         }
     }
 

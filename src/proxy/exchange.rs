@@ -8,6 +8,7 @@ use super::decide::{Decision, decide};
 use super::depart::{again, depart, on_its_own, refresh};
 use super::error_page::Form;
 use super::fetch::Goal;
+use super::fields::hops_left;
 use super::landing::{Landing, Trip, own_failure};
 use super::note::{Line, Note};
 use super::parts::{self, Assembled, Courier};
@@ -156,7 +157,7 @@ pub(super) fn admit(desk: &mut Desk<'_>, note: &mut Note, head: &RequestHead<'_,
     if let Some(refusal) = refused_method(head) {
         return Err(Turned::Away(refusal));
     }
-    if head.method == "OPTIONS" && (head.target == "*" || head.field("max-forwards") == Some(b"0")) {
+    if head.method == "OPTIONS" && (head.target == "*" || hops_left(head.fields()) == Some(0)) {
         return Err(Turned::Options);
     }
     desk.local.host.clear();

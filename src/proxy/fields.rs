@@ -69,15 +69,25 @@ pub fn to_origin<'a>(request: &'a Request, purpose: Purpose, identity: &'a Ident
     }
     join(&mut via, via_member(request.version));
     join(&mut cdn_loop, identity.loop_member.as_bytes());
+    let hops = (request.method() == "OPTIONS").then(|| hops_left(request.fields())).flatten();
+    fields.extend(hops.map(|hops| ("Max-Forwards", Cow::Owned(hops.saturating_sub(1).to_string().into_bytes()))));
     fields.push(("Via", Cow::Owned(via)));
     fields.push(("CDN-Loop", Cow::Owned(cdn_loop)));
     let scheme = if request.is_https { "https" } else { "http" };
     let client = canonical(request.client);
     fields.push(("X-Forwarded-For", Cow::Owned(client.to_string().into_bytes())));
     fields.push(("X-Forwarded-Proto", Cow::Borrowed(scheme.as_bytes())));
-    fields.push(("X-Forwarded-Host", Cow::Borrowed(request.authority().as_bytes())));
-    fields.push(("Forwarded", Cow::Owned(forwarded(client, request.authority(), scheme))));
+    // As in the key: a spelling or a port that one client chose must not show in what all get.
+    fields.push(("X-Forwarded-Host", Cow::Borrowed(request.host().as_bytes())));
+    fields.push(("Forwarded", Cow::Owned(forwarded(client, request.host(), scheme))));
     fields
+}
+
+/// What Max-Forwards allows, the least where it is said more than once (RFC 9110 §7.6.2). Of more hops than there can be
+/// we know no number.
+pub fn hops_left<'a>(fields: impl Iterator<Item = (&'a str, &'a [u8])>) -> Option<u64> {
+    let values = fields.filter(|(name, _)| name.eq_ignore_ascii_case("max-forwards")).map(|(_, value)| value);
+    values.filter_map(|value| std::str::from_utf8(value).ok()).filter_map(|text| text.parse().ok()).min()
 }
 
 /// Leaves out what is nobody's business but the site's own servers': credentials, and who the client is.
@@ -198,49 +208,30 @@ const MOST_OTHERS: usize = 8;
 const CONDITIONAL: [&str; 6] =
     ["range", "if-range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since"];
 const CREDENTIALS: [&str; 4] = ["authorization", "cookie", "cookie2", "forwarded"];
-const OURS: [&str; 42] = [
-    "host",
-    "x-millpond-debug",
-    "content-length",
-    "transfer-encoding",
-    "connection",
-    "proxy-connection",
-    "proxy-authorization",
-    "keep-alive",
-    "trailer",
-    "expect",
-    "te",
-    "upgrade",
-    "http2-settings",
-    "forwarded",
-    "forwarded-for",
-    "x-forwarded",
-    "x-real-ip",
-    "x-client-ip",
-    "x-cluster-client-ip",
-    "x-originating-ip",
-    "x-remote-addr",
-    "x-remote-ip",
-    "cf-connecting-ip",
-    "client-ip",
-    "fastly-client-ip",
-    "true-client-ip",
-    "x-host",
-    "x-http-host-override",
-    "x-original-host",
-    "x-original-uri",
-    "x-original-url",
-    "x-override-url",
-    "x-request-uri",
-    "x-rewrite-url",
-    "x-scheme",
-    "x-url-scheme",
+#[rustfmt::skip]
+const OURS: [&str; 81] = [
+    // Framing and what ends at each hop.
+    "host", "x-millpond-debug", "content-length", "transfer-encoding", "connection", "proxy-connection",
+    "proxy-authorization", "keep-alive", "trailer", "expect", "te", "upgrade", "http2-settings", "max-forwards",
+    // The client's address.
+    "forwarded", "forwarded-for", "x-forwarded", "x-forward-for", "x-original-forwarded-for", "x-real-ip",
+    "x-true-ip", "x-client-ip", "x-cluster-client-ip", "x-originating-ip", "x-remote-addr", "x-remote-host",
+    "x-remote-ip", "x-proxyuser-ip", "x-custom-ip-authorization", "x-envoy-external-address", "x-azure-clientip",
+    "cf-connecting-ip", "cf-connecting-ipv6", "client-ip", "cluster-client-ip", "fastly-client-ip", "proxy-client-ip",
+    "true-client-ip", "wl-proxy-client-ip",
+    // Its certificate (RFC 9440).
+    "client-cert", "client-cert-chain", "ssl-client-cert", "ssl-client-verify", "x-client-cert", "x-ssl-cert",
+    "x-ssl-client-cert", "x-ssl-client-verify",
+    // Host and scheme.
+    "x-host", "x-host-override", "x-http-host-override", "x-original-host", "x-backend-host", "x-proxy-host",
+    "x-server-name", "host-override", "proxy-host", "x-scheme", "x-proto", "x-url-scheme", "x-arr-ssl",
     "front-end-https",
-    "x-http-method",
-    "x-http-method-override",
-    "x-method-override",
-    "proxy",
-    "max-forwards",
+    // Path.
+    "x-original-path", "x-original-uri", "x-original-url", "x-override-url", "x-request-uri", "x-request-url",
+    "x-rewrite-url", "x-uri", "x-url", "x-proxy-url", "x-envoy-original-path", "base-url", "http-url", "proxy-url",
+    "request-uri",
+    // Method, and what programs behind take for a word of their own.
+    "x-http-method", "x-http-method-override", "x-method-override", "x-middleware-subrequest", "proxy",
 ];
 
 #[cfg(test)]

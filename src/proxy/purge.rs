@@ -201,6 +201,8 @@ impl Address {
             Some((host, port)) if !port.ends_with(']') => host,
             _ => authority,
         };
+        // The dot at the end makes no other name of it (RFC 3986 §3.2.2).
+        let host = host.strip_suffix('.').unwrap_or(host);
         if host.is_empty() || host.contains('@') {
             return Err(refuse("names no host"));
         }
@@ -227,6 +229,7 @@ mod tests {
             ("http://a.test", Some((false, "a.test", "/"))),
             ("HTTPS://A.Test:8443/X?y#z", Some((true, "a.test", "/X?y"))),
             ("http://a.test?y", Some((false, "a.test", "/?y"))),
+            ("http://a.test./x", Some((false, "a.test", "/x"))),
             ("http://[::1]/x", Some((false, "[::1]", "/x"))),
             ("http://[::1]:80/x:y", Some((false, "[::1]", "/x:y"))),
             ("a.test/x", None),

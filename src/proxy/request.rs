@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::ops::Range;
 use std::time::Duration;
 
-use crate::http1::{Present, RequestHead, Version};
+use crate::http1::{ConnectionOptions, Present, RequestHead, Version};
 use crate::observe::RequestId;
 use crate::policy::Fields;
 use crate::server::{Peer, Uploaded};
@@ -34,7 +34,8 @@ pub struct Request {
 }
 
 impl Request {
-    /// Copies a request; `host` is the lower-case name without port.
+    /// Copies a request; `host` is the lower-case name without port. What its Connection field lists ends here
+    /// (RFC 9110 §7.6.1): the origin does not see it, so nothing that is stored may be chosen by it.
     pub fn copy(head: &RequestHead<'_, '_>, host: &str, peer: &Peer, id: RequestId, began: Duration) -> Request {
         let mut text = Vec::with_capacity(head.len + host.len());
         let mut keep = |bytes: &[u8]| {
@@ -46,7 +47,10 @@ impl Request {
         let target = keep(head.target.as_bytes());
         let authority = keep(head.authority.as_bytes());
         let host = keep(host.as_bytes());
-        let fields = head.fields().map(|(name, value)| (keep(name.as_bytes()), keep(value))).collect();
+        let is_plain = !head.present.has_any(Present::CONNECTION);
+        let options = if is_plain { ConnectionOptions::default() } else { ConnectionOptions::of(head.fields()) };
+        let fields = head.fields().filter(|(name, _)| !options.lists(name));
+        let fields = fields.map(|(name, value)| (keep(name.as_bytes()), keep(value))).collect();
         Request {
             text: text.into_boxed_slice(),
             method,

@@ -112,7 +112,7 @@ impl Fetch {
 
     fn leads_back(&self, head: &ResponseHead) -> Option<bool> {
         let reference = location(head.status, head.fields())?;
-        let client = Url::new(self.request.is_https, self.request.authority(), self.request.target())?;
+        let client = Url::new(self.request.is_https, self.request.host(), self.request.target())?;
         let names = if self.site.share_domains { self.site.domains.as_slice() } else { &[] };
         Some(leads_back(&client, names, self.site.share_schemes, &client.resolve(reference)?))
     }

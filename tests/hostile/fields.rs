@@ -129,6 +129,9 @@ fn hosts() -> Vec<Row> {
         forwarded("a Host with a port", host("Host: a.test:81\r\n")),
         forwarded("a Host with an empty port", host("Host: a.test:\r\n")),
         forwarded("a Host in capitals", host("HOST: A.TEST\r\n")),
+        forwarded("a Host with a dot at its end", host("Host: a.test.\r\n")),
+        forwarded("a Host with a dot at its end and a port", host("Host: a.test.:80\r\n")),
+        refused("a Host with two dots at its end", host("Host: a.test..\r\n"), 400),
     ]);
     rows
 }

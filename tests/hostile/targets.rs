@@ -68,6 +68,10 @@ fn versions() -> Vec<Row> {
     rows
 }
 
+fn options(lines: &str) -> String {
+    format!("OPTIONS $P HTTP/1.1\r\nHost: a.test\r\n{lines}\r\n")
+}
+
 fn methods() -> Vec<Row> {
     let mut rows: Vec<Row> = ["get", "Get", "BREW", "M-SEARCH", "X!#$%&'*+-.^_`|~", "PURGE", "PROPFIND", "PATCH"]
         .map(|method| {
@@ -84,6 +88,18 @@ fn methods() -> Vec<Row> {
         refused("CONNECT to a path", line("CONNECT $P HTTP/1.1"), 405),
         refused("a method of 33 letters", line(&format!("{} $P HTTP/1.1", "X".repeat(33))), 501),
         answered("OPTIONS *", line("OPTIONS * HTTP/1.1"), 204),
+        answered("Max-Forwards of none", options("Max-Forwards: 0\r\n"), 204),
+        answered("Max-Forwards of none, in two digits", options("Max-Forwards: 00\r\n"), 204),
+        answered("Max-Forwards on two lines, one of none", options("Max-Forwards: 5\r\nMax-Forwards: 0\r\n"), 204),
+        forwarded_as("Max-Forwards of one", options("Max-Forwards: 1\r\n"), "OPTIONS", "$P", ""),
+        forwarded_as("Max-Forwards that is no number", options("Max-Forwards: x\r\n"), "OPTIONS", "$P", ""),
+        forwarded_as(
+            "Max-Forwards beyond numbers",
+            options(&format!("Max-Forwards: {}\r\n", "9".repeat(30))),
+            "OPTIONS",
+            "$P",
+            "",
+        ),
         forwarded_as(
             "a method override",
             get("X-HTTP-Method-Override: DELETE\r\nX-HTTP-Method: PUT\r\n"),

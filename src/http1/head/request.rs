@@ -151,7 +151,7 @@ impl<'h, 'b> RequestHead<'h, 'b> {
         self.fields.iter().find(|field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value)
     }
 
-    /// The host as sent, without the port; an IPv6 address keeps its brackets.
+    /// The host as sent, without the port and the dot that may end a name; an IPv6 address keeps its brackets.
     pub fn host(&self) -> &'b str {
         self.authority.get(..self.host).unwrap_or_default()
     }

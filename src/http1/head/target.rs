@@ -20,7 +20,8 @@ pub(super) struct Target<'b> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Authority<'b> {
     pub(super) text: &'b str,
-    /// Length of the host in `text`, with the brackets of an IPv6 address.
+    /// Length of the host in `text`, with the brackets of an IPv6 address, without the dot that may end a name: with it the
+    /// name is the same (RFC 3986 §3.2.2).
     pub(super) host: usize,
 }
 
@@ -64,7 +65,9 @@ impl<'b> Authority<'b> {
             _ => false,
         };
         match std::str::from_utf8(bytes) {
-            Ok(text) if is_port && is_host(name) => Ok(Authority { text, host }),
+            Ok(text) if is_port && is_host(name) => {
+                Ok(Authority { text, host: name.strip_suffix(b".").unwrap_or(name).len() })
+            }
             _ => Err(RequestError::bad("invalid host")),
         }
     }
@@ -167,7 +170,8 @@ mod tests {
         for (text, host) in [
             ("a", 1),
             ("A-b_c.example", 13),
-            ("a.example.", 10),
+            ("a.example.", 9),
+            ("a.example.:80", 9),
             ("a.example:80", 9),
             ("a.example:", 9),
             ("a:65535", 1),
