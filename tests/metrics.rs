@@ -61,6 +61,39 @@ fn the_page_counts_what_happened() {
 }
 
 #[test]
+fn every_limit_towards_clients_is_counted_under_its_name() {
+    let origin = Origin::plain(|_| Reply::response("200 OK", &["Cache-Control: max-age=60"], "hello"));
+    let limits =
+        "[limits]\nrequests_per_connection = 2\nhead_timeout = \"50ms\"\nidle_timeout = \"50ms\"\nrequest_body = 4\n";
+    let pop = Pop::start(&format!("{limits}{OPEN}{}", site("a.test", &origin)));
+    let door = Door::of(&pop);
+    let mut spent = pop.client();
+    spent.get("a.test", "/");
+    spent.get("a.test", "/");
+    assert!(spent.closed());
+    let mut half = pop.client();
+    half.send("GET / HTTP/1.1\r\nHost:");
+    let mut idle = pop.client();
+    idle.get("a.test", "/");
+    let mut large = pop.client();
+    large.send("POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 5\r\n\r\nhello");
+    assert_eq!(large.response().status, 413);
+    let page = || door.get("/metrics").text();
+    for sample in [
+        "millpond_limited_total{limit=\"requests_per_connection\"}",
+        "millpond_limited_total{limit=\"head_timeout\"}",
+        "millpond_limited_total{limit=\"idle_timeout\"}",
+        "millpond_refusals_total{status=\"413\"}",
+    ] {
+        wait_until(|| value(&page(), sample) >= 1.0);
+    }
+    let page = page();
+    for limit in ["connections", "connections_per_address", "handshake_timeout", "upload_rate", "write_stall"] {
+        assert_eq!(value(&page, &format!("millpond_limited_total{{limit=\"{limit}\"}}")), 0.0, "{limit}");
+    }
+}
+
+#[test]
 fn promtool_has_no_complaint() {
     let certificates = Certificates::new();
     let identity = certificates.identity(&["a.test"]);

@@ -25,6 +25,9 @@ pub trait Control: Send + Sync + 'static {
     /// Client connections open, and times that the system refused to accept one.
     fn connections(&self) -> (usize, u64);
 
+    /// Pauses in accepting at the limit on connections, and connections closed at the limit of their address.
+    fn limited(&self) -> (u64, u64);
+
     /// Puts another configuration in force, whole or not at all, but for what only a restart can change.
     ///
     /// # Errors

@@ -34,6 +34,7 @@ fn page(desk: &Desk, request: &Request) -> Answered {
         most_fetchers: live.config.workers.fetchers,
         origins: Origins::of(&proxy),
         connections: desk.control.connections(),
+        limited: desk.control.limited(),
         certificates: desk.control.certificates(),
         tasks: desk.control.tasks().map(|tasks| TaskCounts::of(&tasks)).unwrap_or_default(),
         uptime: request.now.monotonic.saturating_sub(desk.started.monotonic),
@@ -61,6 +62,8 @@ struct Sources<'a> {
     origins: Origins,
     /// Client connections open, and times that the system refused to accept one.
     connections: (usize, u64),
+    /// Pauses in accepting at the limit on connections, and connections closed at the limit of their address.
+    limited: (u64, u64),
     /// Certificates that clients see, and that origins have shown.
     certificates: Vec<CertificateRow>,
     /// Prefetch tasks.
@@ -173,6 +176,25 @@ impl Sources<'_> {
         self.plain(page, "millpond_log_write_errors_total", Counter::LogWritesFailed, "Access log writes refused.");
     }
 
+    /// Each limit towards clients under the key of `[limits]` that sets it.
+    fn limits(&self, page: &mut Page) {
+        let (pauses, per_address) = self.limited;
+        let counted = |counter| self.counters.value(counter);
+        page.counter("millpond_limited_total", "How often each limit towards clients was met, by its key in [limits].");
+        for (limit, count) in [
+            ("connections", pauses),
+            ("connections_per_address", per_address),
+            ("requests_per_connection", counted(Counter::ConnectionsSpent)),
+            ("handshake_timeout", counted(Counter::SlowHandshakes)),
+            ("head_timeout", counted(Counter::SlowHeads)),
+            ("idle_timeout", counted(Counter::IdleClosed)),
+            ("upload_rate", counted(Counter::SlowUploads)),
+            ("write_stall", counted(Counter::SlowDownloads)),
+        ] {
+            page.sample("millpond_limited_total", &[("limit", limit)], count);
+        }
+    }
+
     /// The sites in force with their counts.
     fn by_site(&self) -> impl Iterator<Item = (&str, &SiteCounts)> {
         self.sites.iter().filter_map(|(name, number)| Some((*name, self.counts.sites.get(*number)?)))
@@ -205,6 +227,7 @@ impl Sources<'_> {
         }
         page.counter("millpond_accept_errors_total", "Times that the system refused to accept a connection.");
         page.sample("millpond_accept_errors_total", &[], accept_errors);
+        self.limits(page);
         let name = "millpond_certificate_expiry_timestamp_seconds";
         page.gauge(name, "When a certificate ends, in seconds since the epoch, by who shows it.");
         // Of several that one server shows, the one that ends first.

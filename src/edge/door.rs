@@ -186,6 +186,10 @@ impl Control for House {
         (self.counts.connections(), self.counts.accept_errors())
     }
 
+    fn limited(&self) -> (u64, u64) {
+        self.counts.limited()
+    }
+
     fn put_in_force(&self, mut config: Config) -> Result<Changes, Refused> {
         let (Some(proxy), Some(server)) = (self.proxy.upgrade(), self.server.upgrade()) else {
             return Err(stopping().into());

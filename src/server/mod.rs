@@ -257,6 +257,11 @@ impl Counts {
         self.0.accept_errors.load(Ordering::Relaxed)
     }
 
+    /// Times that accepting paused at the limit on connections, and connections closed at the limit of their address.
+    pub fn limited(&self) -> (u64, u64) {
+        (self.0.accept_pauses.load(Ordering::Relaxed), self.0.seats.refused())
+    }
+
     /// It ends what runs, and begins nothing.
     pub fn is_stopping(&self) -> bool {
         self.0.is_stopping.load(Ordering::Relaxed)
@@ -317,9 +322,9 @@ impl Server {
         Counts(self.shared.clone())
     }
 
-    /// Times that accepting paused at the limit on connections, and connections closed at the limit of their address.
+    /// As [`Counts::limited`].
     pub fn limited(&self) -> (u64, u64) {
-        (self.shared.accept_pauses.load(Ordering::Relaxed), self.shared.seats.refused())
+        self.counts().limited()
     }
 
     /// Stops accepting, lets what runs finish within `shutdown_timeout`, then ends.
