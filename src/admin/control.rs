@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::config::{Config, Problem};
 use crate::error::Error;
 use crate::proxy::Proxy;
+use crate::server::Counts;
 use crate::task::Tasks;
 
 /// The whole, as the door knows it. Every call may block for as long as files are read; none waits for a client.
@@ -22,8 +23,8 @@ pub trait Control: Send + Sync + 'static {
     /// The configuration file, if there is one, and whether it can be written.
     fn config_file(&self) -> Option<(PathBuf, bool)>;
 
-    /// Client connections open, and times that the system refused to accept one.
-    fn connections(&self) -> (usize, u64);
+    /// What the server towards clients counts.
+    fn clients(&self) -> &Counts;
 
     /// Puts another configuration in force, whole or not at all, but for what only a restart can change.
     ///

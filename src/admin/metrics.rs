@@ -14,6 +14,7 @@ use super::request::Request;
 use crate::observe::{CacheResult, Counter, Counts, PHASES, SiteCounts, Snapshot};
 use crate::pool;
 use crate::proxy::Proxy;
+use crate::server::{self, ConnectionState};
 use crate::status::ProxyError;
 use crate::store;
 use crate::task::{TaskState, Tasks};
@@ -33,7 +34,8 @@ fn page(desk: &Desk, request: &Request) -> Answered {
         fetchers: proxy.fetchers(),
         most_fetchers: live.config.workers.fetchers,
         origins: Origins::of(&proxy),
-        connections: desk.control.connections(),
+        clients: desk.control.clients(),
+        most_connections: live.config.limits.connections,
         certificates: desk.control.certificates(),
         tasks: desk.control.tasks().map(|tasks| TaskCounts::of(&tasks)).unwrap_or_default(),
         uptime: request.now.monotonic.saturating_sub(desk.started.monotonic),
@@ -51,17 +53,19 @@ struct Sources<'a> {
     sites: Vec<(&'a str, usize)>,
     /// The store.
     store: store::Stats,
-    /// Keys by shard.
-    shards: Vec<usize>,
+    /// Keys and bytes by shard.
+    shards: Vec<(usize, u64)>,
     /// The fetchers.
     fetchers: pool::Stats,
     /// Fetchers at most.
     most_fetchers: usize,
     /// The way out.
     origins: Origins,
-    /// Client connections open, and times that the system refused to accept one.
-    connections: (usize, u64),
-    /// Certificates that clients see, and that origins have shown.
+    /// The server towards clients.
+    clients: &'a server::Counts,
+    /// Client connections at most.
+    most_connections: usize,
+    /// Certificates that we show, and that origins have shown.
     certificates: Vec<CertificateRow>,
     /// Prefetch tasks.
     tasks: TaskCounts,
@@ -179,14 +183,18 @@ impl Sources<'_> {
     }
 
     fn connections(&self, page: &mut Page) {
-        let (open, accept_errors) = self.connections;
+        let name = "millpond_connections";
         page.gauge(
-            "millpond_connections",
-            "Connections by side and state: of clients all, to origins those that wait.",
+            name,
+            "Connections by side and state: of clients all, by what they are at; to origins those that wait.",
         );
-        for (side, state, count) in [("client", "open", open), ("origin", "idle", self.origins.idle)] {
-            page.sample("millpond_connections", &[("side", side), ("state", state)], count);
+        for (state, count) in ConnectionState::ALL.iter().zip(self.clients.by_state()) {
+            page.sample(name, &[("side", "client"), ("state", state.token())], count);
         }
+        page.sample(name, &[("side", "origin"), ("state", "idle")], self.origins.idle);
+        page.gauge("millpond_connections_limit", "Client connections at most.");
+        page.sample("millpond_connections_limit", &[], self.most_connections);
+        self.client_limits(page);
         self.plain(
             page,
             "millpond_connections_accepted_total",
@@ -204,7 +212,11 @@ impl Sources<'_> {
             page.sample("millpond_tls_handshakes_total", &[("result", result)], self.counters.value(counter));
         }
         page.counter("millpond_accept_errors_total", "Times that the system refused to accept a connection.");
-        page.sample("millpond_accept_errors_total", &[], accept_errors);
+        page.sample("millpond_accept_errors_total", &[], self.clients.accept_errors());
+        self.certificates(page);
+    }
+
+    fn certificates(&self, page: &mut Page) {
         let name = "millpond_certificate_expiry_timestamp_seconds";
         page.gauge(name, "When a certificate ends, in seconds since the epoch, by who shows it.");
         // Of several that one server shows, the one that ends first.
@@ -216,6 +228,26 @@ impl Sources<'_> {
         }
         for ((side, site, server), end) in ends {
             page.sample(name, &[("side", side), ("site", site), ("server", server)], end);
+        }
+    }
+
+    /// How often each limit towards clients was met.
+    fn client_limits(&self, page: &mut Page) {
+        let name = "millpond_client_limits_total";
+        page.counter(name, "Times that a limit towards clients was met.");
+        let (pauses, per_address) = self.clients.limited();
+        let counted = |counter| self.counters.value(counter);
+        for (limit, count) in [
+            ("connections", pauses),
+            ("connections_per_address", per_address),
+            ("requests_per_connection", counted(Counter::ConnectionsSpent)),
+            ("idle", counted(Counter::IdleClosed)),
+            ("slow_handshake", counted(Counter::SlowHandshakes)),
+            ("slow_head", counted(Counter::SlowHeads)),
+            ("slow_upload", counted(Counter::SlowUploads)),
+            ("slow_download", counted(Counter::SlowDownloads)),
+        ] {
+            page.sample(name, &[("limit", limit)], count);
         }
     }
 
@@ -269,8 +301,13 @@ impl Sources<'_> {
             page.sample(name, &[], value);
         }
         page.gauge("millpond_stored_keys", "Keys that have a response stored, by shard.");
-        for (shard, keys) in self.shards.iter().enumerate() {
+        for (shard, (keys, _)) in self.shards.iter().enumerate() {
             page.sample("millpond_stored_keys", &[("shard", &shard.to_string())], keys);
+        }
+        let name = "millpond_stored_shard_bytes";
+        page.gauge(name, "Bytes of the budget that are taken, by shard; a fill belongs to none before it is stored.");
+        for (shard, (_, bytes)) in self.shards.iter().enumerate() {
+            page.sample(name, &[("shard", &shard.to_string())], bytes);
         }
         page.counter("millpond_evictions_total", "Responses that left the store for room.");
         page.sample("millpond_evictions_total", &[], self.store.evictions);

@@ -182,8 +182,8 @@ impl Control for House {
         Some((path, is_writable))
     }
 
-    fn connections(&self) -> (usize, u64) {
-        (self.counts.connections(), self.counts.accept_errors())
+    fn clients(&self) -> &Counts {
+        &self.counts
     }
 
     fn put_in_force(&self, mut config: Config) -> Result<Changes, Refused> {
