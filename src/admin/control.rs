@@ -38,7 +38,7 @@ pub trait Control: Send + Sync + 'static {
     /// Where the question makes no request, or no site answers for its name.
     fn explain(&self, asked: &Asked) -> Result<Told, Unexplained>;
 
-    /// The certificates that clients see, and those that origins have shown.
+    /// The certificates that we show, and those that origins have shown.
     fn certificates(&self) -> Vec<CertificateRow>;
 
     /// What would be wrong with the files that a configuration names; warnings among them.
@@ -99,9 +99,10 @@ pub enum Unexplained {
 /// One certificate; moments are seconds since the Unix epoch.
 #[derive(Clone, Debug, Default)]
 pub struct CertificateRow {
-    /// `client`: we show it to clients; `origin`: an origin shows it; `to-origin`: we show it to origins.
+    /// `client`: we show it to clients; `origin`: an origin shows it; `to-origin`: we show it to origins; `admin`: this door
+    /// shows it.
     pub side: &'static str,
-    /// Name of the site.
+    /// Name of the site; empty where the door shows it.
     pub site: String,
     /// The origin server, `host:port`.
     pub server: Option<String>,
