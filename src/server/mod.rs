@@ -30,6 +30,7 @@ use std::time::Duration;
 
 pub use clock::Clock;
 pub use listener::Bound;
+pub use seats::network_of;
 pub use source::{Sequence, Stretch};
 pub use states::ConnectionState;
 pub use upload::Uploaded;
