@@ -5,14 +5,13 @@ mod support;
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Mutex;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use millpond::config::Config;
 use millpond::{CertificateRow, Edge};
 use support::door::OPEN;
 use support::pop::{https_table, site_at, site_with, trust};
-use support::{Certificates, Client, Door, Leaf, Origin, OriginTls, Pop, Reply, TempDir, wait_until};
+use support::{Certificates, Client, Door, Leaf, Log, Origin, OriginTls, Pop, Reply, TempDir, wait_until};
 
 /// A day so many days from now.
 fn day(days: i64) -> (i32, u8, u8) {
@@ -199,40 +198,4 @@ fn the_operators_door_is_on_the_radar_and_shows_its_new_certificate_after_a_relo
     let refused = pop.reload("http = \"127.0.0.1:0\"", &toml).unwrap_err().to_string();
     assert!(refused.contains("admin.certificate: cannot read"), "{refused}");
     assert_eq!(rows(&pop, "admin")[0].state.token(), "ok");
-}
-
-/// What the library logs, from all tests of this file: each looks for lines with its own words.
-struct Log;
-
-static LINES: Mutex<Vec<String>> = Mutex::new(Vec::new());
-
-impl Log {
-    fn take() -> Log {
-        // Another test may have set it already.
-        _ = log::set_logger(&Log);
-        log::set_max_level(log::LevelFilter::Info);
-        Log
-    }
-
-    fn count(&self, words: &[&str]) -> usize {
-        let lines = LINES.lock().unwrap();
-        lines.iter().filter(|line| words.iter().all(|word| line.contains(word))).count()
-    }
-
-    #[track_caller]
-    fn line_with(&self, words: &[&str]) {
-        wait_until(|| self.count(words) > 0);
-    }
-}
-
-impl log::Log for Log {
-    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
-        true
-    }
-
-    fn log(&self, record: &log::Record<'_>) {
-        LINES.lock().unwrap().push(record.args().to_string());
-    }
-
-    fn flush(&self) {}
 }

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, setrlimit};
 
-use crate::support::{Client, LIMIT, TempDir, wait_until};
+use crate::support::{Client, LIMIT, TempDir, end_of};
 
 /// The long form is wanted: more of everything, and the limits of time and memory hold.
 pub fn is_long() -> bool {
@@ -191,15 +191,7 @@ impl Program {
     /// The status of its end, which must come soon.
     #[track_caller]
     pub fn end(&mut self) -> Option<i32> {
-        let mut status = None;
-        wait_until(|| {
-            status = self.child.try_wait().unwrap();
-            status.is_some() || {
-                thread::sleep(Duration::from_millis(5));
-                false
-            }
-        });
-        status.and_then(|status| status.code())
+        end_of(&mut self.child)
     }
 
     pub fn vitals(&self) -> Vitals {
