@@ -105,9 +105,14 @@ struct TaskCounts {
 
 impl TaskCounts {
     fn of(tasks: &Tasks) -> TaskCounts {
-        let states = TASK_STATES.map(|state| (state.token(), tasks.list(None, 0, Some(state)).total));
-        let mut counts = TaskCounts { states: states.to_vec(), ..TaskCounts::default() };
+        let mut counts =
+            TaskCounts { states: TaskState::ALL.map(|state| (state.token(), 0)).into(), ..TaskCounts::default() };
         for task in tasks.list(None, MOST_TASKS, None).items {
+            counts
+                .states
+                .iter_mut()
+                .filter(|(token, _)| *token == task.state.token())
+                .for_each(|(_, count)| *count += 1);
             counts.done += task.done.saturating_sub(task.failed);
             counts.failed += task.failed;
             counts.left += task.total.saturating_sub(task.done);
@@ -136,7 +141,7 @@ impl Sources<'_> {
     fn requests(&self, page: &mut Page) {
         page.counter("millpond_requests_total", "Exchanges ended, by site and by what the cache did.");
         for (name, counts) in self.by_site() {
-            for result in RESULTS {
+            for result in CacheResult::ALL {
                 let count = counts.requests.get(result as usize).copied().unwrap_or(0);
                 page.sample("millpond_requests_total", &[("site", name), ("cache", result.token())], count);
             }
@@ -166,7 +171,9 @@ impl Sources<'_> {
             Counter::AnswersCut,
             "Answers that ended before they were whole.",
         );
-        self.plain(page, "millpond_panics_total", Counter::Panics, "Panics that were contained.");
+        page.counter("millpond_panics_total", "Panics that were contained, of workers and of fetchers.");
+        let panics = self.counters.value(Counter::Panics).saturating_add(self.fetchers.panics);
+        page.sample("millpond_panics_total", &[], panics);
         self.plain(
             page,
             "millpond_uploads_spilled_total",
@@ -346,24 +353,5 @@ impl Sources<'_> {
     }
 }
 
-const TASK_STATES: [TaskState; 6] = [
-    TaskState::Pending,
-    TaskState::Running,
-    TaskState::Paused,
-    TaskState::Complete,
-    TaskState::Failed,
-    TaskState::Cancelled,
-];
 /// Tasks whose addresses are counted: more than are ever kept.
 const MOST_TASKS: usize = 10_000;
-
-const RESULTS: [CacheResult; CacheResult::COUNT] = [
-    CacheResult::Hit,
-    CacheResult::Miss,
-    CacheResult::Pass,
-    CacheResult::Stale,
-    CacheResult::Revalidated,
-    CacheResult::Collapsed,
-    CacheResult::Error,
-    CacheResult::Local,
-];

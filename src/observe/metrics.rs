@@ -296,6 +296,13 @@ mod tests {
     }
 
     #[test]
+    fn cache_results_stand_in_their_own_order() {
+        for (place, result) in CacheResult::ALL.into_iter().enumerate() {
+            assert_eq!(result as usize, place, "{}", result.token());
+        }
+    }
+
+    #[test]
     fn workers_share_no_cache_line() {
         assert_eq!((align_of::<Block>(), size_of::<Block>() % 128), (128, 0));
     }
