@@ -88,6 +88,11 @@ impl State {
         (starts, wait.max(SHORTEST_WAIT))
     }
 
+    /// Bytes that all addresses take, about.
+    pub fn weight(&self) -> usize {
+        self.works.values().map(|work| work.rows.weight()).fold(0, usize::saturating_add)
+    }
+
     /// An address of the site is under way no more.
     pub fn leave(&mut self, site: &Arc<str>) {
         self.running = self.running.saturating_sub(1);
