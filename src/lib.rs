@@ -145,6 +145,7 @@
 
 // Floor 0, words: plain values, no I/O, no clock.
 mod error;
+mod json;
 mod status;
 mod time;
 mod wake;

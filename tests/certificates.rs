@@ -5,13 +5,13 @@ mod support;
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Mutex;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use millpond::config::Config;
 use millpond::{CertificateRow, Edge};
+use support::door::OPEN;
 use support::pop::{https_table, site_at, site_with, trust};
-use support::{Certificates, Leaf, Origin, OriginTls, Pop, Reply, TempDir, wait_until};
+use support::{Certificates, Client, Door, Leaf, Log, Origin, OriginTls, Pop, Reply, TempDir, wait_until};
 
 /// A day so many days from now.
 fn day(days: i64) -> (i32, u8, u8) {
@@ -160,38 +160,42 @@ fn what_we_show_is_told_as_it_was_read_last() {
     assert!(row.state.token() == "ends-soon" && (13..=15).contains(&row.certificate.unwrap().days_left));
 }
 
-/// What the library logs, from all tests of this file: each looks for lines with its own words.
-struct Log;
-
-static LINES: Mutex<Vec<String>> = Mutex::new(Vec::new());
-
-impl Log {
-    fn take() -> Log {
-        // Another test may have set it already.
-        _ = log::set_logger(&Log);
-        log::set_max_level(log::LevelFilter::Info);
-        Log
-    }
-
-    fn count(&self, words: &[&str]) -> usize {
-        let lines = LINES.lock().unwrap();
-        lines.iter().filter(|line| words.iter().all(|word| line.contains(word))).count()
-    }
-
-    #[track_caller]
-    fn line_with(&self, words: &[&str]) {
-        wait_until(|| self.count(words) > 0);
-    }
-}
-
-impl log::Log for Log {
-    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
-        true
-    }
-
-    fn log(&self, record: &log::Record<'_>) {
-        LINES.lock().unwrap().push(record.args().to_string());
-    }
-
-    fn flush(&self) {}
+#[test]
+fn the_operators_door_is_on_the_radar_and_shows_its_new_certificate_after_a_reload() {
+    let log = Log::take();
+    let certificates = Certificates::new();
+    let issue = |days| certificates.issue("door", &Leaf::names(&["localhost"]).valid(day(-10), day(days)));
+    let identity = issue(7);
+    let origin = Origin::plain(|_| Reply::ok("content"));
+    let (certificate, key) = (identity.chain_file.display().to_string(), identity.key_file.display().to_string());
+    let toml = format!("{OPEN}certificate = {certificate:?}\nkey = {key:?}\n{}", site_with("a.test", &origin, "", ""));
+    let problems = Edge::check(&Config::parse(&toml, Path::new("m.toml")).unwrap());
+    assert!(problems.len() == 1 && problems[0].is_warning, "{problems:?}");
+    assert!(
+        problems[0].to_string().contains("admin.certificate: the certificate of the operator's door (\"localhost\")")
+    );
+    let pop = Pop::start(&toml);
+    log.line_with(&["the certificate of the operator's door (\"localhost\") ends in 6 days"]);
+    let row = rows(&pop, "admin").remove(0);
+    assert_eq!((row.state.token(), row.site.as_str(), row.server.as_str()), ("ends-soon", "", ""));
+    let door = Door::of(&pop);
+    let ask = |target: &str| {
+        let mut client = Client::tls(door.address, &certificates.roots(), "localhost");
+        let shown = client.peer_certificate().unwrap().to_vec();
+        client.send(format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n{}\r\n\r\n", door.bearer()));
+        (client.response().text(), shown)
+    };
+    let (told, before) = ask("/api/v1/certificates");
+    assert!(told.contains("\"side\":\"admin\""), "{told}");
+    let name = "millpond_certificate_expiry_timestamp_seconds{side=\"admin\",site=\"\",server=\"\"} ";
+    assert!(ask("/metrics").0.contains(name));
+    issue(60);
+    assert_eq!(pop.reload("http = \"127.0.0.1:0\"", &toml).unwrap().certificates, 1);
+    assert_eq!(rows(&pop, "admin")[0].state.token(), "ok");
+    assert_ne!(ask("/metrics").1, before);
+    // One that cannot be read leaves the old one in force, and a start without it is refused at its line.
+    std::fs::remove_file(&identity.chain_file).unwrap();
+    let refused = pop.reload("http = \"127.0.0.1:0\"", &toml).unwrap_err().to_string();
+    assert!(refused.contains("admin.certificate: cannot read"), "{refused}");
+    assert_eq!(rows(&pop, "admin")[0].state.token(), "ok");
 }

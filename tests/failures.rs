@@ -7,12 +7,11 @@ mod support;
 use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use millpond::{Edge, FailureRow};
 use support::pop::{site_at, site_with, trust};
-use support::{Certificates, Origin, OriginTls, Pop, Reply, TempDir, wait_until};
+use support::{Certificates, Log, Origin, OriginTls, Pop, Reply, TempDir, wait_until};
 
 /// The site with a `[state]` in this folder.
 fn with_state(dir: &Path, site: &str) -> String {
@@ -332,37 +331,4 @@ fn a_folder_that_cannot_be_written_is_a_warning_and_serving_goes_on() {
         pop.shutdown();
         assert!(Edge::failures_in(state).is_err());
     }
-}
-
-/// What the library logs, from all tests of this file: each looks for lines with its own paths.
-struct Log;
-
-static LINES: Mutex<Vec<String>> = Mutex::new(Vec::new());
-
-impl Log {
-    fn take() -> Log {
-        // Another test may have set it already.
-        _ = log::set_logger(&Log);
-        log::set_max_level(log::LevelFilter::Info);
-        Log
-    }
-
-    #[track_caller]
-    fn line_with(&self, words: &[&str]) -> String {
-        let found = |line: &&String| words.iter().all(|word| line.contains(word));
-        wait_until(|| LINES.lock().unwrap().iter().any(|line| found(&line)));
-        LINES.lock().unwrap().iter().find(found).unwrap().clone()
-    }
-}
-
-impl log::Log for Log {
-    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
-        true
-    }
-
-    fn log(&self, record: &log::Record<'_>) {
-        LINES.lock().unwrap().push(record.args().to_string());
-    }
-
-    fn flush(&self) {}
 }

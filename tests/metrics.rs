@@ -4,11 +4,12 @@
 mod support;
 
 use std::io::Write;
+use std::net::TcpStream;
 use std::process::{Command, Stdio};
 
 use support::door::OPEN;
 use support::pop::{https_table, site, site_at};
-use support::{Certificates, Door, Origin, Pop, Reply, wait_until};
+use support::{Certificates, Door, Gate, Origin, Pop, Reply, wait_until};
 
 /// The value of a sample, written as it stands in the page.
 #[track_caller]
@@ -54,11 +55,56 @@ fn the_page_counts_what_happened() {
     ] {
         assert_eq!(value(&page, sample), expected, "{sample}");
     }
-    let keys: f64 = page
-        .lines()
-        .filter_map(|line| line.strip_prefix("millpond_stored_keys{shard=")?.split(' ').nth(1)?.parse::<f64>().ok())
-        .sum();
-    assert_eq!(keys, 1.0);
+    let by_shard = |name: &str| -> f64 {
+        let samples =
+            page.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix("{shard=")?.split(' ').nth(1));
+        samples.map(|sample| sample.parse::<f64>().unwrap()).sum()
+    };
+    assert_eq!(by_shard("millpond_stored_keys"), 1.0);
+    // Nothing is being filled, so all that is taken belongs to some shard.
+    assert!(value(&page, "millpond_stored_bytes") > 5.0);
+    assert_eq!(by_shard("millpond_stored_shard_bytes"), value(&page, "millpond_stored_bytes"));
+}
+
+#[test]
+fn connections_are_told_apart_by_what_they_are_at() {
+    let gate = Gate::new();
+    let held = gate.clone();
+    let origin = Origin::plain(move |request| match request.target.as_str() {
+        "/held" => {
+            held.wait();
+            Reply::ok("late")
+        }
+        "/large" => Reply::ok("x".repeat(32 << 20)),
+        _ => Reply::ok("hello"),
+    });
+    let certificates = Certificates::new();
+    let identity = certificates.identity(&["a.test"]);
+    let pop = Pop::start_with_https(&format!("{OPEN}{}{}", site("a.test", &origin), https_table(&identity)));
+    let door = Door::of(&pop);
+    let states = || {
+        let page = door.get("/metrics").text();
+        ["handshake", "idle", "reading", "awaiting", "writing"]
+            .map(|state| value(&page, &format!("millpond_connections{{side=\"client\",state=\"{state}\"}}")))
+    };
+    let silent = TcpStream::connect(pop.https()).unwrap();
+    let mut idle = pop.client();
+    assert_eq!(idle.get("a.test", "/").status, 200);
+    let never_used = pop.client();
+    let mut in_head = pop.client();
+    in_head.send("GET / HTTP/1.1\r\nHost: a.te");
+    let mut in_body = pop.client();
+    in_body.send("POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 10\r\n\r\nhalf");
+    let mut awaiting = pop.client();
+    awaiting.send("GET /held HTTP/1.1\r\nHost: a.test\r\n\r\n");
+    let mut writing = pop.client();
+    writing.send("GET /large HTTP/1.1\r\nHost: a.test\r\n\r\n");
+    wait_until(|| states() == [1.0, 2.0, 2.0, 1.0, 1.0]);
+    gate.open();
+    assert_eq!(awaiting.response().text(), "late");
+    wait_until(|| states() == [1.0, 3.0, 2.0, 0.0, 1.0]);
+    drop((silent, idle, never_used, in_head, in_body, awaiting, writing));
+    wait_until(|| states() == [0.0; 5]);
 }
 
 #[test]

@@ -8,10 +8,9 @@ use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
-use support::{Certificates, Client, Gate, LIMIT, Origin, Reply, TempDir, wait_until};
+use support::{Certificates, Client, Gate, LIMIT, Origin, Reply, TempDir, end_of, wait_until};
 
 /// What a run of the program left.
 struct Run {
@@ -90,15 +89,7 @@ impl Serving {
     /// Waits for its end; the exit status.
     #[track_caller]
     fn end(&mut self) -> Option<i32> {
-        let mut status = None;
-        wait_until(|| {
-            status = self.child.try_wait().unwrap();
-            status.is_some() || {
-                thread::sleep(Duration::from_millis(5));
-                false
-            }
-        });
-        status.and_then(|status| status.code())
+        end_of(&mut self.child)
     }
 }
 

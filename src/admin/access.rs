@@ -10,6 +10,7 @@ use std::time::Duration;
 use ring::hmac;
 use ring::rand::{SecureRandom, SystemRandom};
 
+use crate::server::network_of;
 use crate::time::Now;
 
 /// The door's lock.
@@ -172,14 +173,6 @@ pub fn is_plain_host(host: &str) -> bool {
     bare.parse::<IpAddr>().is_ok() || host.eq_ignore_ascii_case("localhost")
 }
 
-/// Where attempts are counted together: an IPv4 address, an IPv6 network of one subscriber.
-fn network_of(peer: IpAddr) -> IpAddr {
-    match peer.to_canonical() {
-        IpAddr::V6(address) => IpAddr::V6((address.to_bits() >> 64 << 64).into()),
-        address => address,
-    }
-}
-
 /// The field that gives a browser its session, or takes it away.
 pub fn set_cookie(session: Option<&str>, is_https: bool) -> String {
     let (value, age) = session.map_or(("", 0), |session| (session, SESSION.as_secs()));
@@ -326,20 +319,6 @@ mod tests {
         ];
         for (host, expected) in rows {
             assert_eq!(is_plain_host(host), expected, "{host}");
-        }
-    }
-
-    #[test]
-    fn an_ipv6_network_counts_as_one() {
-        let rows = [
-            ("2001:db8::1", "2001:db8::", true),
-            ("2001:db8:0:1::1", "2001:db8::", false),
-            ("::ffff:192.0.2.7", "192.0.2.7", true),
-            ("192.0.2.7", "192.0.2.8", false),
-        ];
-        for (one, other, expected) in rows {
-            let (one, other): (IpAddr, IpAddr) = (one.parse().unwrap(), other.parse().unwrap());
-            assert_eq!(network_of(one) == network_of(other), expected, "{one} {other}");
         }
     }
 

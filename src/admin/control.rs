@@ -6,20 +6,8 @@ use std::sync::Arc;
 use crate::config::{Config, Problem};
 use crate::error::Error;
 use crate::proxy::Proxy;
+use crate::server::Counts;
 use crate::task::Tasks;
-
-/// What the server counts of client connections.
-#[derive(Clone, Copy, Debug)]
-pub struct ClientConnections {
-    /// Open now.
-    pub open: usize,
-    /// Times that the system refused to accept one.
-    pub accept_errors: u64,
-    /// Times that accepting paused at the limit on connections.
-    pub accept_pauses: u64,
-    /// Closed at once, their address having as many as it may have.
-    pub refused_by_address: u64,
-}
 
 /// The whole, as the door knows it. Every call may block for as long as files are read; none waits for a client.
 pub trait Control: Send + Sync + 'static {
@@ -35,8 +23,8 @@ pub trait Control: Send + Sync + 'static {
     /// The configuration file, if there is one, and whether it can be written.
     fn config_file(&self) -> Option<(PathBuf, bool)>;
 
-    /// Client connections.
-    fn connections(&self) -> ClientConnections;
+    /// What the server towards clients counts.
+    fn clients(&self) -> &Counts;
 
     /// Puts another configuration in force, whole or not at all, but for what only a restart can change.
     ///
@@ -50,7 +38,7 @@ pub trait Control: Send + Sync + 'static {
     /// Where the question makes no request, or no site answers for its name.
     fn explain(&self, asked: &Asked) -> Result<Told, Unexplained>;
 
-    /// The certificates that clients see, and those that origins have shown.
+    /// The certificates that we show, and those that origins have shown.
     fn certificates(&self) -> Vec<CertificateRow>;
 
     /// What would be wrong with the files that a configuration names; warnings among them.
@@ -111,9 +99,10 @@ pub enum Unexplained {
 /// One certificate; moments are seconds since the Unix epoch.
 #[derive(Clone, Debug, Default)]
 pub struct CertificateRow {
-    /// `client`: we show it to clients; `origin`: an origin shows it; `to-origin`: we show it to origins.
+    /// `client`: we show it to clients; `origin`: an origin shows it; `to-origin`: we show it to origins; `admin`: this door
+    /// shows it.
     pub side: &'static str,
-    /// Name of the site.
+    /// Name of the site; empty where the door shows it.
     pub site: String,
     /// The origin server, `host:port`.
     pub server: Option<String>,

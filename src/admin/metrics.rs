@@ -7,13 +7,14 @@ use std::collections::BTreeMap;
 
 use super::Desk;
 use super::api::{Answered, Row};
-use super::control::{CertificateRow, ClientConnections};
+use super::control::CertificateRow;
 use super::prometheus::Page;
 use super::reply::Reply;
 use super::request::Request;
 use crate::observe::{CacheResult, Counter, Counts, PHASES, SiteCounts, Snapshot};
 use crate::pool;
 use crate::proxy::Proxy;
+use crate::server::{self, ConnectionState};
 use crate::status::ProxyError;
 use crate::store;
 use crate::task::{TaskState, Tasks};
@@ -33,7 +34,8 @@ fn page(desk: &Desk, request: &Request) -> Answered {
         fetchers: proxy.fetchers(),
         most_fetchers: live.config.workers.fetchers,
         origins: Origins::of(&proxy),
-        connections: desk.control.connections(),
+        clients: desk.control.clients(),
+        most_connections: live.config.limits.connections,
         certificates: desk.control.certificates(),
         tasks: desk.control.tasks().map(|tasks| TaskCounts::of(&tasks)).unwrap_or_default(),
         uptime: request.now.monotonic.saturating_sub(desk.started.monotonic),
@@ -51,17 +53,19 @@ struct Sources<'a> {
     sites: Vec<(&'a str, usize)>,
     /// The store.
     store: store::Stats,
-    /// Keys by shard.
-    shards: Vec<usize>,
+    /// Keys and bytes by shard.
+    shards: Vec<(usize, u64)>,
     /// The fetchers.
     fetchers: pool::Stats,
     /// Fetchers at most.
     most_fetchers: usize,
     /// The way out.
     origins: Origins,
-    /// Client connections.
-    connections: ClientConnections,
-    /// Certificates that clients see, and that origins have shown.
+    /// The server towards clients.
+    clients: &'a server::Counts,
+    /// Client connections at most.
+    most_connections: usize,
+    /// Certificates that we show, and that origins have shown.
     certificates: Vec<CertificateRow>,
     /// Prefetch tasks.
     tasks: TaskCounts,
@@ -101,9 +105,14 @@ struct TaskCounts {
 
 impl TaskCounts {
     fn of(tasks: &Tasks) -> TaskCounts {
-        let states = TASK_STATES.map(|state| (state.token(), tasks.list(None, 0, Some(state)).total));
-        let mut counts = TaskCounts { states: states.to_vec(), ..TaskCounts::default() };
+        let mut counts =
+            TaskCounts { states: TaskState::ALL.map(|state| (state.token(), 0)).into(), ..TaskCounts::default() };
         for task in tasks.list(None, MOST_TASKS, None).items {
+            counts
+                .states
+                .iter_mut()
+                .filter(|(token, _)| *token == task.state.token())
+                .for_each(|(_, count)| *count += 1);
             counts.done += task.done.saturating_sub(task.failed);
             counts.failed += task.failed;
             counts.left += task.total.saturating_sub(task.done);
@@ -132,7 +141,7 @@ impl Sources<'_> {
     fn requests(&self, page: &mut Page) {
         page.counter("millpond_requests_total", "Exchanges ended, by site and by what the cache did.");
         for (name, counts) in self.by_site() {
-            for result in RESULTS {
+            for result in CacheResult::ALL {
                 let count = counts.requests.get(result as usize).copied().unwrap_or(0);
                 page.sample("millpond_requests_total", &[("site", name), ("cache", result.token())], count);
             }
@@ -162,7 +171,9 @@ impl Sources<'_> {
             Counter::AnswersCut,
             "Answers that ended before they were whole.",
         );
-        self.plain(page, "millpond_panics_total", Counter::Panics, "Panics that were contained.");
+        page.counter("millpond_panics_total", "Panics that were contained, of workers and of fetchers.");
+        let panics = self.counters.value(Counter::Panics).saturating_add(self.fetchers.panics);
+        page.sample("millpond_panics_total", &[], panics);
         self.plain(
             page,
             "millpond_uploads_spilled_total",
@@ -184,35 +195,19 @@ impl Sources<'_> {
         self.sites.iter().filter_map(|(name, number)| Some((*name, self.counts.sites.get(*number)?)))
     }
 
-    /// What the limits towards clients have come to; those within a request are refusals.
-    fn limits(&self, page: &mut Page) {
-        let of = |counter| self.counters.value(counter);
-        page.counter(
-            "millpond_limits_met_total",
-            "Times that a limit towards clients was met, by the setting: accepting paused, or a connection closed.",
-        );
-        for (limit, count) in [
-            ("connections", self.connections.accept_pauses),
-            ("connections_per_address", self.connections.refused_by_address),
-            ("requests_per_connection", of(Counter::ConnectionsSpent)),
-            ("handshake_timeout", of(Counter::SlowHandshakes)),
-            ("head_timeout", of(Counter::SlowHeads)),
-            ("idle_timeout", of(Counter::IdleClosed)),
-            ("upload_rate", of(Counter::SlowUploads)),
-            ("download_rate", of(Counter::SlowDownloads)),
-        ] {
-            page.sample("millpond_limits_met_total", &[("limit", limit)], count);
-        }
-    }
-
     fn connections(&self, page: &mut Page) {
+        let name = "millpond_connections";
         page.gauge(
-            "millpond_connections",
-            "Connections by side and state: of clients all, to origins those that wait.",
+            name,
+            "Connections by side and state: of clients all, by what they are at; to origins those that wait.",
         );
-        for (side, state, count) in [("client", "open", self.connections.open), ("origin", "idle", self.origins.idle)] {
-            page.sample("millpond_connections", &[("side", side), ("state", state)], count);
+        for (state, count) in ConnectionState::ALL.iter().zip(self.clients.by_state()) {
+            page.sample(name, &[("side", "client"), ("state", state.token())], count);
         }
+        page.sample(name, &[("side", "origin"), ("state", "idle")], self.origins.idle);
+        page.gauge("millpond_connections_limit", "Client connections at most.");
+        page.sample("millpond_connections_limit", &[], self.most_connections);
+        self.client_limits(page);
         self.plain(
             page,
             "millpond_connections_accepted_total",
@@ -230,8 +225,11 @@ impl Sources<'_> {
             page.sample("millpond_tls_handshakes_total", &[("result", result)], self.counters.value(counter));
         }
         page.counter("millpond_accept_errors_total", "Times that the system refused to accept a connection.");
-        page.sample("millpond_accept_errors_total", &[], self.connections.accept_errors);
-        self.limits(page);
+        page.sample("millpond_accept_errors_total", &[], self.clients.accept_errors());
+        self.certificates(page);
+    }
+
+    fn certificates(&self, page: &mut Page) {
         let name = "millpond_certificate_expiry_timestamp_seconds";
         page.gauge(name, "When a certificate ends, in seconds since the epoch, by who shows it.");
         // Of several that one server shows, the one that ends first.
@@ -243,6 +241,29 @@ impl Sources<'_> {
         }
         for ((side, site, server), end) in ends {
             page.sample(name, &[("side", side), ("site", site), ("server", server)], end);
+        }
+    }
+
+    /// What the limits towards clients have come to; those within a request are refusals.
+    fn client_limits(&self, page: &mut Page) {
+        let name = "millpond_limits_met_total";
+        page.counter(
+            name,
+            "Times that a limit towards clients was met, by the setting: accepting paused, or a connection closed.",
+        );
+        let (pauses, per_address) = self.clients.limited();
+        let counted = |counter| self.counters.value(counter);
+        for (limit, count) in [
+            ("connections", pauses),
+            ("connections_per_address", per_address),
+            ("requests_per_connection", counted(Counter::ConnectionsSpent)),
+            ("handshake_timeout", counted(Counter::SlowHandshakes)),
+            ("head_timeout", counted(Counter::SlowHeads)),
+            ("idle_timeout", counted(Counter::IdleClosed)),
+            ("upload_rate", counted(Counter::SlowUploads)),
+            ("download_rate", counted(Counter::SlowDownloads)),
+        ] {
+            page.sample(name, &[("limit", limit)], count);
         }
     }
 
@@ -296,8 +317,13 @@ impl Sources<'_> {
             page.sample(name, &[], value);
         }
         page.gauge("millpond_stored_keys", "Keys that have a response stored, by shard.");
-        for (shard, keys) in self.shards.iter().enumerate() {
+        for (shard, (keys, _)) in self.shards.iter().enumerate() {
             page.sample("millpond_stored_keys", &[("shard", &shard.to_string())], keys);
+        }
+        let name = "millpond_stored_shard_bytes";
+        page.gauge(name, "Bytes of the budget that are taken, by shard; a fill belongs to none before it is stored.");
+        for (shard, (_, bytes)) in self.shards.iter().enumerate() {
+            page.sample(name, &[("shard", &shard.to_string())], bytes);
         }
         page.counter("millpond_evictions_total", "Responses that left the store for room.");
         page.sample("millpond_evictions_total", &[], self.store.evictions);
@@ -336,24 +362,5 @@ impl Sources<'_> {
     }
 }
 
-const TASK_STATES: [TaskState; 6] = [
-    TaskState::Pending,
-    TaskState::Running,
-    TaskState::Paused,
-    TaskState::Complete,
-    TaskState::Failed,
-    TaskState::Cancelled,
-];
 /// Tasks whose addresses are counted: more than are ever kept.
 const MOST_TASKS: usize = 10_000;
-
-const RESULTS: [CacheResult; CacheResult::COUNT] = [
-    CacheResult::Hit,
-    CacheResult::Miss,
-    CacheResult::Pass,
-    CacheResult::Stale,
-    CacheResult::Revalidated,
-    CacheResult::Collapsed,
-    CacheResult::Error,
-    CacheResult::Local,
-];

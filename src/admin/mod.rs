@@ -24,7 +24,7 @@ use std::time::Duration;
 
 pub use access::{Access, random_text};
 pub use api::MOST_BODY;
-pub use control::{Asked, CertificateRow, Changes, ClientConnections, Control, Refused, Told, Unexplained};
+pub use control::{Asked, CertificateRow, Changes, Control, Refused, Told, Unexplained};
 
 use access::{Credentials, Denied};
 use api::{Endpoint, Work};

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::reply::Reply;
-use crate::config::Config;
-use crate::doctor::rehearse;
+use crate::config::{Config, Site};
+use crate::doctor::rehearse_sites;
 use crate::settings::Proposal;
 
 /// Rehearsals under way, and what the latest of each site has shown.
@@ -35,8 +35,14 @@ struct Shown {
     ending: String,
 }
 
-/// How one site came out, and the doctor's last line on it.
-type Outcome = (bool, String);
+/// How one site came out.
+struct Outcome {
+    is_healthy: bool,
+    /// It is not, and was so far, or may have been: that could not be seen in time.
+    breaks: bool,
+    /// The doctor's last line on it.
+    ending: String,
+}
 
 impl Rehearsals {
     /// Looks at every site that a proposal would bring or change, and where one would not answer, whether it does now.
@@ -46,23 +52,20 @@ impl Rehearsals {
     /// 503 where too many are under way.
     pub fn rehearse(&self, proposal: &Proposal) -> Result<Rehearsal, Reply> {
         let end = Instant::now() + LONGEST;
-        let names: Vec<String> = proposal.changed_sites().iter().map(|site| site.name.clone()).collect();
-        let Ok(config) = &proposal.config else { return Ok(Rehearsal::default()) };
-        let looked_at = names.get(..names.len().min(MOST_SITES)).unwrap_or_default();
-        let outcomes = self.outcomes(config, looked_at, end)?;
-        let dead: Vec<String> =
-            outcomes.iter().filter(|(_, (is_healthy, _))| !is_healthy).map(|(name, _)| name.clone()).collect();
-        let mut rehearsal = Rehearsal::default();
-        if let Some(old) = &proposal.old {
-            let is_there = |name: &&String| old.sites.iter().any(|site| site.name == **name);
-            let known: Vec<String> = dead.iter().filter(is_there).cloned().collect();
-            let before = self.outcomes(old, &known, end)?;
-            // What could not be seen in time counts as well: the change may still be forced.
-            let answers = |name: &String| before.get(name).is_none_or(|(is_healthy, _)| *is_healthy);
-            rehearsal.broken = known.into_iter().filter(answers).collect();
+        let sites = proposal.changed_sites();
+        let (Ok(config), false) = (&proposal.config, sites.is_empty()) else { return Ok(Rehearsal::default()) };
+        let looked_at = sites.iter().take(MOST_SITES).cloned().collect();
+        let arrived = self.begin(proposal.old.clone(), config.clone(), looked_at)?;
+        let mut outcomes = HashMap::new();
+        while let Ok((site, outcome)) = arrived.recv_timeout(end.saturating_duration_since(Instant::now())) {
+            outcomes.insert(site, outcome);
         }
-        rehearsal.sites = names.into_iter().map(|site| shown(site, &outcomes)).collect();
-        Ok(rehearsal)
+        let names = sites.iter().map(|site| site.name.clone());
+        // A site that is new breaks nothing.
+        let is_there = |name: &String| proposal.old.iter().flat_map(|old| &old.sites).any(|site| site.name == *name);
+        let breaks = |name: &String| outcomes.get(name).is_some_and(|outcome| outcome.breaks) && is_there(name);
+        let broken = names.clone().filter(breaks).collect();
+        Ok(Rehearsal { sites: names.map(|site| shown(site, &outcomes)).collect(), broken })
     }
 
     /// Notes what a rehearsal has shown of sites as they are now.
@@ -80,32 +83,24 @@ impl Rehearsals {
         self.healthy.lock().unwrap_or_else(PoisonError::into_inner).get(site).copied()
     }
 
-    /// The outcomes that are known until `end`, by site.
-    fn outcomes(&self, config: &Config, names: &[String], end: Instant) -> Result<HashMap<String, Outcome>, Reply> {
-        let mut outcomes = HashMap::new();
-        if names.is_empty() {
-            return Ok(outcomes);
-        }
-        let mut config = config.clone();
-        config.sites.retain(|site| names.contains(&site.name));
-        let arrived = self.begin(config)?;
-        while let Ok((site, outcome)) = arrived.recv_timeout(end.saturating_duration_since(Instant::now())) {
-            outcomes.insert(site, outcome);
-        }
-        Ok(outcomes)
-    }
-
-    /// Has the sites looked at on a thread of its own, which ends by the time-outs of the sites, wanted or not.
-    fn begin(&self, config: Config) -> Result<mpsc::Receiver<(String, Outcome)>, Reply> {
+    /// Has the sites looked at on a thread of its own, which ends by the time-outs of the sites, wanted or not. Of what comes
+    /// for a site, the last holds.
+    fn begin(
+        &self,
+        old: Option<Config>,
+        new: Config,
+        sites: Vec<Arc<Site>>,
+    ) -> Result<mpsc::Receiver<(String, Outcome)>, Reply> {
         let busy = || Reply::problem(503, "Busy", "other rehearsals are under way; try again in a moment");
         let running = Running::begin(&self.running).ok_or_else(busy)?;
         let (sender, arrived) = mpsc::channel();
         let look = move || {
             let _running = running;
-            rehearse(&config, AT_ONCE, &mut |report, _| {
-                let site = report.site.clone().unwrap_or_default();
+            rehearse_sites(old.as_ref(), &new, &sites, AT_ONCE, &mut |one| {
+                let (report, breaks) = (&one.report, one.breaks());
+                let outcome = Outcome { is_healthy: !report.is_dead(), breaks, ending: report.ending() };
                 // Whoever asked may have gone.
-                let _ = sender.send((site, (!report.is_dead(), report.ending())));
+                let _ = sender.send((report.site.clone().unwrap_or_default(), outcome));
             });
         };
         let thread = std::thread::Builder::new().name("rehearsal".into()).spawn(look);
@@ -144,7 +139,7 @@ impl Rehearsal {
 
 fn shown(site: String, outcomes: &HashMap<String, Outcome>) -> Shown {
     match outcomes.get(&site) {
-        Some((is_healthy, ending)) => Shown { site, is_healthy: Some(*is_healthy), ending: ending.clone() },
+        Some(outcome) => Shown { site, is_healthy: Some(outcome.is_healthy), ending: outcome.ending.clone() },
         None => Shown { site, is_healthy: None, ending: "not known in time".to_owned() },
     }
 }

@@ -9,6 +9,7 @@ use super::remedy::Remedies;
 use super::report::{Change, Finding, Fix, Outcome};
 use crate::origin::FetchError;
 use crate::origin::probe::Exchanged;
+use crate::policy::redirect::bare_host;
 
 impl Server<'_> {
     /// GET, or its answer if that has come already; then HEAD, last because some servers answer that with a body, which
@@ -182,7 +183,7 @@ impl Server<'_> {
     /// Other names that the server answers well under: the Host as SNI, or another Host with the same SNI.
     fn other_names(&self) -> Option<(u16, Vec<Change>)> {
         let route = &self.probe.route;
-        let host = route.host.rsplit_once(':').map_or(route.host.as_str(), |(name, _)| name);
+        let host = bare_host(&route.host);
         let sni = route.sni.as_deref();
         if let Some(answer) =
             sni.filter(|sni| *sni != host && is_host_name(host)).and_then(|_| self.try_names(None, host))

@@ -1,9 +1,10 @@
 //! A report as JSON: names and meanings are documented at [`Report::json`] and do not change, new ones may come.
 
 use super::report::{Change, Check, Finding, Fix, Report, ServerReport, SniRow};
+use crate::json::{list, null, object, optional, text, texts};
 
 impl Report {
-    /// One JSON object (RFC 8259), UTF-8, without a line feed.
+    /// One JSON object (RFC 8259) in ASCII, without a line feed.
     ///
     /// ```text
     /// { "format": 1, "subject": URL, "site": NAME | null, "healthy": BOOL, "ending": TEXT,
@@ -110,57 +111,4 @@ fn row(row: &SniRow) -> String {
         ("alert", refused.and_then(|refused| refused.alert).map_or_else(null, |alert| alert.to_string())),
         ("certificate", certificate.unwrap_or_else(null)),
     ])
-}
-
-fn object(members: &[(&str, String)]) -> String {
-    let members: Vec<String> = members.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
-    format!("{{{}}}", members.join(","))
-}
-
-fn list(values: impl Iterator<Item = String>) -> String {
-    format!("[{}]", values.collect::<Vec<_>>().join(","))
-}
-
-fn texts(values: &[String]) -> String {
-    list(values.iter().map(|value| text(value)))
-}
-
-fn optional(value: Option<&str>) -> String {
-    value.map_or_else(null, text)
-}
-
-fn null() -> String {
-    "null".to_owned()
-}
-
-/// A string (RFC 8259 §7); beyond what must be, control characters of Unicode are escaped too.
-fn text(value: &str) -> String {
-    let mut out = String::with_capacity(value.len().saturating_add(2));
-    out.push('"');
-    for c in value.chars() {
-        match c {
-            '"' | '\\' => out.extend(['\\', c]),
-            c if c.is_control() => out.push_str(&format!("\\u{:04x}", u32::from(c))),
-            c => out.push(c),
-        }
-    }
-    out.push('"');
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn strings_cannot_end_early() {
-        let rows = [
-            ("a\"b\\c", r#""a\"b\\c""#),
-            ("\r\n\u{1b}[31m\u{9b}", r#""\u000d\u000a\u001b[31m\u009b""#),
-            ("é…", "\"é…\""),
-        ];
-        for (value, expected) in rows {
-            assert_eq!(text(value), expected);
-        }
-    }
 }

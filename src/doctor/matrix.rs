@@ -8,6 +8,7 @@ use super::advice::is_host_name;
 use super::checks::{Server, Verdict, alert_meaning};
 use super::report::{Refused, Role, Shown, SniRow};
 use crate::origin::probe::{Handshake, Kind};
+use crate::policy::redirect::bare_host;
 use crate::tls::{NameRule, Reason, Seen, reject_of};
 
 /// What the server shows, name by name.
@@ -70,7 +71,7 @@ impl Server<'_> {
             }
         };
         add(route.sni.as_deref().unwrap_or_default(), Role::Configured);
-        add(route.host.rsplit_once(':').map_or(route.host.as_str(), |(name, _)| name), Role::Host);
+        add(bare_host(&route.host), Role::Host);
         add(&self.subject.host, Role::Domain);
         add(&route.name, Role::Server);
         origin.common_name_whitelist.iter().for_each(|entry| add(entry, Role::Whitelist));

@@ -42,6 +42,7 @@ mod subject;
 mod tests_run;
 mod text;
 
+pub(crate) use rehearsal::rehearse_sites;
 pub use rehearsal::{Rehearsal, rehearse, rehearse_change};
 pub use report::{Change, Check, Finding, Fix, Outcome, Refused, Report, Role, ServerReport, Shown, SniRow, Step};
 pub use subject::Subject;

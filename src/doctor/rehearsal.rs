@@ -33,7 +33,12 @@ impl Rehearsal {
 /// A site is asked for `/` under its first domain; where that is a pattern, for `www` in the place of the `*`.
 pub fn rehearse(config: &Config, at_once: usize, done: &mut dyn FnMut(&Report, usize)) -> Vec<Report> {
     let origins = origins(config, Resolver::system());
-    all(&config.sites, at_once, |site| run(&origins, config, &Subject::of_site(config, site)), done)
+    let look = |site: &Site, tell: &dyn Fn(Report)| tell(run(&origins, config, &Subject::of_site(config, site)));
+    let mut left = config.sites.len();
+    all(&config.sites, at_once, look, &mut |report| {
+        left = left.saturating_sub(1);
+        done(report, left);
+    })
 }
 
 /// The same for a configuration that is to take the place of `old`: only for the sites that `old` does not have as they
@@ -42,30 +47,44 @@ pub fn rehearse(config: &Config, at_once: usize, done: &mut dyn FnMut(&Report, u
 ///
 /// [`Edge::config`](crate::Edge::config) is the one in force, and [`Rehearsal::breaks`] the reason not to reload.
 pub fn rehearse_change(old: &Config, new: &Config, at_once: usize) -> Vec<Rehearsal> {
-    let origins = [old, new].map(|config| origins(config, Resolver::system()));
-    let [before, after] = &origins;
-    let look = |site: &Site| {
+    rehearse_sites(Some(old), new, &new.sites_unlike(old), at_once, &mut |_| ())
+}
+
+/// The same for these `sites` of `new`. `told` is called on this thread with what is known of each as it comes: of one that is
+/// dead at once, as if it had not been so before, and once more where it was.
+pub fn rehearse_sites(
+    old: Option<&Config>,
+    new: &Config,
+    sites: &[Arc<Site>],
+    at_once: usize,
+    told: &mut dyn FnMut(&Rehearsal),
+) -> Vec<Rehearsal> {
+    let after = origins(new, Resolver::system());
+    let before = old.map(|old| (origins(old, Resolver::system()), old));
+    let look = |site: &Site, tell: &dyn Fn(Rehearsal)| {
         let subject = Subject::of_site(new, site);
-        let report = run(after, new, &subject);
-        let was_dead = report.is_dead() && {
-            let report = run(before, old, &subject);
-            report.site.is_some() && report.is_dead()
-        };
-        Rehearsal { report, was_dead }
+        let report = run(&after, new, &subject);
+        tell(Rehearsal { report: report.clone(), was_dead: false });
+        if let Some((before, old)) = before.as_ref().filter(|_| report.is_dead()) {
+            let earlier = run(before, old, &subject);
+            if earlier.site.is_some() && earlier.is_dead() {
+                tell(Rehearsal { report, was_dead: true });
+            }
+        }
     };
-    all(&new.sites_unlike(old), at_once, look, &mut |_, _| ())
+    all(sites, at_once, look, told)
 }
 
 fn run(origins: &Origins, config: &Config, subject: &Subject) -> Report {
     Run::new(origins, config, subject, Step::Http, &mut |_| ()).report()
 }
 
-/// What `look` says of each site, in their order, on at most `at_once` threads.
+/// The last that `look` tells of each site, in their order, on at most `at_once` threads.
 fn all<T: Send>(
     sites: &[Arc<Site>],
     at_once: usize,
-    look: impl Fn(&Site) -> T + Sync,
-    done: &mut dyn FnMut(&T, usize),
+    look: impl Fn(&Site, &dyn Fn(T)) + Sync,
+    told: &mut dyn FnMut(&T),
 ) -> Vec<T> {
     let next = AtomicUsize::new(0);
     let mut found: Vec<Option<T>> = sites.iter().map(|_| None).collect();
@@ -78,15 +97,14 @@ fn all<T: Send>(
                     let index = next.fetch_add(1, Ordering::Relaxed);
                     sites.get(index).map(|site| (index, site))
                 } {
-                    if sender.send((index, look(site))).is_err() {
-                        return;
-                    }
+                    // The other end is there until this thread has ended.
+                    look(site, &|one| _ = sender.send((index, one)));
                 }
             });
         }
         drop(sender);
-        for (left, (index, one)) in (0..sites.len()).rev().zip(arrived) {
-            done(&one, left);
+        for (index, one) in arrived {
+            told(&one);
             if let Some(slot) = found.get_mut(index) {
                 *slot = Some(one);
             }

@@ -1,6 +1,7 @@
 //! What is diagnosed: a URL as a client would ask for it, or a domain name alone. Pure.
 
 use crate::config::{Config, Site};
+use crate::policy::redirect::without_port;
 
 /// What a client would ask for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,14 +63,6 @@ impl Subject {
     /// As a URL.
     pub(super) fn url(&self) -> String {
         format!("{}://{}{}", if self.is_https { "https" } else { "http" }, self.host, self.target)
-    }
-}
-
-/// The host of `host[:port]`, with the brackets of an IPv6 literal.
-fn without_port(authority: &str) -> &str {
-    match authority.rfind(']') {
-        Some(end) => authority.get(..=end).unwrap_or(authority),
-        None => authority.split(':').next().unwrap_or(authority),
     }
 }
 

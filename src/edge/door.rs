@@ -8,21 +8,18 @@ use std::time::Duration;
 use rustix::fs::{Access as Allowed, access};
 
 use super::Question;
-use super::material::Material;
 use super::radar;
-use super::reload::{Front, refusal, stopping};
+use super::reload::{Front, stopping};
 use crate::admin::random_text;
-use crate::admin::{
-    Access, Admin, Asked, CertificateRow, Changes, ClientConnections, Control, MOST_BODY, Refused, Told, Unexplained,
-};
-use crate::config::{AdminConfig, Config, HttpsConfig, Limits, Problem};
+use crate::admin::{Access, Admin, Asked, CertificateRow, Changes, Control, MOST_BODY, Refused, Told, Unexplained};
+use crate::config::{Config, Limits, Problem};
 use crate::error::Error;
 use crate::proxy::Proxy;
 use crate::server::{Bound, Clock, Counts, Server, Settings};
 use crate::settings as files;
 use crate::state::{StateDir, StateKind, Unread};
 use crate::task::Tasks;
-use crate::tls::{Certificates, CertificatesBuilder, server_config};
+use crate::tls::{Certificates, server_config};
 
 /// The open door.
 pub struct Door {
@@ -54,16 +51,15 @@ pub struct House {
 }
 
 impl Plan {
-    /// Binds the listener of a configuration that wants a door; `None` where it wants none, or where nobody asked for it
-    /// and its usual place is taken.
+    /// Binds the listener of a configuration that wants a door, for TLS where there are `certificates`; `None` where it wants
+    /// none, or where nobody asked for it and its usual place is taken.
     ///
     /// # Errors
-    /// `Error::Io` where the address cannot be bound, `Error::Configuration` where the certificate cannot be used.
-    pub fn new(config: &Config) -> Result<Option<Plan>, Error> {
+    /// `Error::Io` where the address cannot be bound.
+    pub fn new(config: &Config, certificates: Option<Arc<Certificates>>) -> Result<Option<Plan>, Error> {
         let Some((door, address)) = config.admin.as_ref().and_then(|door| Some((door, door.listen?))) else {
             return Ok(None);
         };
-        let certificates = door.https.as_ref().map(|https| certificates(config, door, https)).transpose()?;
         let bound = match Bound::bind(address, certificates.is_some()) {
             Ok(bound) => bound,
             Err(error) if !door.is_written => {
@@ -185,14 +181,8 @@ impl Control for House {
         Some((path, is_writable))
     }
 
-    fn connections(&self) -> ClientConnections {
-        let (accept_pauses, refused_by_address) = self.counts.limited();
-        ClientConnections {
-            open: self.counts.connections(),
-            accept_errors: self.counts.accept_errors(),
-            accept_pauses,
-            refused_by_address,
-        }
+    fn clients(&self) -> &Counts {
+        &self.counts
     }
 
     fn put_in_force(&self, mut config: Config) -> Result<Changes, Refused> {
@@ -295,28 +285,6 @@ fn kept_token(dir: &StateDir, unix: i64) -> Option<String> {
         Err(error) => log::warn!("{} cannot be used ({damage}), nor set aside ({error})", path.display()),
     }
     None
-}
-
-/// What the door shows in its handshakes.
-fn certificates(config: &Config, door: &AdminConfig, https: &HttpsConfig) -> Result<Arc<Certificates>, Error> {
-    let refuse = |key: &str, what: String, hint: String| refusal(&[config.problem_at(key.to_owned(), what, hint)]);
-    let read = |path: &Path, key: &str| {
-        std::fs::read(path).map_err(|error| {
-            let what = format!("cannot read {}: {error}", path.display());
-            refuse(key, what, "give the path of a PEM file that this user may read".to_owned())
-        })
-    };
-    let chain = read(&https.certificate, "admin.certificate")?;
-    let private = read(&https.key, "admin.key")?;
-    let names: Vec<String> = door.hosts.iter().cloned().chain(["localhost".to_owned()]).collect();
-    let mut builder = CertificatesBuilder::default();
-    match builder.add(&names, &chain, &private) {
-        Ok(_) => Ok(builder.build()),
-        Err(problem) => {
-            let key = if Material::is_about_key(problem.kind) { "admin.key" } else { "admin.certificate" };
-            Err(refuse(key, problem.what, problem.hint.to_owned()))
-        }
-    }
 }
 
 fn no_random_numbers() -> Error {

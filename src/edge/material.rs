@@ -1,17 +1,20 @@
-//! What a configuration names on disk: certificates and keys for clients, CA files for origins. All problems at once.
+//! What a configuration names on disk: certificates and keys for clients and for the operator's door, CA files for origins.
+//! All problems at once.
 
 use std::path::Path;
 
 use super::radar::{CertificateSide, OwnCertificate};
 use crate::config::{Config, Problem, Site, Trust};
-use crate::tls::{CertificateFacts, CertificatesBuilder, ProblemKind, TrustSource};
+use crate::tls::{CertificateFacts, CertificateProblem, CertificatesBuilder, ProblemKind, TrustSource};
 use crate::tls::{client_certificate, leaf_facts, trust_roots};
 
 /// What was read, and what is wrong or doubtful with it.
 pub struct Material {
     /// The certificates that clients see. Worth nothing where a problem is more than a warning.
     pub certificates: CertificatesBuilder,
-    /// The same and those that we show to origins, as facts.
+    /// What the operator's door shows; `None` where it is closed or plain.
+    pub door: Option<CertificatesBuilder>,
+    /// All of these and those that we show to origins, as facts.
     pub own: Vec<OwnCertificate>,
     /// Problems, warnings among them.
     pub problems: Vec<Problem>,
@@ -21,7 +24,7 @@ impl Material {
     /// Reads it all. `unix` is the time by which certificates are judged, in seconds since the epoch.
     pub fn read(config: &Config, unix: i64) -> Material {
         let mut builder = CertificatesBuilder::default();
-        let (mut problems, mut own) = (Vec::new(), Vec::new());
+        let (mut problems, mut own, mut door) = (Vec::new(), Vec::new(), None);
         let mut note = |key: String, what: String, hint: String, is_warning: bool| {
             problems.push(Problem { is_warning, ..config.problem_at(key, what, hint) });
         };
@@ -46,31 +49,37 @@ impl Material {
                 note(trouble.key, trouble.what, trouble.hint, false);
             }
         }
+        match door_certificate(config) {
+            Ok(None) => {}
+            Ok(Some((builder, facts))) => {
+                let shown = facts.map(OwnCertificate::of_door);
+                for warning in shown.iter().filter_map(|shown| shown.row(unix).warning()) {
+                    note("admin.certificate".into(), warning, String::new(), true);
+                }
+                own.extend(shown);
+                door = Some(builder);
+            }
+            Err(Trouble { key, what, hint }) => note(key, what, hint, false),
+        }
         let has_listener = !config.listen.https.is_empty();
         if has_listener && config.sites.iter().all(|site| site.https.is_none()) {
             let hint = "give a site [site.https] with certificate and key, or take https out of [listen]";
             note("listen.https".into(), "no site has a certificate".into(), hint.into(), false);
         }
-        Material { certificates: builder, own, problems }
+        Material { certificates: builder, door, own, problems }
     }
 
-    /// A problem with the key rather than with the certificate.
-    pub fn is_about_key(kind: ProblemKind) -> bool {
-        use ProblemKind::{EncryptedKey, MismatchedKey, NoKey, UnusableKey};
-        matches!(kind, NoKey | EncryptedKey | UnusableKey | MismatchedKey)
-    }
-
-    /// What was read, unless something stands against it; warnings are logged.
+    /// The same without problems, unless something stands against it; warnings are logged.
     ///
     /// # Errors
     /// All problems that are more than warnings.
-    pub fn accepted(self) -> Result<(CertificatesBuilder, Vec<OwnCertificate>), Vec<Problem>> {
+    pub fn accepted(self) -> Result<Material, Vec<Problem>> {
         let (doubts, problems): (Vec<_>, Vec<_>) = self.problems.into_iter().partition(|problem| problem.is_warning);
         if !problems.is_empty() {
             return Err(problems);
         }
         doubts.iter().for_each(|doubt| log::warn!("{doubt}"));
-        Ok((self.certificates, self.own))
+        Ok(Material { problems: Vec::new(), ..self })
     }
 }
 
@@ -81,6 +90,16 @@ struct Trouble {
     hint: String,
 }
 
+impl Trouble {
+    /// Something wrong with a chain or its private key; `keys` name the two in the configuration.
+    fn with([certificate, key]: &[String; 2], problem: CertificateProblem) -> Trouble {
+        use ProblemKind::{EncryptedKey, MismatchedKey, NoKey, UnusableKey};
+        let is_about_key = matches!(problem.kind, NoKey | EncryptedKey | UnusableKey | MismatchedKey);
+        let key = if is_about_key { key } else { certificate };
+        Trouble { key: key.clone(), what: problem.what, hint: problem.hint.to_owned() }
+    }
+}
+
 /// Adds a site's certificate; what clients will complain about comes back.
 fn add_certificate(
     builder: &mut CertificatesBuilder,
@@ -88,14 +107,24 @@ fn add_certificate(
     unix: i64,
 ) -> Result<(Option<CertificateFacts>, Vec<String>), Trouble> {
     let Some(https) = &site.https else { return Ok((None, Vec::new())) };
-    let chain = read_file(&https.certificate, site, "https.certificate")?;
-    let private = read_file(&https.key, site, "https.key")?;
-    match builder.add(&site.domains, &chain, &private) {
-        Ok(info) => Ok((leaf_facts(&chain), info.warnings(unix))),
-        Err(problem) => {
-            let name = if Material::is_about_key(problem.kind) { "https.key" } else { "https.certificate" };
-            Err(Trouble { key: path_of(site, name), what: problem.what, hint: problem.hint.to_owned() })
-        }
+    let keys = ["https.certificate", "https.key"].map(|name| path_of(site, name));
+    let (chain, private) = read_pair((&https.certificate, &https.key), &keys)?;
+    let added = builder.add(&site.domains, &chain, &private);
+    added.map(|info| (leaf_facts(&chain), info.warnings(unix))).map_err(|problem| Trouble::with(&keys, problem))
+}
+
+/// What the operator's door shows, where it is open and has a certificate.
+fn door_certificate(config: &Config) -> Result<Option<(CertificatesBuilder, Option<CertificateFacts>)>, Trouble> {
+    let door = config.admin.as_ref().filter(|door| door.listen.is_some());
+    let Some((door, https)) = door.and_then(|door| Some((door, door.https.as_ref()?))) else { return Ok(None) };
+    let keys = ["admin.certificate", "admin.key"].map(str::to_owned);
+    let (chain, private) = read_pair((&https.certificate, &https.key), &keys)?;
+    let names: Vec<String> = door.hosts.iter().cloned().chain(["localhost".to_owned()]).collect();
+    let mut builder = CertificatesBuilder::default();
+    match builder.add(&names, &chain, &private) {
+        // Whoever opens the console by an address has a name on the certificate that is none of these: nothing to warn of.
+        Ok(_) => Ok(Some((builder, leaf_facts(&chain)))),
+        Err(problem) => Err(Trouble::with(&keys, problem)),
     }
 }
 
@@ -112,19 +141,22 @@ fn check_trust(site: &Site) -> Result<(), Trouble> {
 /// The certificate that the site's origin sees must be of use before any origin asks for it.
 fn check_client_certificate(site: &Site) -> Result<Option<CertificateFacts>, Trouble> {
     let Some(paths) = &site.origin.client_certificate else { return Ok(None) };
-    let names = ["origin.client_certificate.certificate", "origin.client_certificate.key"];
-    let chain = read_file(&paths.certificate, site, names[0])?;
-    let private = read_file(&paths.key, site, names[1])?;
-    client_certificate(&chain, &private).map(|_| leaf_facts(&chain)).map_err(|problem| Trouble {
-        key: path_of(site, if Material::is_about_key(problem.kind) { names[1] } else { names[0] }),
-        what: problem.what,
-        hint: problem.hint.to_owned(),
-    })
+    let keys =
+        ["origin.client_certificate.certificate", "origin.client_certificate.key"].map(|name| path_of(site, name));
+    let (chain, private) = read_pair((&paths.certificate, &paths.key), &keys)?;
+    let checked = client_certificate(&chain, &private);
+    checked.map(|_| leaf_facts(&chain)).map_err(|problem| Trouble::with(&keys, problem))
 }
 
-fn read_file(path: &Path, site: &Site, name: &str) -> Result<Vec<u8>, Trouble> {
+/// A chain and its private key; `keys` name the two in the configuration.
+fn read_pair(paths: (&Path, &Path), keys: &[String; 2]) -> Result<(Vec<u8>, Vec<u8>), Trouble> {
+    let [certificate, key] = keys;
+    Ok((read_file(paths.0, certificate)?, read_file(paths.1, key)?))
+}
+
+fn read_file(path: &Path, key: &str) -> Result<Vec<u8>, Trouble> {
     std::fs::read(path).map_err(|error| Trouble {
-        key: path_of(site, name),
+        key: key.to_owned(),
         what: format!("cannot read {}: {error}", path.display()),
         hint: "give the path of a PEM file that this user may read".into(),
     })

@@ -43,7 +43,7 @@ use crate::server::{Bound, Clock, Server, Settings};
 use crate::state::StateDir;
 use crate::task::Tasks;
 pub use crate::task::{Page, Prefetch, Task, TaskError, TaskState, TaskUrl, UrlState, Window};
-use crate::tls::server_config;
+use crate::tls::{CertificatesBuilder, server_config};
 
 /// A running Millpond.
 ///
@@ -103,8 +103,10 @@ impl Edge {
         let clock = Clock::start();
         let state = config.state.dir.as_deref().map(StateDir::new);
         let material = Material::read(&config, clock.now().unix());
-        let (certificates, shown) = material.accepted().map_err(|problems| refusal(&problems))?;
-        let (certificates, own) = (certificates.build(), Arc::new(OwnCertificates::default()));
+        let Material { certificates, door, own: shown, .. } =
+            material.accepted().map_err(|problems| refusal(&problems))?;
+        let (certificates, door) = (certificates.build(), door.map(CertificatesBuilder::build));
+        let own = Arc::new(OwnCertificates::default());
         own.replace(shown);
         let listeners = wanted(&config).map(|(address, is_https)| Bound::bind(address, is_https));
         let listeners = listeners.collect::<Result<Vec<_>, _>>()?;
@@ -130,8 +132,8 @@ impl Edge {
             // There even where no listener is HTTPS: a reload may bring one.
             tls: Some(server_config(certificates.clone())),
         };
-        let front = Arc::new(Front::new(&config, &listeners, certificates, own.clone()));
-        let door = door::Plan::new(&config)?;
+        let front = Arc::new(Front::new(&config, &listeners, certificates, door.clone(), own.clone()));
+        let door = door::Plan::new(&config, door)?;
         let proxy = Arc::new(Proxy::new(config, parts));
         let server = Arc::new(Server::start(&proxy, clock, &settings, listeners)?);
         proxy.store().help_by(server.bell());

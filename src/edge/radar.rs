@@ -22,15 +22,18 @@ pub enum CertificateSide {
     Origin,
     /// We, to the origin's servers (`client_certificate`).
     ToOrigin,
+    /// We, at the operator's door (`[admin]`).
+    Admin,
 }
 
 impl CertificateSide {
-    /// `client`, `origin` or `to-origin`.
+    /// `client`, `origin`, `to-origin` or `admin`.
     pub fn token(self) -> &'static str {
         match self {
             CertificateSide::Client => "client",
             CertificateSide::Origin => "origin",
             CertificateSide::ToOrigin => "to-origin",
+            CertificateSide::Admin => "admin",
         }
     }
 }
@@ -69,7 +72,7 @@ impl CertificateState {
 pub struct CertificateRow {
     /// Who shows it.
     pub side: CertificateSide,
-    /// Name of the site.
+    /// Name of the site; empty at the operator's door.
     pub site: String,
     /// The origin's server as `name:port`; empty where we show it.
     pub server: String,
@@ -122,6 +125,11 @@ impl OwnCertificate {
     /// One that a site shows.
     pub fn new(side: CertificateSide, site: &Site, facts: CertificateFacts) -> OwnCertificate {
         OwnCertificate { side, site: site.name.clone(), facts }
+    }
+
+    /// The one that the operator's door shows.
+    pub fn of_door(facts: CertificateFacts) -> OwnCertificate {
+        OwnCertificate { side: CertificateSide::Admin, site: String::new(), facts }
     }
 
     /// As it stands at `unix`.
@@ -205,6 +213,7 @@ impl CertificateRow {
             CertificateSide::ToOrigin => {
                 format!("the client certificate that the origin of {} sees ({names}) {when}: renew it", self.site)
             }
+            CertificateSide::Admin => format!("the certificate of the operator's door ({names}) {when}: renew it"),
             CertificateSide::Origin => format!(
                 "the certificate of {} ({names}, issued by {issuer:?}), an origin of {}, {when}: renew it there, or fetches \
                  fail from then on",

@@ -31,7 +31,7 @@ pub struct Reloaded {
     pub changed: Vec<String>,
     /// Tables of the file besides those of sites that say something else, such as `limits`.
     pub tables: Vec<&'static str>,
-    /// Certificates for clients that were not in force before.
+    /// Certificates for clients, or of the operator's door, that were not in force before.
     pub certificates: usize,
     /// Sorts of trust in origins whose files say something else.
     pub trusts: usize,
@@ -47,6 +47,8 @@ pub(super) struct Reloading {
 /// What is in force besides the proxy: which listeners there are, and what clients are shown.
 pub(super) struct Front {
     pub certificates: Arc<Certificates>,
+    /// What the operator's door shows, where it has a certificate.
+    door: Option<Arc<Certificates>>,
     pub own: Arc<OwnCertificates>,
     listening: Mutex<Vec<Listening>>,
     reloading: Mutex<Reloading>,
@@ -57,6 +59,7 @@ struct Ready {
     live: Live,
     change: Change,
     certificates: CertificatesBuilder,
+    door: Option<CertificatesBuilder>,
     own: Vec<OwnCertificate>,
     listening: Vec<Listening>,
     gone: Vec<SocketAddr>,
@@ -88,10 +91,16 @@ pub(super) fn stopping() -> Error {
 
 impl Front {
     /// The first one: `bound` is what `config` asks for, in order.
-    pub fn new(config: &Config, bound: &[Bound], certificates: Arc<Certificates>, own: Arc<OwnCertificates>) -> Front {
+    pub fn new(
+        config: &Config,
+        bound: &[Bound],
+        certificates: Arc<Certificates>,
+        door: Option<Arc<Certificates>>,
+        own: Arc<OwnCertificates>,
+    ) -> Front {
         let listening = Listening::of(config, bound);
         let reloading = Reloading { next_site: config.sites.len() };
-        Front { certificates, own, listening: Mutex::new(listening), reloading: Mutex::new(reloading) }
+        Front { certificates, door, own, listening: Mutex::new(listening), reloading: Mutex::new(reloading) }
     }
 
     /// Where clients reach it.
@@ -125,7 +134,7 @@ impl Front {
         config.keep_door(&old.config);
         let mut problems = config.beyond_reload(&old.config);
         let material = Material::read(&config, Clock::start().now().unix()).accepted();
-        let (certificates, own) = material.map_err(|mut more| {
+        let Material { certificates, door, own, .. } = material.map_err(|mut more| {
             problems.append(&mut more);
             Refused::Problems(std::mem::take(&mut problems))
         })?;
@@ -136,19 +145,20 @@ impl Front {
         let access_log = renewed_log(&config, &old, proxy)?;
         server.listen(bound)?;
         let change = config.succeed(&old.config, &mut reloading.next_site);
-        Ok(Ready { live: Live::new(config, access_log), change, certificates, own, listening, gone })
+        Ok(Ready { live: Live::new(config, access_log), change, certificates, door, own, listening, gone })
     }
 
     /// Puts it all in force. A site that is new is found before its certificate is shown, and one that is no more is
     /// refused before its certificate is taken away, so no handshake leads nowhere.
     fn swap(&self, ready: Ready, proxy: &Proxy, server: &Server) -> Reloaded {
-        let Ready { live, change, certificates, own, listening, gone } = ready;
+        let Ready { live, change, certificates, door, own, listening, gone } = ready;
         if !change.is_none() {
             let limits = live.config.limits.clone();
             proxy.replace(live);
             server.renew(limits);
         }
-        let certificates = self.certificates.replace(certificates);
+        let at_door = self.door.as_ref().zip(door).map_or(0, |(door, builder)| door.replace(builder));
+        let certificates = self.certificates.replace(certificates).saturating_add(at_door);
         self.own.replace(own);
         let addresses = listening.iter().map(|listening| listening.address).collect();
         let trusts = proxy.renew_origins(addresses);

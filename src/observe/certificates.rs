@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::certificate_file;
-use super::failure::{CERTIFICATE_NAMES, DETAIL, NAME, SERVER, clean, millis};
+use super::failure::{DETAIL, NAME, SERVER, bounded_names, clean, millis};
 use crate::time::Now;
 
 /// The book of one running edge, shared by its fetchers.
@@ -244,7 +244,7 @@ impl Sighting<'_> {
             site: clean(self.site, NAME),
             server: clean(self.server, SERVER),
             sni: clean(self.sni, NAME),
-            names: bounded((self.names)()),
+            names: bounded_names(&(self.names)()),
             issuer,
             organisation,
             validity: self.validity,
@@ -255,17 +255,6 @@ impl Sighting<'_> {
             change: change.or_else(|| before.and_then(|row| row.change.clone())),
         }
     }
-}
-
-/// As many as there is room for.
-fn bounded(names: Vec<String>) -> Vec<String> {
-    let mut left = CERTIFICATE_NAMES;
-    let names = names.into_iter().map(|name| clean(&name, NAME)).take_while(|name| {
-        let fits = name.len() < left;
-        left = left.saturating_sub(name.len() + 1);
-        fits
-    });
-    names.filter(|name| !name.is_empty()).collect()
 }
 
 /// No book's text is longer, in bytes.

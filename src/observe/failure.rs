@@ -75,12 +75,6 @@ pub struct FailureExample {
 impl FailureExample {
     /// The same within its bounds, and fit for a terminal.
     pub(super) fn bounded(&self) -> FailureExample {
-        let mut left = CERTIFICATE_NAMES;
-        let names = self.certificate_names.iter().map(|name| clean(name, NAME)).take_while(|name| {
-            let fits = name.len() < left;
-            left = left.saturating_sub(name.len() + 1);
-            fits && !name.is_empty()
-        });
         FailureExample {
             when: millis(self.when),
             request: clean(&self.request, WORD),
@@ -88,10 +82,22 @@ impl FailureExample {
             sni: self.sni.as_deref().map(|name| clean(name, NAME)),
             alert: self.alert,
             rcode: self.rcode.as_deref().map(|rcode| clean(rcode, WORD)),
-            certificate_names: names.collect(),
+            certificate_names: bounded_names(&self.certificate_names),
             head_start: self.head_start.iter().copied().take(HEAD_START).collect(),
         }
     }
+}
+
+/// The names of a certificate, as many as there is room for.
+pub(super) fn bounded_names(names: &[String]) -> Vec<String> {
+    let mut left = CERTIFICATE_NAMES;
+    let names = names.iter().map(|name| clean(name, NAME)).filter(|name| !name.is_empty());
+    let fitting = names.take_while(|name| {
+        let fits = name.len() < left;
+        left = left.saturating_sub(name.len() + 1);
+        fits
+    });
+    fitting.collect()
 }
 
 /// Printable ASCII, everything else as `?`, at most `most` bytes; a text that is cut ends in `...`.

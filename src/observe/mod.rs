@@ -9,6 +9,7 @@ mod access_log;
 mod certificate_file;
 mod certificates;
 mod failure;
+mod failure_json;
 mod ledger;
 mod ledger_file;
 mod line;

@@ -73,8 +73,14 @@ pub enum CacheResult {
 }
 
 impl CacheResult {
-    /// How many there are; each one's `as usize` is below it.
-    pub const COUNT: usize = 8;
+    /// All of them; each one's `as usize` is its place.
+    pub const ALL: [CacheResult; 8] = {
+        use CacheResult::*;
+        [Hit, Miss, Pass, Stale, Revalidated, Collapsed, Error, Local]
+    };
+
+    /// How many there are.
+    pub const COUNT: usize = CacheResult::ALL.len();
 
     /// The word in logs and metrics.
     pub fn token(self) -> &'static str {

@@ -9,7 +9,7 @@ use rustls::pki_types::ServerName;
 
 use super::error::Cause;
 use crate::config::{OriginConfig, Role, ServerConfig};
-use crate::policy::redirect::bracketed;
+use crate::policy::redirect::{bare_host, bracketed};
 
 /// One server as a fetch sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,7 +107,7 @@ pub fn route(origin: &OriginConfig, server: &ServerConfig, host: &str, client_is
     let destination = origin.destination(server, client_is_https);
     let asked = if host.is_empty() { bracketed(&server.name) } else { host.to_owned() };
     let host = server.host.clone().or_else(|| origin.host.clone()).unwrap_or(asked);
-    let sni = || server.sni.clone().or_else(|| origin.sni.clone()).unwrap_or_else(|| without_port(&host).to_owned());
+    let sni = || server.sni.clone().or_else(|| origin.sni.clone()).unwrap_or_else(|| bare_host(&host).to_owned());
     Route {
         label: format!("{}:{}", bracketed(&destination.name), destination.port),
         sni: destination.is_tls.then(sni),
@@ -141,25 +141,9 @@ pub fn is_own_listener(address: SocketAddr, listeners: &[SocketAddr], is_local: 
     })
 }
 
-/// The host of `host[:port]`, without the brackets of an IPv6 literal.
-fn without_port(host: &str) -> &str {
-    if let Some(literal) = host.strip_prefix('[') {
-        return literal.split(']').next().unwrap_or_default();
-    }
-    host.rsplit_once(':').map_or(host, |(name, _)| name)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_port_is_no_part_of_the_server_name() {
-        let rows = [("a.example", "a.example"), ("a.example:8443", "a.example"), ("[::1]:80", "::1"), ("[::1]", "::1")];
-        for (host, name) in rows {
-            assert_eq!(without_port(host), name);
-        }
-    }
 
     fn servers(rows: &[(Role, u32)]) -> Vec<ServerConfig> {
         let server = |(index, (role, weight)): (usize, &(Role, u32))| ServerConfig {

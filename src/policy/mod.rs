@@ -58,8 +58,25 @@ pub struct Rules {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::Fields;
+    use super::directives::RequestDirectives;
+    use super::storable::RequestFacts;
     use crate::time::Now;
     use std::time::Duration;
+
+    /// A request that says nothing of itself.
+    pub const GET: RequestFacts<'static> = RequestFacts {
+        method: "GET",
+        has_authorization: false,
+        directives: RequestDirectives {
+            no_store: false,
+            no_cache: false,
+            only_if_cached: false,
+            max_age: None,
+            min_fresh: None,
+            max_stale: None,
+            stale_if_error: None,
+        },
+    };
 
     /// Field lines written down in a test.
     pub struct Lines<'a>(pub &'a [(&'a str, &'a str)]);

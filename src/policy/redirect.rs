@@ -158,10 +158,42 @@ pub(crate) fn bracketed(host: &str) -> String {
     if host.contains(':') { format!("[{host}]") } else { host.to_owned() }
 }
 
+/// The host of `host[:port]`; an IPv6 literal keeps its brackets.
+pub(crate) fn without_port(authority: &str) -> &str {
+    match authority.rsplit_once(':') {
+        // A colon within the brackets is the address's own.
+        Some((host, port)) if !port.ends_with(']') => host,
+        _ => authority,
+    }
+}
+
+/// The same without the brackets.
+pub(crate) fn bare_host(authority: &str) -> &str {
+    let host = without_port(authority);
+    host.strip_prefix('[').and_then(|literal| literal.strip_suffix(']')).unwrap_or(host)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_port_is_no_part_of_the_host() {
+        let rows = [
+            ("a.example", "a.example", "a.example"),
+            ("a.example:8443", "a.example", "a.example"),
+            ("a.example:", "a.example", "a.example"),
+            ("192.0.2.1:80", "192.0.2.1", "192.0.2.1"),
+            ("[::1]:80", "[::1]", "::1"),
+            ("[::1]", "[::1]", "::1"),
+            ("", "", ""),
+            (":80", "", ""),
+        ];
+        for (authority, host, bare) in rows {
+            assert_eq!((without_port(authority), bare_host(authority)), (host, bare), "{authority}");
+        }
+    }
 
     fn url(text: &str) -> Url {
         Url { is_https: false, host: "x".into(), port: 80, target: "/".into() }.resolve(text.as_bytes()).unwrap()

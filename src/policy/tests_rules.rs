@@ -1,24 +1,10 @@
 use super::*;
-use crate::policy::directives::RequestDirectives;
 use crate::policy::freshness::Times;
 use crate::policy::storable::{RequestFacts, Storable, storable_by_rules};
-use crate::policy::tests::{Lines, at, date};
+use crate::policy::tests::{GET, Lines, at, date};
 use crate::policy::{Rules, Why};
 use proptest::prelude::*;
 
-const GET: RequestFacts<'static> = RequestFacts {
-    method: "GET",
-    has_authorization: false,
-    directives: RequestDirectives {
-        no_store: false,
-        no_cache: false,
-        only_if_cached: false,
-        max_age: None,
-        min_fresh: None,
-        max_stale: None,
-        stale_if_error: None,
-    },
-};
 const E404: StatusMatch = StatusMatch::Exact(404);
 const E503: StatusMatch = StatusMatch::Exact(503);
 const C4: StatusMatch = StatusMatch::Class(4);

@@ -1,20 +1,7 @@
 use super::*;
-use crate::policy::tests::{Lines, at, date};
+use crate::policy::tests::{GET, Lines, at, date};
 use proptest::prelude::*;
 
-const GET: RequestFacts<'static> = RequestFacts {
-    method: "GET",
-    has_authorization: false,
-    directives: RequestDirectives {
-        no_store: false,
-        no_cache: false,
-        only_if_cached: false,
-        max_age: None,
-        min_fresh: None,
-        max_stale: None,
-        stale_if_error: None,
-    },
-};
 const TIMES: fn() -> Times = || Times { request: at(0), response: at(0) };
 
 type Row<'a> = (u16, &'a [(&'a str, &'a str)], Result<u32, Why>);

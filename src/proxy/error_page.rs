@@ -4,6 +4,7 @@
 use std::fmt::Write;
 
 use super::reason::reason;
+use crate::json;
 use crate::observe::RequestId;
 use crate::time::Now;
 
@@ -83,16 +84,14 @@ impl Page<'_> {
     }
 
     fn json(&self) -> String {
-        let mut out = format!("{{\"status\":{},\"title\":\"{}\",", self.status, reason(self.status));
-        let _ = write!(out, "\"sentence\":\"{}\"", json_text(self.sentence()));
-        for (name, value) in self.facts() {
-            let _ = write!(out, ",\"{}\":\"{}\"", name.replace(' ', "_"), json_text(&value));
-        }
-        if let Some(detail) = self.detail {
-            let _ = write!(out, ",\"detail\":\"{}\"", json_text(detail));
-        }
-        out.push_str("}\n");
-        out
+        let mut members = vec![
+            ("status".to_owned(), self.status.to_string()),
+            ("title".to_owned(), json::text(reason(self.status))),
+            ("sentence".to_owned(), json::text(self.sentence())),
+        ];
+        members.extend(self.facts().iter().map(|(name, value)| (name.replace(' ', "_"), json::text(value))));
+        members.extend(self.detail.map(|detail| ("detail".to_owned(), json::text(detail))));
+        format!("{}\n", json::object(&members))
     }
 
     fn html(&self) -> String {
@@ -135,20 +134,6 @@ fn html_text(text: &str) -> String {
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
             '"' => out.push_str("&quot;"),
-            letter => out.push(letter),
-        }
-        out
-    })
-}
-
-fn json_text(text: &str) -> String {
-    text.chars().fold(String::with_capacity(text.len()), |mut out, letter| {
-        match letter {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            letter if letter.is_control() => {
-                let _ = write!(out, "\\u{:04x}", u32::from(letter));
-            }
             letter => out.push(letter),
         }
         out

@@ -334,11 +334,7 @@ impl Handler for Proxy {
     fn count(&self, local: &mut Local, event: Event) {
         let block = local.metrics.block(local.worker);
         match event {
-            Event::Opened => {
-                block.add(Counter::ConnectionsAccepted, 1);
-                block.add(Counter::ConnectionsOpen, 1);
-            }
-            Event::Closed => block.subtract(Counter::ConnectionsOpen, 1),
+            Event::Opened => block.add(Counter::ConnectionsAccepted, 1),
             Event::Handshake => block.add(Counter::HandshakesDone, 1),
             Event::HandshakeFailed => block.add(Counter::HandshakesFailed, 1),
             Event::TimedOut(slow) => {

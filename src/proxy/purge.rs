@@ -8,6 +8,7 @@ use super::{Live, Proxy};
 use crate::cache::Which;
 use crate::config::Site;
 use crate::policy::key::{KeyParts, origin_of};
+use crate::policy::redirect::without_port;
 
 /// Stored responses to be taken out of use.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -197,10 +198,7 @@ impl Address {
         let rest = rest.split('#').next().unwrap_or_default();
         let (authority, target) =
             rest.split_at_checked(rest.find(['/', '?']).unwrap_or(rest.len())).unwrap_or((rest, ""));
-        let host = match authority.rsplit_once(':') {
-            Some((host, port)) if !port.ends_with(']') => host,
-            _ => authority,
-        };
+        let host = without_port(authority);
         // The dot at the end makes no other name of it (RFC 3986 §3.2.2).
         let host = host.strip_suffix('.').unwrap_or(host);
         if host.is_empty() || host.contains('@') {

@@ -16,6 +16,7 @@ mod seats;
 mod session;
 mod socket;
 mod source;
+mod states;
 #[cfg(test)]
 mod tests_panic;
 mod upload;
@@ -29,7 +30,9 @@ use std::time::Duration;
 
 pub use clock::Clock;
 pub use listener::Bound;
+pub use seats::network_of;
 pub use source::{Sequence, Stretch};
+pub use states::ConnectionState;
 pub use upload::Uploaded;
 
 use crate::config::Limits;
@@ -182,8 +185,6 @@ impl Delivery {
 pub enum Event {
     /// Accepted and handed to this worker.
     Opened,
-    /// Gone.
-    Closed,
     /// A TLS handshake is complete.
     Handshake,
     /// A TLS handshake failed.
@@ -230,6 +231,8 @@ pub struct Settings {
 struct Shared {
     /// Connections open, all workers together.
     connections: AtomicUsize,
+    /// The same by state, up to a second late.
+    states: states::StateSums,
     /// Errors of accept, for the metrics.
     accept_errors: AtomicU64,
     /// Times that accepting paused at the limit on connections.
@@ -259,6 +262,11 @@ impl Counts {
         self.0.connections.load(Ordering::Relaxed)
     }
 
+    /// Connections in each state, in the order of [`ConnectionState::ALL`]; up to a second late.
+    pub fn by_state(&self) -> [u64; ConnectionState::ALL.len()] {
+        self.0.states.counts()
+    }
+
     /// Errors of accept so far.
     pub fn accept_errors(&self) -> u64 {
         self.0.accept_errors.load(Ordering::Relaxed)
@@ -266,7 +274,7 @@ impl Counts {
 
     /// Times that accepting paused at the limit on connections, and connections closed at the limit of their address.
     pub fn limited(&self) -> (u64, u64) {
-        (self.0.accept_pauses.load(Ordering::Relaxed), self.0.seats.refused())
+        self.0.limited()
     }
 
     /// It ends what runs, and begins nothing.
@@ -293,6 +301,7 @@ impl Server {
     ) -> Result<Server, Error> {
         let shared = Arc::new(Shared {
             connections: AtomicUsize::new(0),
+            states: states::StateSums::default(),
             accept_errors: AtomicU64::new(0),
             accept_pauses: AtomicU64::new(0),
             seats: Arc::new(seats::Seats::new(settings.limits.connections_per_address)),
@@ -337,7 +346,7 @@ impl Server {
 
     /// See [`Counts::limited`].
     pub fn limited(&self) -> (u64, u64) {
-        self.counts().limited()
+        self.shared.limited()
     }
 
     /// Stops accepting, lets what runs finish within `shutdown_timeout`, then ends.

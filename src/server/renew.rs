@@ -80,6 +80,11 @@ impl Shared {
     pub fn limits(&self) -> Arc<Limits> {
         Arc::clone(&self.limits.read().unwrap_or_else(PoisonError::into_inner))
     }
+
+    /// Times that accepting paused at the limit on connections, and connections closed at the limit of their address.
+    pub fn limited(&self) -> (u64, u64) {
+        (self.accept_pauses.load(Ordering::Relaxed), self.seats.refused())
+    }
 }
 
 impl<H: Handler> super::worker::Turn<H> {
@@ -95,7 +100,7 @@ impl<H: Handler> super::worker::Turn<H> {
         if size > self.input.len() {
             self.input = vec![0; size].into_boxed_slice();
         }
-        self.handler.tick(&mut self.local, self.now);
+        self.tick();
     }
 }
 

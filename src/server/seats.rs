@@ -52,7 +52,7 @@ impl Seats {
         if limit == 0 {
             return Ok(None);
         }
-        let address = network(client);
+        let address = network_of(client);
         let mut taken = self.lock();
         let count = taken.entry(address).or_default();
         if *count >= limit {
@@ -81,8 +81,8 @@ impl Drop for Seat {
     }
 }
 
-/// What counts as one address.
-fn network(client: IpAddr) -> IpAddr {
+/// What counts as one address: an IPv4 address, or the IPv6 network of one subscriber (/64).
+pub fn network_of(client: IpAddr) -> IpAddr {
     match client.to_canonical() {
         IpAddr::V4(address) => IpAddr::V4(address),
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
@@ -107,6 +107,19 @@ mod tests {
         drop(first);
         assert!(seats.take(ip("192.0.2.1")).is_ok());
         assert_eq!((seats.refused(), seats.lock().len()), (1, 1));
+    }
+
+    #[test]
+    fn an_ipv4_address_within_ipv6_is_that_address() {
+        let rows = [
+            ("2001:db8::1", "2001:db8::", true),
+            ("2001:db8:0:1::1", "2001:db8::", false),
+            ("::ffff:192.0.2.7", "192.0.2.7", true),
+            ("192.0.2.7", "192.0.2.8", false),
+        ];
+        for (one, other, is_same) in rows {
+            assert_eq!(network_of(ip(one)) == network_of(ip(other)), is_same, "{one} {other}");
+        }
     }
 
     #[test]

@@ -16,7 +16,7 @@ use super::seats::Seat;
 use super::socket::{Fill, Socket};
 use super::upload::Upload;
 use super::worker::{Incoming, Turn};
-use super::{Answer, Call, Event, Handler, Peer, Refusal, Slow, Step};
+use super::{Answer, Call, ConnectionState, Event, Handler, Peer, Refusal, Slow, Step};
 use crate::http1::Version;
 use crate::wake::{Address, Mailbox, Wake};
 
@@ -24,6 +24,8 @@ use crate::wake::{Address, Mailbox, Wake};
 pub struct Session<H: Handler> {
     connection: Connection,
     stage: Stage<H>,
+    /// The state that it is counted in.
+    counted: ConnectionState,
     /// Free again when the session ends.
     _seat: Option<Box<Seat>>,
     /// When the session is to be run though nothing happened.
@@ -122,9 +124,12 @@ impl<H: Handler> Session<H> {
             wake: None,
         };
         let stage = if is_https { Stage::Handshake } else { Stage::Head(Head::default()) };
+        let counted = ConnectionState::of(&stage, &connection);
+        turn.states.enter(counted);
         Some(Session {
             connection,
             stage,
+            counted,
             _seat: seat,
             deadline,
             armed: Duration::MAX,
@@ -188,6 +193,9 @@ impl<H: Handler> Session<H> {
                 }
                 Next::Close => Outcome::Close,
             };
+            if outcome != Outcome::Close {
+                turn.states.change(&mut self.counted, ConnectionState::of(&self.stage, &self.connection));
+            }
             self.deadline = self.connection.deadline;
             return outcome;
         }
@@ -195,6 +203,7 @@ impl<H: Handler> Session<H> {
 
     /// The connection is to be dropped, whatever it was doing.
     pub fn leave(&mut self, turn: &mut Turn<H>) {
+        turn.states.leave(self.counted);
         match std::mem::replace(&mut self.stage, Stage::Handshake) {
             Stage::Handshake | Stage::Head(_) => {}
             Stage::Upload(upload) => turn.handler.abandoned(&mut turn.local, turn.now, upload.into_exchange()),

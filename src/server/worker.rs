@@ -21,6 +21,7 @@ use super::post::Post;
 use super::renew::input_size;
 use super::seats::Seat;
 use super::session::{Outcome, Session};
+use super::states::StateTally;
 use super::upload::SpillerRemote;
 use super::{Clock, Event, Handler, Settings, Shared};
 use crate::config::Limits;
@@ -87,6 +88,8 @@ pub struct Turn<H: Handler> {
     /// Handshake steps left of this loop turn: they are dear, and hits must not queue behind them (decisions 20).
     pub handshakes: usize,
     pub(super) shared: Arc<Shared>,
+    /// Its connections by state.
+    pub(super) states: StateTally,
     /// Renewals of the limits that this worker has taken up.
     pub(super) renewals: u64,
 }
@@ -154,6 +157,7 @@ pub fn start<H: Handler>(
         out: Vec::with_capacity(OUT),
         handshakes: HANDSHAKES,
         shared: shared.clone(),
+        states: StateTally::default(),
         renewals: 0,
     };
     let worker = Worker {
@@ -206,13 +210,13 @@ impl<H: Handler> Worker<H> {
             if self.turn.now.monotonic.saturating_sub(self.ticked) >= TICK {
                 self.ticked = self.turn.now.monotonic;
                 self.has_run = false;
-                self.turn.handler.tick(&mut self.turn.local, self.turn.now);
+                self.turn.tick();
             }
         }
         for slot in 0..self.sessions.len() {
             self.close(slot);
         }
-        self.turn.handler.tick(&mut self.turn.local, self.turn.now);
+        self.turn.tick();
     }
 
     fn spare(&mut self) -> bool {
@@ -361,7 +365,6 @@ impl<H: Handler> Worker<H> {
         let Some(mut session) = self.sessions.get_mut(slot).and_then(Option::take) else { return };
         session.leave(&mut self.turn);
         drop(session);
-        self.turn.handler.count(&mut self.turn.local, Event::Closed);
         self.open.fetch_sub(1, Ordering::SeqCst);
         self.turn.shared.connections.fetch_sub(1, Ordering::Relaxed);
     }

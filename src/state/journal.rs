@@ -15,6 +15,8 @@ pub struct Journal {
     path: PathBuf,
     /// What of the file is good.
     length: u64,
+    /// Its length when it was written whole, or read.
+    whole: u64,
 }
 
 impl StateDir {
@@ -53,7 +55,8 @@ impl StateDir {
         }
         let path = self.path.join(number.to_string());
         self.put(&path, &text)?;
-        Ok(Journal { path, length: u64::try_from(text.len()).unwrap_or(u64::MAX) })
+        let length = u64::try_from(text.len()).unwrap_or(u64::MAX);
+        Ok(Journal { path, length, whole: length })
     }
 
     /// The journal of that number, and its lines without their checksums.
@@ -73,7 +76,7 @@ impl StateDir {
         }
         let (text, length) = opened(&bytes, kind).map_err(Unread::Damaged)?;
         let length = u64::try_from(length).unwrap_or(u64::MAX);
-        Ok((Journal { path, length }, text))
+        Ok((Journal { path, length, whole: length }, text))
     }
 
     /// Moves a damaged journal out of the way; its new place comes back.
@@ -100,6 +103,12 @@ impl Journal {
         }
         self.length = self.length.saturating_add(u64::try_from(text.len()).unwrap_or(u64::MAX));
         Ok(())
+    }
+
+    /// So much was added that it is time to begin it anew with what is true now: half as much again as there was, and more
+    /// than a mebibyte.
+    pub fn is_overgrown(&self) -> bool {
+        self.length.saturating_sub(self.whole) > (self.whole / 2).max(1 << 20)
     }
 
     /// Removes the file.
@@ -173,6 +182,22 @@ mod tests {
         assert_eq!(dir.numbers().unwrap(), [7]);
         again.remove().unwrap();
         assert!(dir.numbers().unwrap().is_empty());
+        fs::remove_dir_all(dir.path_of(&KIND).parent().unwrap()).unwrap();
+    }
+
+    #[test]
+    fn a_journal_that_grew_by_more_than_half_is_to_begin_anew() {
+        let dir = dir();
+        let kind = StateKind { max: 8 << 20, ..KIND };
+        let line = "x".repeat(1 << 20);
+        let mut journal = dir.begin_journal(&kind, 7, [line.as_str(); 4].into_iter()).unwrap();
+        journal.add([line.as_str(); 2].into_iter(), false).unwrap();
+        assert!(!journal.is_overgrown());
+        journal.add(["more"].into_iter(), false).unwrap();
+        assert!(journal.is_overgrown());
+        let journal = dir.begin_journal(&kind, 7, ["all"].into_iter()).unwrap();
+        assert!(!journal.is_overgrown());
+        assert_eq!(dir.read_journal(&kind, 7).unwrap().1, "all\n");
         fs::remove_dir_all(dir.path_of(&KIND).parent().unwrap()).unwrap();
     }
 

@@ -1,4 +1,5 @@
-//! What one body is charged, and four facts about it, in one word: every stored response pays for the size of this.
+//! What one body is charged, for which shard, and four facts about it, in one word: every stored response pays for the
+//! size of this.
 //!
 //! Takes no lock. Whether a charge fits was asked of the [`Ledger`] before; here it is only remembered, so that all of it
 //! is given back in the end.
@@ -11,7 +12,7 @@ use super::budget::Ledger;
 /// A body's account. Dropped, it gives back what was charged, and its memory file.
 pub struct Account {
     ledger: Option<Arc<Ledger>>,
-    /// The facts on top, below them the bytes charged.
+    /// The facts on top, below them the shard's number plus one (0: none yet), below that the bytes charged.
     word: AtomicU64,
 }
 
@@ -58,7 +59,25 @@ impl Account {
     /// Notes that `bytes` were taken from the ledger.
     pub fn add(&self, bytes: u64) {
         let more = |word: u64| Some((word & !CHARGE) | (word & CHARGE).saturating_add(bytes).min(CHARGE));
-        let _ = self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, more);
+        if let Ok(before) = self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, more) {
+            self.note_shard(before, signed(bytes));
+        }
+    }
+
+    /// From now on its charge is told among those of this shard, for good: what is stored under a key stays with its shard.
+    pub fn enter(&self, shard: usize) {
+        let number = u64::try_from(shard).unwrap_or(u64::MAX).saturating_add(1);
+        let is_none = |word: u64| (word & SHARD == 0 && number <= MOST_SHARDS).then_some(word | number << SHARD_AT);
+        if let Ok(before) = self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, is_none) {
+            self.note_shard(before | number << SHARD_AT, signed(before & CHARGE));
+        }
+    }
+
+    fn note_shard(&self, word: u64, more: i64) {
+        let shard = ((word & SHARD) >> SHARD_AT).checked_sub(1).and_then(|shard| usize::try_from(shard).ok());
+        if let (Some(shard), Some(ledger)) = (shard, &self.ledger) {
+            ledger.note_shard(shard, more);
+        }
     }
 
     /// Gives `bytes` back to the ledger; more than were charged means all.
@@ -66,7 +85,9 @@ impl Account {
         let Some(ledger) = self.ledger.as_ref().filter(|_| bytes > 0) else { return };
         let less = |word: u64| Some((word & !CHARGE) | (word & CHARGE).saturating_sub(bytes));
         let before = self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, less).unwrap_or(0);
-        ledger.give_back(bytes.min(before & CHARGE));
+        let given = bytes.min(before & CHARGE);
+        self.note_shard(before, -signed(given));
+        ledger.give_back(given);
     }
 
     /// Where it is charged.
@@ -95,8 +116,15 @@ impl Fact {
     }
 }
 
+fn signed(bytes: u64) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
+}
+
+const SHARD_AT: u32 = 52;
+const MOST_SHARDS: u64 = 255;
+const SHARD: u64 = MOST_SHARDS << SHARD_AT;
 /// Far more than any ledger has.
-const CHARGE: u64 = (1 << 60) - 1;
+const CHARGE: u64 = (1 << SHARD_AT) - 1;
 
 #[cfg(test)]
 mod tests {
@@ -104,7 +132,7 @@ mod tests {
 
     #[test]
     fn facts_and_charge_do_not_touch() {
-        let ledger = Arc::new(Ledger::new(1000));
+        let ledger = Arc::new(Ledger::new(1000, 1));
         let account = Account::new(Some(Arc::clone(&ledger)), &[Fact::Kept]);
         assert!(ledger.take(100));
         account.add(100);
@@ -118,8 +146,25 @@ mod tests {
     }
 
     #[test]
+    fn a_shard_is_told_what_was_charged_before_and_what_is_after() {
+        let ledger = Arc::new(Ledger::new(1000, 3));
+        let account = Account::new(Some(Arc::clone(&ledger)), true);
+        assert!(ledger.take(100));
+        account.add(60);
+        assert_eq!(ledger.by_shard(), [0, 0, 0]);
+        account.enter(2);
+        account.add(40);
+        account.enter(1);
+        assert_eq!((ledger.by_shard(), account.charged(), account.has(Fact::Kept)), (vec![0, 0, 100], 100, true));
+        account.give_back(30);
+        assert_eq!(ledger.by_shard(), [0, 0, 70]);
+        drop(account);
+        assert_eq!((ledger.by_shard(), ledger.used()), (vec![0, 0, 0], 0));
+    }
+
+    #[test]
     fn all_goes_back_in_the_end() {
-        let ledger = Arc::new(Ledger::new(1000));
+        let ledger = Arc::new(Ledger::new(1000, 1));
         let account = Account::new(Some(Arc::clone(&ledger)), &[]);
         assert!(ledger.take(100) && ledger.take_file());
         account.add(100);

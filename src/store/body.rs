@@ -221,6 +221,11 @@ impl Body {
         self.account.give_back(bytes);
     }
 
+    /// It is stored under a key of this shard, and what it is charged belongs there.
+    pub(super) fn enter(&self, shard: usize) {
+        self.account.enter(shard);
+    }
+
     pub(super) fn ledger(&self) -> Option<&Ledger> {
         self.account.ledger()
     }

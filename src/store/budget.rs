@@ -4,7 +4,7 @@
 //! for more than is left, it evicts first. Neither knows what the bytes are.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use rustix::process::{Resource, getrlimit};
 
@@ -17,17 +17,20 @@ pub struct Ledger {
     used: AtomicU64,
     file_limit: u64,
     files: AtomicU64,
+    /// What of `used` belongs to each shard. Signed: what is given back may be noted before what was taken.
+    shards: Box<[AtomicI64]>,
 }
 
 impl Ledger {
-    /// A ledger of `limit` bytes; memory files may take a quarter of this process's descriptors, as the limit stands now.
-    pub fn new(limit: u64) -> Ledger {
+    /// A ledger of `limit` bytes for `shards` shards; memory files may take a quarter of this process's descriptors, as the limit stands now.
+    pub fn new(limit: u64, shards: usize) -> Ledger {
         let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
         Ledger {
             limit: AtomicU64::new(limit),
             used: AtomicU64::new(0),
             file_limit: descriptors / 4,
             files: AtomicU64::new(0),
+            shards: std::iter::repeat_with(AtomicI64::default).take(shards).collect(),
         }
     }
 
@@ -57,6 +60,18 @@ impl Ledger {
     /// Bytes taken and not given back.
     pub fn used(&self) -> u64 {
         self.used.load(Ordering::Acquire)
+    }
+
+    /// Notes that of what is taken, so many bytes more, or less, belong to a shard. It takes nothing itself.
+    pub fn note_shard(&self, shard: usize, more: i64) {
+        if let Some(bytes) = self.shards.get(shard) {
+            bytes.fetch_add(more, Ordering::Relaxed);
+        }
+    }
+
+    /// Bytes that belong to each shard.
+    pub fn by_shard(&self) -> Vec<u64> {
+        self.shards.iter().map(|bytes| u64::try_from(bytes.load(Ordering::Relaxed)).unwrap_or(0)).collect()
     }
 
     /// Bytes that may be taken in all.
@@ -103,7 +118,7 @@ mod tests {
 
     #[test]
     fn a_ledger_refuses_what_does_not_fit_and_takes_it_once_there_is_room() {
-        let ledger = Ledger::new(100);
+        let ledger = Ledger::new(100, 1);
         assert!(ledger.take(60));
         assert!(!ledger.take(41));
         assert!(!ledger.take(u64::MAX));
@@ -114,7 +129,7 @@ mod tests {
 
     #[test]
     fn memory_files_are_counted() {
-        let ledger = Ledger { file_limit: 1, ..Ledger::new(0) };
+        let ledger = Ledger { file_limit: 1, ..Ledger::new(0, 1) };
         assert!(ledger.take_file());
         assert!(!ledger.take_file());
         ledger.give_file_back();

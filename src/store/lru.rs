@@ -17,6 +17,7 @@ use super::budget::Ledger;
 use super::entry::{Entry, Victims};
 use super::held::Held;
 use super::purges::{Active, Purges, Rule};
+use super::response::StoredResponse;
 use super::sweep::Sweeps;
 
 /// All shards.
@@ -74,14 +75,15 @@ impl Shards {
         ledger: &Ledger,
         work: impl FnOnce(&mut Shard, &mut Victims) -> T,
     ) -> Option<T> {
-        let (mut shard, rules) = self.open(self.index(key))?;
+        let index = self.index(key);
+        let (mut shard, rules) = self.open(index)?;
         let mut victims = Victims::default();
         if let Some(rules) = rules {
             purge(&mut shard, key, &rules, &mut victims);
         }
         let answer = work(&mut shard, &mut victims);
         drop(shard);
-        self.note_taken(&victims, ledger);
+        self.note_taken(index, &victims, ledger);
         Some(answer)
     }
 
@@ -139,22 +141,26 @@ impl Shards {
             shed(&mut shard, rules.as_deref().unwrap_or_default(), missing.max(1), &mut victims);
         }
         self.evictions.fetch_add(victims.count(), Ordering::Relaxed);
-        self.note_taken(&victims, ledger);
+        self.note_taken(index, &victims, ledger);
         !victims.is_empty()
     }
 
-    /// Notes that one response was put into a shard.
-    pub fn note_added(&self) {
+    /// Notes that one response was put into the shard of `key`, and that its entry cost so many bytes.
+    pub fn note_added(&self, key: &BorrowedKey<'_>, response: &StoredResponse, cost: u64, ledger: &Ledger) {
+        let index = self.index(key);
         self.responses.fetch_add(1, Ordering::Relaxed);
+        ledger.note_shard(index, i64::try_from(cost).unwrap_or(i64::MAX));
+        response.body.enter(index);
     }
 
     /// Notes what was taken out of a shard, and gives back what its entries were charged.
-    pub fn note_taken(&self, victims: &Victims, ledger: &Ledger) {
+    pub fn note_taken(&self, index: usize, victims: &Victims, ledger: &Ledger) {
         if victims.is_empty() {
             return;
         }
         let count = i64::try_from(victims.count()).unwrap_or(i64::MAX);
         self.responses.fetch_sub(count, Ordering::Relaxed);
+        ledger.note_shard(index, i64::try_from(victims.entry_cost()).unwrap_or(i64::MAX).saturating_neg());
         ledger.give_back(victims.entry_cost());
     }
 

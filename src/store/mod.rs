@@ -84,7 +84,7 @@ impl Store {
     }
 
     fn with_shards(memory: u64, max_response: u64, count: usize) -> Store {
-        let ledger = Arc::new(budget::Ledger::new(memory));
+        let ledger = Arc::new(budget::Ledger::new(memory, count.max(1)));
         let max_response = Arc::new(max_response.into());
         Store(Budget { ledger, shards: Arc::new(Shards::new(count)), max_response })
     }
@@ -208,7 +208,7 @@ impl Store {
             }
         }
         if is_put {
-            self.0.shards.note_added();
+            self.0.shards.note_added(key, response, cost, &self.0.ledger);
         } else {
             self.0.ledger.give_back(cost);
         }
@@ -356,10 +356,10 @@ impl Store {
         });
     }
 
-    /// Keys in each shard, counted one after the other.
-    pub fn shards(&self) -> Vec<usize> {
-        let shards = &self.0.shards;
-        (0..shards.count()).map(|index| shards.len_of(index)).collect()
+    /// Keys in each shard, counted one after the other, and bytes of the budget that belong to it.
+    pub fn shards(&self) -> Vec<(usize, u64)> {
+        let Budget { ledger, shards, .. } = &self.0;
+        ledger.by_shard().into_iter().enumerate().map(|(index, bytes)| (shards.len_of(index), bytes)).collect()
     }
 
     /// Begins a purge; where too many are under way, carries those through first.

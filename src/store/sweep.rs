@@ -123,7 +123,7 @@ impl Sweeps {
     fn advance(&self, sweep: &Sweep, shards: &Shards, ledger: &Ledger) -> bool {
         let Some(slice) = sweep.take_on() else { return false };
         let victims = slice.purge(shards);
-        shards.note_taken(&victims, ledger);
+        shards.note_taken(slice.index, &victims, ledger);
         sweep.graves.lock().unwrap_or_else(PoisonError::into_inner).bury(victims);
         drop(slice);
         if sweep.is_over() {
@@ -248,7 +248,7 @@ impl Shards {
                 let rules = rules.as_deref().unwrap_or_default();
                 (0..left.min(SLICE)).for_each(|_| visit(&mut shard, rules, &mut key, &mut victims, look));
                 drop(shard);
-                self.note_taken(&victims, ledger);
+                self.note_taken(index, &victims, ledger);
                 drop(victims);
                 left = left.saturating_sub(SLICE);
                 if left > 0 {

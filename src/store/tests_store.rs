@@ -204,6 +204,8 @@ proptest! {
             let stats = store.stats();
             prop_assert_eq!(stats.bytes, model.used);
             prop_assert!(stats.bytes <= limit);
+            let costs = model.shards.iter().map(|shard| shard.iter().flat_map(|(_, held)| held).map(|held| held.cost).sum());
+            prop_assert_eq!(store.shards().into_iter().map(|(_, bytes)| bytes).collect::<Vec<u64>>(), costs.collect::<Vec<u64>>());
             let held: usize = model.shards.iter().flatten().map(|(_, held)| held.len()).sum();
             prop_assert_eq!((stats.responses, stats.keys), (held as u64, model.shards.iter().flatten().count() as u64));
         }
@@ -238,6 +240,7 @@ fn bodies_are_charged_until_the_last_reader_leaves() {
         let reader = Reader::new(&body);
         drop(body);
         assert!(store.stats().bytes > charged, "the entry costs too");
+        assert_eq!(store.shards().iter().map(|(_, bytes)| bytes).sum::<u64>(), store.stats().bytes);
         store.remove(b"key");
         assert_eq!(store.stats().bytes, charged, "still read");
         drop(reader);

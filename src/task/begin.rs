@@ -68,8 +68,7 @@ impl Tasks {
 fn make_room(held: &mut State, weight: usize) -> Result<Vec<Work>, TaskError> {
     let mut leaving = Vec::new();
     loop {
-        let all: usize = held.works.values().map(|work| work.rows.weight()).fold(weight, usize::saturating_add);
-        if held.works.len() < file::MOST_TASKS && all <= file::MOST_WEIGHT {
+        if held.works.len() < file::MOST_TASKS && held.weight().saturating_add(weight) <= file::MOST_WEIGHT {
             return Ok(leaving);
         }
         let oldest = held.works.values().find(|work| work.ended.is_some()).map(|work| work.id);

@@ -18,22 +18,30 @@ impl Inner {
     /// Takes in what an earlier run has left.
     pub fn restore(&self) {
         let Some(dir) = &self.dir else { return };
-        let numbers = dir.numbers().unwrap_or_default();
-        let mut held = self.lock();
+        let numbers = dir.numbers().unwrap_or_else(|error| {
+            (self.tell)(&format!(
+                "cannot read the folder tasks in the state directory: {error}; the tasks of earlier runs are not known: make \
+                 it readable for this user"
+            ));
+            Vec::new()
+        });
+        self.lock().next_id = numbers.last().map_or(1, |newest| newest.saturating_add(1));
         let mut weight = 0_usize;
         for id in numbers.into_iter().rev().take(MOST_TASKS) {
-            held.next_id = held.next_id.max(id.saturating_add(1));
             let read = dir.read_journal(&TASK, id);
             let read = read.map(|(journal, text)| Some((journal, decoded(id, &text)?)));
             let damage = match read {
                 Ok(Some((journal, mut work))) => {
                     weight = weight.saturating_add(work.rows.weight());
                     if weight > MOST_WEIGHT {
+                        (self.tell)(&format!(
+                            "there is no room for task {id} and those before it; they stay in the state directory"
+                        ));
                         break;
                     }
                     work.saved.journal = Some(journal);
                     self.revive(&mut work);
-                    held.works.insert(id, work);
+                    self.lock().works.insert(id, work);
                     continue;
                 }
                 Ok(None) => "a line means nothing".to_owned(),
@@ -77,8 +85,10 @@ impl Inner {
         }
     }
 
-    /// Adds what has happened to the journals; no lock is held while they are written.
+    /// Adds what has happened to the journals, and begins those anew that have grown by it; no lock is held while they are
+    /// written.
     pub fn save(&self, is_last: bool) {
+        let Some(dir) = &self.dir else { return };
         let now = self.clock.now().monotonic;
         let held = self.lock();
         let is_due = |work: &&Work| work.saved.journal.is_some() && work.saved.is_due(&work.rows);
@@ -92,9 +102,15 @@ impl Inner {
             let Some(mut journal) = work.saved.journal.take() else { continue };
             let before = (work.saved.rows, work.saved.changed.clone());
             let is_safe = is_last || work.ended.is_some();
-            let lines = work.saved.take_lines(&work.rows, work.wanted, [work.started, work.ended]);
+            let is_overgrown = journal.is_overgrown();
+            let more = work.saved.take_lines(&work.rows, work.wanted, [work.started, work.ended]);
+            let lines = if is_overgrown { whole(work) } else { more };
             drop(held);
-            let outcome = journal.add(lines.iter().map(String::as_str), is_safe);
+            let lines = lines.iter().map(String::as_str);
+            let outcome = match is_overgrown {
+                true => dir.begin_journal(&TASK, id, lines).map(|anew| journal = anew),
+                false => journal.add(lines, is_safe),
+            };
             let mut held = self.lock();
             let Some(work) = held.works.get_mut(&id) else {
                 drop(held);
@@ -111,7 +127,11 @@ impl Inner {
             let was_failing = std::mem::replace(&mut held.is_failing, outcome.is_err());
             drop(held);
             if let (Err(error), false) = (outcome, was_failing) {
-                (self.tell)(&format!("cannot write the journal of task {id}: {error}; it is tried again"));
+                (self.tell)(&format!(
+                    "cannot write the journal of task {id}: {error}; it is tried again every {} s: look at the room on the \
+                     disk, and make the folder tasks in the state directory writable for this user",
+                    AFTER_FAILURE.as_secs()
+                ));
             }
         }
     }
@@ -140,6 +160,16 @@ impl Saved {
         }
         lines
     }
+}
+
+/// All that there is to say of a task, as if nothing of it were written yet.
+fn whole(work: &Work) -> Vec<String> {
+    let mut saved = Saved { is_stale: true, ..Saved::default() };
+    let has_moved = |row: &Row| *row != Row { part: row.part, ..Row::default() };
+    saved.changed = work.rows.iter().filter(|(_, row)| has_moved(row)).map(|(index, _)| index).collect();
+    let mut lines = encoded(&work.manner, work.created);
+    lines.extend(saved.take_lines(&work.rows, work.wanted, [work.started, work.ended]));
+    lines
 }
 
 fn encoded(manner: &Manner, created: Duration) -> Vec<String> {
@@ -206,7 +236,7 @@ fn decoded(id: u64, text: &str) -> Option<Work> {
     }
     work.manner = Arc::new(manner);
     for (_, row) in work.rows.iter() {
-        let is_done = matches!(row.state, UrlState::Complete | UrlState::Failed);
+        let is_done = !matches!(row.state, UrlState::Pending | UrlState::Running);
         work.counts.done += usize::from(is_done);
         work.counts.failed += usize::from(row.state == UrlState::Failed);
         work.counts.bytes = work.counts.bytes.saturating_add(row.bytes);
@@ -220,7 +250,9 @@ fn take_row(rows: &mut Rows, parts: &[&str]) -> Option<()> {
         return None;
     };
     let [reason, cause, phase] = [reason, cause, phase].map(|text| rows.word(text));
-    let row = rows.row_mut(index.parse().ok()?)?;
+    let index = index.parse().ok()?;
+    rows.set_detail(index, Some(cut(detail)).filter(|detail| !detail.is_empty()));
+    let row = rows.row_mut(index)?;
     row.state = UrlState::ALL.into_iter().find(|one| one.token() == *state)?;
     (row.attempts, row.status, row.bytes) = (attempts.parse().ok()?, status.parse().ok()?, bytes.parse().ok()?);
     row.kept = match *kept {
@@ -231,7 +263,6 @@ fn take_row(rows: &mut Rows, parts: &[&str]) -> Option<()> {
     };
     row.lifetime = number(lifetime)?;
     (row.reason, row.cause, row.phase) = (reason, cause, phase);
-    row.detail = Some(cut(detail)).filter(|detail| !detail.is_empty());
     Some(())
 }
 
@@ -288,7 +319,7 @@ fn plain(part: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-const TASK: StateKind = StateKind { name: "task", version: 1, max: 4 * MOST_TEXT };
+const TASK: StateKind = StateKind { name: "task", version: 1, max: 8 * MOST_TEXT };
 /// Tasks that are kept, ended ones included.
 pub const MOST_TASKS: usize = 100;
 /// Bytes of all of them in memory, about.

@@ -129,6 +129,9 @@ impl Tasks {
     }
 
     /// Lets nothing more of it begin; what is under way ends.
+    ///
+    /// # Errors
+    /// [`TaskError::Unknown`], or [`TaskError::State`] where it has ended; so too below.
     pub fn pause(&self, id: u64) -> Result<Task, TaskError> {
         self.change(id, |work| {
             if work.ended.is_some() {
@@ -141,6 +144,9 @@ impl Tasks {
     }
 
     /// Lets it go on.
+    ///
+    /// # Errors
+    /// Where it is not paused.
     pub fn resume(&self, id: u64) -> Result<Task, TaskError> {
         self.change(id, |work| {
             if work.state() != TaskState::Paused {
@@ -152,7 +158,10 @@ impl Tasks {
         })
     }
 
-    /// Ends it now.
+    /// Ends it now: what is under way is called off.
+    ///
+    /// # Errors
+    /// Where it has ended.
     pub fn cancel(&self, id: u64) -> Result<Task, TaskError> {
         let now = self.inner.clock.now();
         self.change(id, |work| {
@@ -166,6 +175,9 @@ impl Tasks {
     }
 
     /// Does again what failed, and what was not done because it was cancelled.
+    ///
+    /// # Errors
+    /// Where there is nothing of the kind.
     pub fn retry(&self, id: u64) -> Result<Task, TaskError> {
         let proxy = &self.inner.proxy;
         self.change(id, |work| {
@@ -181,7 +193,10 @@ impl Tasks {
         })
     }
 
-    /// Forgets a task that has ended.
+    /// Forgets a task that has ended, and removes its journal.
+    ///
+    /// # Errors
+    /// Where it has not ended.
     pub fn remove(&self, id: u64) -> Result<(), TaskError> {
         let mut held = self.inner.lock();
         let work = held.works.get(&id).ok_or(TaskError::Unknown)?;

@@ -34,6 +34,7 @@ pub struct Row {
     pub reason: Word,
     pub cause: Word,
     pub phase: Word,
+    /// Set by [`Rows::set_detail`].
     pub detail: Option<Box<str>>,
 }
 
@@ -48,6 +49,8 @@ pub struct Rows {
     ends: Vec<u32>,
     rows: Vec<Row>,
     words: Vec<Box<str>>,
+    /// Bytes of all details.
+    details: usize,
 }
 
 impl Part {
@@ -76,7 +79,7 @@ impl Part {
 
 impl Default for Rows {
     fn default() -> Rows {
-        Rows { text: String::new(), ends: Vec::new(), rows: Vec::new(), words: vec!["".into()] }
+        Rows { text: String::new(), ends: Vec::new(), rows: Vec::new(), words: vec!["".into()], details: 0 }
     }
 }
 
@@ -114,6 +117,15 @@ impl Rows {
         self.rows.get_mut(index)
     }
 
+    /// Keeps what was seen at an address while there is room for it; cause and phase say the most of it anyway.
+    pub fn set_detail(&mut self, index: usize, detail: Option<Box<str>>) {
+        let Some(row) = self.rows.get_mut(index) else { return };
+        let size = |detail: &Option<Box<str>>| detail.as_ref().map_or(0, |text| text.len());
+        let others = self.details.saturating_sub(size(&row.detail));
+        row.detail = detail.filter(|text| others.saturating_add(text.len()) <= MOST_DETAILS);
+        self.details = others.saturating_add(size(&row.detail));
+    }
+
     /// All of them in order.
     pub fn iter(&self) -> impl Iterator<Item = (usize, &Row)> {
         self.rows.iter().enumerate()
@@ -136,7 +148,8 @@ impl Rows {
 
     /// Bytes that it takes, about.
     pub fn weight(&self) -> usize {
-        self.text.len().saturating_add(self.rows.len().saturating_mul(size_of::<Row>() + 4))
+        let rows = self.rows.len().saturating_mul(size_of::<Row>() + 4);
+        self.text.len().saturating_add(rows).saturating_add(self.details)
     }
 }
 
@@ -144,6 +157,8 @@ impl Rows {
 pub const MOST_ROWS: usize = 1_000_000;
 /// Bytes of all of them together.
 pub const MOST_TEXT: usize = 64 << 20;
+/// Bytes of details of one task.
+const MOST_DETAILS: usize = 16 << 20;
 // A million of them are memory that somebody may want for responses.
 const _: () = assert!(size_of::<Row>() <= 48);
 
@@ -163,6 +178,21 @@ mod tests {
         assert_eq!(rows.text_of(Word::default()), None);
         (0..300).for_each(|number| _ = rows.word(&number.to_string()));
         assert_eq!(rows.word("one too many"), Word::default());
+    }
+
+    #[test]
+    fn details_are_kept_while_there_is_room() {
+        let mut rows = Rows::default();
+        (0..3).for_each(|_| _ = rows.add("http://a.test/", Part::Page));
+        let (bare, detail) = (rows.weight(), |size: usize| Some("x".repeat(size).into_boxed_str()));
+        rows.set_detail(0, detail(MOST_DETAILS - 1));
+        rows.set_detail(1, detail(2));
+        rows.set_detail(2, detail(1));
+        let kept = |rows: &Rows| [0, 1, 2].map(|index| rows.row(index).unwrap().detail.is_some());
+        assert_eq!((kept(&rows), rows.weight() - bare), ([true, false, true], MOST_DETAILS));
+        rows.set_detail(0, None);
+        rows.set_detail(1, detail(2));
+        assert_eq!((kept(&rows), rows.weight() - bare), ([false, true, true], 3));
     }
 
     #[test]

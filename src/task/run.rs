@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::step::Step;
 use super::work::{Start, Wanted, to_millis};
 use super::{Inner, State};
+use crate::policy::redirect::bare_host;
 use crate::pool::Share;
 use crate::time::Now;
 
@@ -87,6 +88,11 @@ impl State {
         (starts, wait.max(SHORTEST_WAIT))
     }
 
+    /// Bytes that all addresses take, about.
+    pub fn weight(&self) -> usize {
+        self.works.values().map(|work| work.rows.weight()).fold(0, usize::saturating_add)
+    }
+
     /// An address of the site is under way no more.
     pub fn leave(&mut self, site: &Arc<str>) {
         self.running = self.running.saturating_sub(1);
@@ -107,11 +113,7 @@ impl State {
 /// The host of an address that has been looked at before.
 fn host_of(url: &str) -> &str {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    match authority.strip_prefix('[') {
-        Some(rest) => rest.split(']').next().unwrap_or_default(),
-        None => authority.split(':').next().unwrap_or_default(),
-    }
+    bare_host(rest.split(['/', '?', '#']).next().unwrap_or_default())
 }
 
 /// Addresses under way, of all tasks together.

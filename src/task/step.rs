@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Inner;
 use super::begin::found;
+use super::file::MOST_WEIGHT;
 use super::plan::address;
 use super::sources::{most_bytes, read};
 use super::work::{Addition, Start};
@@ -105,6 +106,12 @@ impl Step {
     fn add(&self, additions: Vec<Addition>) -> Option<String> {
         for some in additions.chunks(AT_ONCE) {
             let mut held = self.inner.lock();
+            if held.weight() > MOST_WEIGHT {
+                return Some(
+                    "all tasks together have as many addresses as there is room for: remove some that have ended"
+                        .into(),
+                );
+            }
             let work = held.works.get_mut(&self.start.task)?;
             if !some.iter().all(|addition| work.add_found(addition)) {
                 return Some("it names more addresses than a task may have".into());

@@ -52,7 +52,28 @@ fn a_task_comes_back_as_it_was() {
     }
     assert_eq!((read.wanted, read.started, read.ended), (Wanted::Pause, Some(Duration::from_secs(5)), None));
     assert_eq!(read.counts, work.counts);
+    let anew = again(&whole(&read));
+    for index in 0..read.rows.len() {
+        let [one, other] = [&read.rows, &anew.rows].map(|rows| TaskUrl::of(rows, index, rows.row(index).unwrap()));
+        assert_eq!(one, other, "begun anew it says the same");
+    }
+    assert_eq!((anew.manner.clone(), anew.counts, anew.wanted), (read.manner.clone(), read.counts, Wanted::Pause));
+    assert_eq!((anew.created, anew.started), (read.created, read.started));
     assert!(!work.saved.is_due(&work.rows) && !read.saved.is_due(&read.rows));
+}
+
+#[test]
+fn what_was_cancelled_counts_as_done_after_a_restart_too() {
+    let mut work = work();
+    let mut lines = encoded(&work.manner, work.created);
+    lines.extend(work.saved.take_lines(&work.rows, work.wanted, [None, None]));
+    work.cancel();
+    assert_eq!(work.revive().len(), 4);
+    let site: Arc<str> = "a.test".into();
+    (0..4).for_each(|index| work.enlist(index, &site));
+    work.cancel();
+    lines.extend(work.saved.take_lines(&work.rows, work.wanted, [None, None]));
+    assert_eq!((again(&lines).counts.done, work.counts.done), (4, 4));
 }
 
 #[test]

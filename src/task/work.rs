@@ -144,8 +144,9 @@ impl Work {
     fn fail(&mut self, index: usize, cause: &str, why: &str) {
         let cause = self.rows.word(cause);
         if let Some(row) = self.rows.row_mut(index) {
-            (row.state, row.cause, row.detail) = (UrlState::Failed, cause, Some(cut(why)));
+            (row.state, row.cause) = (UrlState::Failed, cause);
         }
+        self.rows.set_detail(index, Some(cut(why)));
         self.counts.done += 1;
         self.counts.failed += 1;
         self.saved.changed.push(index);
@@ -244,12 +245,13 @@ impl Work {
         (row.status, row.kept, row.lifetime, row.bytes) =
             (visited.status, visited.kept, visited.lifetime, visited.bytes);
         (row.reason, row.cause, row.phase) = (reason, cause, phase);
-        row.detail = match failure {
+        let detail = match failure {
             Some(failure) => Some(cut(failure)),
             None if !visited.detail.is_empty() => Some(cut(&visited.detail)),
             None if visited.status >= 400 => Some(cut(&format!("the answer has status {}", visited.status))),
             None => None,
         };
+        self.rows.set_detail(index, detail);
         self.counts.done += 1;
         self.counts.failed += usize::from(is_failed);
         self.counts.bytes = self.counts.bytes.saturating_add(visited.bytes);
@@ -302,7 +304,8 @@ impl Work {
             self.counts.done = self.counts.done.saturating_sub(1);
             self.counts.failed = self.counts.failed.saturating_sub(usize::from(row.state == UrlState::Failed));
             self.counts.bytes = self.counts.bytes.saturating_sub(row.bytes);
-            (row.state, row.bytes, row.detail) = (UrlState::Pending, 0, None);
+            (row.state, row.bytes) = (UrlState::Pending, 0);
+            self.rows.set_detail(index, None);
             revived.push(index);
         }
         if revived.is_empty() {

@@ -15,7 +15,7 @@ mod trust;
 mod verifier;
 mod watch;
 
-pub(crate) use certificate_problem::ProblemKind;
+pub(crate) use certificate_problem::{CertificateProblem, ProblemKind};
 pub(crate) use certificates::{Certificates, CertificatesBuilder, WARN_DAYS, client_certificate, leaf_facts};
 pub(crate) use certificates::{refusal_alert, server_config};
 pub(crate) use facts::CertificateFacts;

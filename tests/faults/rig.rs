@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, setrlimit};
 
-use crate::support::{Client, LIMIT, TempDir, wait_until};
+use crate::support::{Client, LIMIT, TempDir, end_of};
 
 #[path = "vitals.rs"]
 mod vitals;
@@ -215,15 +215,7 @@ impl Program {
     /// The status of its end, which must come soon.
     #[track_caller]
     pub fn end(&mut self) -> Option<i32> {
-        let mut status = None;
-        wait_until(|| {
-            status = self.child.try_wait().unwrap();
-            status.is_some() || {
-                thread::sleep(Duration::from_millis(5));
-                false
-            }
-        });
-        status.and_then(|status| status.code())
+        end_of(&mut self.child)
     }
 
     pub fn vitals(&self) -> Vitals {

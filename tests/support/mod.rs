@@ -9,6 +9,7 @@ pub mod conformance;
 pub mod diagnosis;
 pub mod door;
 pub mod gate;
+pub mod logged;
 pub mod openssl;
 pub mod origin;
 pub mod origin_tls;
@@ -21,6 +22,7 @@ pub mod strict;
 pub mod temp_dir;
 pub mod wire;
 
+use std::process::Child;
 use std::time::{Duration, Instant};
 
 pub use broken::Broken;
@@ -29,6 +31,7 @@ pub use client::{Client, Response};
 pub use conformance::Scene;
 pub use door::Door;
 pub use gate::Gate;
+pub use logged::Log;
 pub use origin::{Origin, Request};
 pub use origin_tls::OriginTls;
 pub use pop::Pop;
@@ -46,4 +49,18 @@ pub fn wait_until(mut is_so: impl FnMut() -> bool) {
         assert!(Instant::now() < end, "the condition did not come true within {LIMIT:?}");
         std::thread::yield_now();
     }
+}
+
+/// The exit status of a program whose end must come soon; `None` where a signal ended it.
+#[track_caller]
+pub fn end_of(child: &mut Child) -> Option<i32> {
+    let mut status = None;
+    wait_until(|| {
+        status = child.try_wait().unwrap();
+        status.is_some() || {
+            std::thread::sleep(Duration::from_millis(5));
+            false
+        }
+    });
+    status.and_then(|status| status.code())
 }

@@ -16,7 +16,7 @@ fn overview(desk: &Desk, request: &Request) -> Answered {
     let proxy = desk.proxy()?;
     let (counts, live) = (proxy.metrics().snapshot(), proxy.live());
     let (store, fetchers) = (proxy.store().stats(), proxy.fetchers());
-    let clients = desk.control.connections();
+    let clients = desk.control.clients();
     let requests = counts.value(Counter::Requests);
     let uptime = request.now.monotonic.saturating_sub(desk.started.monotonic);
     Ok(Reply::json(&json!({
@@ -32,9 +32,9 @@ fn overview(desk: &Desk, request: &Request) -> Answered {
         "failures_by_cause": causes(&counts),
         "responses": classes(&counts),
         "connections": {
-            "open": clients.open,
+            "open": clients.connections(),
             "idle": proxy.idle_origin_connections(),
-            "accept_errors": clients.accept_errors,
+            "accept_errors": clients.accept_errors(),
         },
         "fetch_pool": {
             "running": fetchers.running,

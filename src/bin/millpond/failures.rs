@@ -12,8 +12,6 @@ use crate::cli::{Asked, LedgerPlace};
 use crate::failure::Failure;
 use crate::messages::answer;
 
-mod json;
-
 /// Prints what was asked for.
 pub fn show(asked: &Asked) -> Result<(), Failure> {
     let (dir, site) = place(asked)?;
@@ -25,7 +23,7 @@ pub fn show(asked: &Asked) -> Result<(), Failure> {
         rows.retain(|row| row.site == *site);
     }
     if asked.is_json {
-        return answer(&rows.iter().map(json::object).collect::<String>());
+        return answer(&rows.iter().map(|row| format!("{}\n", row.json())).collect::<String>());
     }
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     answer(&table(rows, site.as_deref(), now))

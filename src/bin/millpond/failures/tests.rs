@@ -128,19 +128,3 @@ fn times_are_told_as_people_do() {
     }
     assert_eq!(ago(NOW + Duration::from_secs(5), NOW), "1994-11-06T08:49:42Z", "a clock that was set back");
 }
-
-#[test]
-fn json_is_an_object_a_row() {
-    let mut row = row("[2001:db8::1]:443", 1, 1);
-    row.last_good = Some(NOW);
-    row.example.head_start = b"a\"\\\n\xff".to_vec();
-    assert_eq!(
-        json::object(&row),
-        "{\"site\":\"a.test\",\"server\":\"o.test:443\",\"address\":\"[2001:db8::1]:443\",\"cause\":\"connection_refused\",\
-         \"phase\":\"connect\",\"count\":2,\"made_good\":0,\"first\":\"1994-11-06T06:49:37Z\",\"last\":\"1994-11-06T08:46:37Z\",\
-         \"last_good\":\"1994-11-06T08:49:37Z\",\"is_open\":false,\"failing_addresses\":1,\"known_addresses\":1,\
-         \"seconds\":{\"connect\":0.001500},\"example\":{\"time\":\"1970-01-01T00:00:00Z\",\"request\":\"ab\",\
-         \"detail\":\"192.0.2.1:443 refused\",\"sni\":null,\"alert\":null,\"rcode\":null,\"certificate_names\":[],\
-         \"head_start\":\"a\\\"\\\\\\u000a\\ufffd\"}}\n"
-    );
-}
