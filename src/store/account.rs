@@ -148,7 +148,7 @@ mod tests {
     #[test]
     fn a_shard_is_told_what_was_charged_before_and_what_is_after() {
         let ledger = Arc::new(Ledger::new(1000, 3));
-        let account = Account::new(Some(Arc::clone(&ledger)), true);
+        let account = Account::new(Some(Arc::clone(&ledger)), &[Fact::Kept]);
         assert!(ledger.take(100));
         account.add(60);
         assert_eq!(ledger.by_shard(), [0, 0, 0]);
