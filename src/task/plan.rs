@@ -10,7 +10,8 @@ use crate::policy::redirect::Url;
 pub struct Prefetch {
     /// Absolute addresses of sites of ours, as clients would ask for them.
     pub urls: Vec<String>,
-    /// A sitemap, or an index of sitemaps (sitemaps.org), in XML: all that it names, as far as it is ours.
+    /// A sitemap, or an index of sitemaps (sitemaps.org), in XML, also compressed with gzip: all that it names, as far as it is
+    /// ours.
     pub sitemap: Option<String>,
     /// An HLS playlist (RFC 8216) or a DASH manifest (ISO/IEC 23009-1): itself, what it names, and all segments.
     pub manifest: Option<String>,

@@ -86,17 +86,13 @@ impl Step {
         if visited.cause.is_some() || visited.status >= 400 {
             return done(visited, None);
         }
-        let failure = match read(self.start.part, url, &text) {
-            _ if visited.status != 200 => {
-                Some(format!("the answer has status {}: there is nothing to read", visited.status))
-            }
-            _ if is_too_long => Some(format!("it is larger than {} MiB", most >> 20)),
-            Ok(named) => {
-                drop(text);
-                let additions = named.iter().map(|(url, part)| found(&self.inner.proxy, url, *part)).collect();
-                self.add(additions)
-            }
-            Err(why) => Some(why),
+        let failure = match visited.status {
+            200 if is_too_long => Some(format!("it is larger than {} MiB", most >> 20)),
+            200 => match read(self.start.part, url, text) {
+                Ok(named) => self.add(named.iter().map(|(url, part)| found(&self.inner.proxy, url, *part)).collect()),
+                Err(why) => Some(why),
+            },
+            status => Some(format!("the answer has status {status}: there is nothing to read")),
         };
         done(visited, failure)
     }

@@ -234,7 +234,7 @@ fetchers that are idle. The work goes on by itself: Ctrl-C ends the showing, not
 
   URL…                   absolute addresses; further ones from
   --file FILE            a file, an address a line (empty lines and lines with # are left out); - is standard input
-  --sitemap URL          an XML sitemap, or an index of sitemaps, of one of its sites
+  --sitemap URL          an XML sitemap, or an index of sitemaps, of one of its sites; .gz will do too
   --manifest URL         an HLS playlist or a DASH manifest: with the playlists and segments that it names
   -H 'Name: value'       a field of every request, for responses that vary by it; as often as there are fields
   --rate N               at most N addresses a second
