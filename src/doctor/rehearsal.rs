@@ -1,5 +1,6 @@
 //! Many sites of a configuration at once, a few at a time: would any of them answer 502?
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
@@ -57,7 +58,7 @@ pub fn rehearse_change(old: &Config, new: &Config, at_once: usize) -> Vec<Rehear
 }
 
 fn run(origins: &Origins, config: &Config, subject: &Subject) -> Report {
-    Run::new(origins, config, subject, Step::Http, &mut |_| ()).report()
+    Run::new(origins, config, subject, Step::Http, &mut |_| ControlFlow::Continue(())).report()
 }
 
 /// What `look` says of each site, in their order, on at most `at_once` threads.
