@@ -12,7 +12,7 @@ use std::thread;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use support::pop::{is_hit, site};
-use support::{Client, Gate, LIMIT, Origin, Reply, TempDir};
+use support::{Certificates, Client, Gate, LIMIT, Leaf, Origin, Reply, TempDir};
 
 /// A program that serves, with its admin listener and its token.
 struct Serving {
@@ -20,6 +20,7 @@ struct Serving {
     client: SocketAddr,
     admin: String,
     token: String,
+    file: String,
     _dir: TempDir,
 }
 
@@ -52,13 +53,24 @@ fn ended(child: Child) -> Run {
     Run { status: status.code().unwrap_or(-1), out: text(stdout), err: text(stderr) }
 }
 
+#[track_caller]
+fn run(arguments: &[&str]) -> Run {
+    ended(program(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
+}
+
 impl Serving {
     #[track_caller]
     fn start(origin: &Origin) -> Serving {
+        Serving::with_door(origin, "127.0.0.1:0", "")
+    }
+
+    /// The same with a door of one's own.
+    #[track_caller]
+    fn with_door(origin: &Origin, listen: &str, door: &str) -> Serving {
         let dir = TempDir::new();
         let state = dir.path().join("state");
         let toml = format!(
-            "[listen]\nhttp = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\n[state]\ndir = \"{}\"\n{}",
+            "[listen]\nhttp = \"127.0.0.1:0\"\n[admin]\nlisten = \"{listen}\"\n{door}[state]\ndir = \"{}\"\n{}",
             state.display(),
             site("a.test", origin)
         );
@@ -76,9 +88,10 @@ impl Serving {
         };
         let client = line_with("listening on http://").rsplit('/').next().unwrap().parse().unwrap();
         let sign_in = line_with("sign in:");
-        let admin = sign_in.split_whitespace().find(|word| word.starts_with("http://")).unwrap();
+        let admin = sign_in.split_whitespace().find(|word| word.starts_with("http")).unwrap();
         let admin = admin.split("/#").next().unwrap().to_owned();
-        Serving { child, client, admin, token: state.join("token").to_str().unwrap().to_owned(), _dir: dir }
+        let text = |path: &std::path::Path| path.to_str().unwrap().to_owned();
+        Serving { child, client, admin, token: text(&state.join("token")), file: text(&file), _dir: dir }
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
@@ -91,6 +104,12 @@ impl Serving {
     #[track_caller]
     fn run(&self, arguments: &[&str]) -> Run {
         ended(self.command(arguments).spawn().unwrap())
+    }
+
+    /// The same at another address, perhaps with certificates to trust.
+    #[track_caller]
+    fn run_at(&self, admin: &str, further: &[&str]) -> Run {
+        run(&[&["tasks", "--admin", admin, "--token-file", &self.token], further].concat())
     }
 
     #[track_caller]
@@ -221,4 +240,63 @@ fn who_cannot_be_asked_is_told_so() {
         );
         assert!(run.status == status && run.err.contains(words), "{run:?}");
     }
+}
+
+/// A port that was free a moment ago.
+fn port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+#[test]
+fn a_door_with_a_certificate_is_asked_over_https_and_known_by_it() {
+    let origin = fresh();
+    let (ours, others) = (Certificates::new(), Certificates::new());
+    let own = ours.issue("door", &Leaf::names(&["127.0.0.1", "localhost"]));
+    let [certificate, key] = [&own.chain_file, &own.key_file].map(|path| path.to_str().unwrap());
+    let listen = format!("127.0.0.1:{}", port());
+    let serving = Serving::with_door(&origin, &listen, &format!("certificate = \"{certificate}\"\nkey = \"{key}\"\n"));
+    let admin = format!("https://{listen}");
+    assert_eq!(serving.admin, admin);
+    let is_answered = |run: &Run| run.status == 0 && run.err.contains("there are no tasks");
+    // The file tells that it is HTTPS, and which certificate it has.
+    let by_file = run(&["tasks", "--config", &serving.file]);
+    assert!(is_answered(&by_file), "{by_file:?}");
+    let [ca, other] = [ours.ca_file(), others.ca_file()].map(|path| path.to_str().unwrap().to_owned());
+    let localhost = admin.replace("127.0.0.1", "localhost");
+    for (admin, ca) in [(&admin, ca.as_str()), (&admin, certificate), (&localhost, &ca)] {
+        let run = serving.run_at(admin, &["--ca", ca]);
+        assert!(is_answered(&run), "{admin} {ca}: {run:?}");
+    }
+    let plain = admin.replace("https", "http");
+    let rows = [
+        (&admin, &[][..], "give its certificate, or that of its issuer, with --ca FILE"),
+        (&admin, &["--ca", &other], "holds neither its certificate nor that of its issuer"),
+        (&admin, &["--ca", "/nonexistent.pem"], "/nonexistent.pem"),
+        (&plain, &[], "does it want https://"),
+    ];
+    for (admin, further, words) in rows {
+        let run = serving.run_at(admin, further);
+        assert!(run.status == 1 && run.err.contains(words), "{admin} {further:?}: {run:?}");
+    }
+    // Another certificate in its place, which it does not show yet.
+    ours.issue("door", &Leaf::names(&["127.0.0.1"]));
+    let renewed = run(&["tasks", "--config", &serving.file]);
+    assert!(renewed.status == 1 && renewed.err.contains("it shows another one than"), "{renewed:?}");
+}
+
+#[test]
+fn a_self_signed_certificate_is_trusted_where_it_is_named_and_nowhere_else() {
+    let origin = fresh();
+    let certificates = Certificates::new();
+    let own = certificates.issue("door", &Leaf::names(&["elsewhere.test"]).expired().self_signed());
+    let [certificate, key] = [&own.chain_file, &own.key_file].map(|path| path.to_str().unwrap());
+    let door = format!("certificate = \"{certificate}\"\nkey = \"{key}\"\n");
+    let serving = Serving::with_door(&origin, "127.0.0.1:0", &door);
+    let run = serving.run_at(&serving.admin, &["--ca", certificate]);
+    assert_eq!(run.status, 0, "{run:?}");
+    let run = serving.run_at(&serving.admin, &[]);
+    assert!(run.status == 1 && run.err.contains("the server's certificate"), "{run:?}");
+    let plain = Serving::start(&origin);
+    let run = plain.run_at(&plain.admin.replace("http", "https"), &[]);
+    assert!(run.status == 1 && run.err.contains("something else than TLS"), "{run:?}");
 }
