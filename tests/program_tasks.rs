@@ -164,6 +164,7 @@ fn addresses_come_from_a_file_and_from_standard_input() {
     let run = serving.run(&["prefetch", "--file", file.to_str().unwrap(), "--dry-run"]);
     let expected = "would fetch   http://a.test/1  uri-miss\nwould fetch   http://a.test/2  uri-miss\n";
     assert!(run.status == 0 && run.out.starts_with(expected), "{run:?}");
+    assert!(run.out.ends_with("task 1 (dry run) complete: 2 of 2 addresses, 0 bytes\n"), "{run:?}");
     assert_eq!(origin.count(), 0);
     let mut child = serving.command(&["prefetch", "--file", "-"]).stdin(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(b"http://a.test/3\n").unwrap();
@@ -213,6 +214,57 @@ fn an_interrupt_leaves_the_task_to_itself() {
 }
 
 #[test]
+fn of_many_failures_some_are_named_and_the_others_counted() {
+    let origin = Origin::plain(|_| Reply::response("404 Not Found", &[], ""));
+    let serving = Serving::start(&origin);
+    let urls: Vec<String> =
+        (0..21).map(|number| format!("http://a.test/{number}")).chain(["a.test/x".into()]).collect();
+    let arguments: Vec<&str> = ["prefetch"].into_iter().chain(urls.iter().map(String::as_str)).collect();
+    let run = serving.run(&arguments);
+    let ending = "and 2 more that failed: millpond tasks 1 --json names every address\n\
+                  task 1 failed: 22 of 22 addresses, 22 failed, 0 bytes\n";
+    assert!(run.status == 1 && run.out.ends_with(ending), "{run:?}");
+    assert_eq!(run.out.lines().count(), 22);
+    let run = serving.run(&["tasks", "1", "--json"]);
+    assert!(run.out.contains("it begins with neither http:// nor https://"), "{run:?}");
+}
+
+/// An origin that answers nothing.
+fn silent(gate: &Gate) -> Origin {
+    let held = gate.clone();
+    Origin::plain(move |_| Reply::nothing().wait(&held))
+}
+
+#[test]
+fn a_cancelled_task_says_what_of_it_was_done() {
+    let gate = Gate::new();
+    let origin = silent(&gate);
+    let serving = Serving::start(&origin);
+    let mut child = serving.command(&["prefetch", "http://a.test/1", "http://a.test/2", "--json"]).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let run = serving.run(&["tasks", "--cancel", "1"]);
+    assert!(run.status == 0 && run.out.starts_with("task 1 cancelled: 0 of 2 addresses, 0 bytes"), "{run:?}");
+    assert_ne!(ended(child).status, 0);
+    gate.open();
+}
+
+#[test]
+fn who_follows_a_task_hears_that_it_outlives_a_stop() {
+    let gate = Gate::new();
+    let origin = silent(&gate);
+    let mut serving = Serving::start(&origin);
+    let mut child = serving.command(&["prefetch", "http://a.test/1", "--json"]).spawn().unwrap();
+    let (mut line, mut out) = (String::new(), BufReader::new(child.stdout.take().unwrap()));
+    out.read_line(&mut line).unwrap();
+    serving.child.kill().unwrap();
+    let run = ended(child);
+    assert!(run.status == 1 && run.err.contains("cannot ask http://"), "{run:?}");
+    assert!(run.err.contains("task 1 goes on when it runs again: millpond tasks 1"), "{run:?}");
+    gate.open();
+}
+
+#[test]
 fn who_cannot_be_asked_is_told_so() {
     let origin = fresh();
     let serving = Serving::start(&origin);
@@ -230,7 +282,13 @@ fn who_cannot_be_asked_is_told_so() {
     let toml = format!("[admin]\nlisten = \"{nobody}\"\n{}", site("a.test", &origin));
     let without = dir.write("a.toml", &toml);
     let with = dir.write("b.toml", format!("{toml}\n[state]\ndir = \"{}\"\n", dir.path().display()));
-    for (file, status, words) in [(without, 2, "no state directory"), (with, 1, "cannot ask http://")] {
+    let none = dir.path().join("none.toml");
+    let rows = [
+        (without, 2, "no state directory"),
+        (with, 1, "cannot ask http://"),
+        (none, 2, "name the file that it serves with --config FILE"),
+    ];
+    for (file, status, words) in rows {
         let run = ended(
             program(&["tasks", "--config", file.to_str().unwrap()])
                 .stdout(Stdio::piped())

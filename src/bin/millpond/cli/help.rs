@@ -241,7 +241,8 @@ fetchers that are idle. The work goes on by itself: Ctrl-C ends the showing, not
   --rate N               at most N addresses a second
   --parallel N           at most N fetches at once from one site, 1 to 64; 4 unless given
   --window HH:MM-HH:MM   only in this time of day, in UTC
-  --dry-run              only tell what would be fetched; nothing is sent
+  --dry-run              only tell what would be fetched; nothing is sent, so that a sitemap or manifest is read only
+                         where it is stored and fresh
   --json                 objects, one a line: the task while it goes on, each address, the task at its end
   --config FILE          the file that it serves; millpond.toml unless given. The token is in its state directory
   --admin URL            where its admin listener is, if not there: http://127.0.0.1:9180, or https://NAME:PORT
@@ -249,7 +250,7 @@ fetchers that are idle. The work goes on by itself: Ctrl-C ends the showing, not
   --ca FILE              with an https --admin: the certificate of its issuer, or its own; what the system trusts unless
                          given. With --config exactly the certificate that the file names under [admin] is trusted
 
-Exit status: 0 all went well; 1 an address failed, or it cannot be asked; 2 the command line is wrong.
+Exit status: 0 all went well; 1 an address failed, it was refused, or nobody can be asked; 2 the command line is wrong.
 
   millpond prefetch --sitemap https://www.example.com/sitemap.xml --rate 20 --config millpond.toml
 ";

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use millpond::Window;
+
 use super::given::Given;
 use super::table::OptionSpec;
 use super::{Topic, Usage};
@@ -197,7 +199,7 @@ impl Given {
             fields: self.texts("-H")?,
             rate: number("--rate")?,
             parallel: number("--parallel")?,
-            window: self.text_of("--window")?,
+            window: self.window()?,
             is_dry: self.has("--dry-run"),
         };
         if asked.urls.is_empty() && asked.file.is_none() && asked.sitemap.is_none() && asked.manifest.is_none() {
@@ -208,6 +210,16 @@ impl Given {
             return Err(self.usage(format!("-H: \"{field}\" is no field"), "write -H 'Name: value'"));
         }
         Ok(asked)
+    }
+
+    /// A time of day, as it was written.
+    fn window(&self) -> Result<Option<String>, Usage> {
+        let window = self.text_of("--window")?;
+        if let Some(text) = window.as_deref().filter(|text| Window::parse(text).is_err()) {
+            let hint = "write --window 22:00-06:00, in UTC, from one minute to another";
+            return Err(self.usage(format!("--window: \"{text}\" is no time of day"), hint));
+        }
+        Ok(window)
     }
 
     fn purge(&self) -> Result<What, Usage> {

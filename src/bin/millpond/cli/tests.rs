@@ -277,6 +277,7 @@ fn what_a_running_millpond_is_asked_is_read() {
         "prefetch u --rate 0",
         "prefetch u --parallel x",
         "prefetch u -H nothing",
+        "prefetch u --window 25:00-26:00",
         "prefetch u --admin http://h:1",
         "prefetch u --admin http://h:1 --config m.toml",
         "tasks --admin http://h:1 --token-file t --ca c",

@@ -63,8 +63,13 @@ impl Client {
     }
 
     fn of_file(path: &Path, token: Option<&Path>) -> Result<Client, Failure> {
-        let config = Config::load(path)?.with_door();
         let shown = path.display();
+        if !path.exists() {
+            let hint =
+                "name the file that it serves with --config FILE, or where it is with --admin URL --token-file FILE";
+            return refused(&format!("there is no file {shown}"), hint);
+        }
+        let config = Config::load(path)?.with_door();
         let door = config.admin.as_ref();
         let Some(mut address) = door.and_then(|door| door.listen) else {
             return refused(
