@@ -326,6 +326,19 @@ fn requests_that_mean_nothing_are_refused_with_the_reason() {
         let problem = json_of(&response);
         assert!(problem["detail"].as_str().is_some_and(|detail| !detail.is_empty()));
     }
-    let typed = scene.door.ask_with("POST", "/api/v1/explain", &["Content-Type: text/plain"], "{}");
-    assert_eq!(typed.status, 415);
+    // The second is what curl says of its own accord.
+    for kind in ["text/plain", "application/x-www-form-urlencoded"] {
+        let typed = scene.door.ask_with("POST", "/api/v1/explain", &[&format!("Content-Type: {kind}")], "{}");
+        assert!(typed.status == 415 && typed.text().contains("Content-Type: application/json"), "{typed:?}");
+    }
+}
+
+#[test]
+fn the_examples_of_the_manual_that_send_json_say_so() {
+    let manual = include_str!("../README.md").replace("\\\n", " ");
+    let examples: Vec<&str> = manual.lines().filter(|line| line.starts_with("curl") && line.contains(" -d ")).collect();
+    assert!(examples.len() >= 3, "{examples:?}");
+    for example in examples {
+        assert!(example.contains("-H \"Content-Type: application/json\""), "{example}");
+    }
 }

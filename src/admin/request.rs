@@ -131,7 +131,8 @@ impl Request {
             && !media_type_of(media_type).eq_ignore_ascii_case(b"application/json")
             && !media_type_of(media_type).eq_ignore_ascii_case(b"application/merge-patch+json")
         {
-            return Err(Reply::problem(415, "Unsupported media type", "send application/json"));
+            let detail = "send the field Content-Type: application/json; curl takes it with -H";
+            return Err(Reply::problem(415, "Unsupported media type", detail));
         }
         let value: Value = serde_json::from_slice(&self.body)
             .map_err(|error| Reply::bad(&format!("the request body is not JSON: {error}")))?;
