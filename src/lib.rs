@@ -119,7 +119,8 @@
 //! `admin`. Its worker only answers; what blocks (diagnoses, surveys of the store, files) runs on a few threads of its own
 //! and wakes the session that waits, or goes on writing to the body that it reads. Endpoints stand in tables, one file a
 //! subject (`admin::api`), beside the part of the OpenAPI document that describes them. What the door does to the whole goes
-//! through one trait, `admin::Control`, which `edge::door` implements without keeping anything alive.
+//! through one trait, `admin::Control`, which `edge::door` implements without keeping anything alive. The program's commands
+//! ask it as anybody else would; where it has a certificate, [`TlsClient`] makes sure of it.
 //!
 //! The console (`admin::console`) is a folder of plain files, `src/admin/console`, kept in the program as they are: HTML,
 //! CSS and ES modules, without a framework and without a build step. It knows no more than the API tells. `main.js` begins,
@@ -191,6 +192,7 @@ pub use observe::{FailureExample, FailureRow, FetchTimes, IssuerChange};
 pub use origin::LookupFailure;
 pub use origin::{AddressState, CheckState, NameState};
 pub use time::{HttpDate, Now};
+pub use tls::{TlsClient, TlsFailure, TlsStream, Trusted};
 
 /// The examples of the README are held to compile and run.
 #[cfg(doctest)]

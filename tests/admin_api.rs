@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use support::door::{OPEN, json_of};
 use support::pop::{https_table, site, site_at};
 use support::schema::faults;
-use support::{Certificates, Door, Origin, Pop, Reply, TempDir, wait_until};
+use support::{Certificates, Client, Door, Gate, Origin, Pop, Reply, TempDir, wait_until};
 
 /// A POP with a door and a configuration file, in front of an origin, with a dead site beside it.
 struct Scene {
@@ -177,20 +177,64 @@ fn the_doctor_tells_its_steps_and_then_all() {
 }
 
 #[test]
-fn the_doctor_looks_at_no_server_that_no_site_has() {
+fn the_doctor_looks_at_no_private_server_that_no_site_has() {
     let scene = Scene::new();
     let outside = Origin::plain(|_| Reply::ok("secret"));
-    let body = json!({ "origin": format!("http://{}", outside.address()) });
-    let told = scene.post("/api/v1/doctor", &body, 403);
-    assert!(told["detail"].as_str().unwrap().contains("any_target"));
+    let report = |door: &Door, origin: &str| {
+        let response = door.ask("POST", "/api/v1/doctor", &json!({ "origin": origin }).to_string());
+        assert_eq!(response.status, 200, "{response:?}");
+        let last: Value = serde_json::from_str(response.text().lines().last().unwrap()).unwrap();
+        last["report"].clone()
+    };
+    for host in ["127.0.0.1", "localhost"] {
+        let told = report(&scene.door, &format!("http://{host}:{}", outside.port())).to_string();
+        assert!(told.contains("destination_ip_prohibited") && told.contains("any_target = true"), "{told}");
+    }
+    assert_eq!(outside.connections(), 0);
+    // Whatever is not private may be looked at before there is a site for it.
+    let told = report(&scene.door, "http://nowhere.invalid").to_string();
+    assert!(told.contains("dns_") && !told.contains("destination_ip_prohibited"), "{told}");
     scene.post("/api/v1/doctor", &json!({}), 422);
     scene.post("/api/v1/doctor", &json!({ "target": "a b" }), 404);
     scene.post("/api/v1/doctor", &json!({ "target": "a.test", "origin": "http://a.test" }), 422);
-    assert_eq!(outside.connections(), 0);
     let any = OPEN.to_owned() + "any_target = true\n";
     let pop = Pop::start(&(any + &site("a.test", &scene.origin)));
-    let response = Door::of(&pop).ask("POST", "/api/v1/doctor", &body.to_string());
-    assert_eq!(response.status, 200);
+    let told = report(&Door::of(&pop), &format!("http://{}", outside.address()));
+    assert_eq!(told["healthy"], true, "{told}");
+}
+
+#[test]
+fn a_diagnosis_ends_when_nobody_listens_and_few_run_at_once() {
+    let gate = Gate::new();
+    let held = gate.clone();
+    let first =
+        Origin::plain(move |_| Reply::nothing().wait(&held).then("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"));
+    let second = Origin::plain(|_| Reply::ok("x"));
+    let servers = format!("{}\", \"{}", first.address(), second.address());
+    let pop = Pop::start(&format!("{OPEN}{}", site_at("a.test", &servers, "", "")));
+    let door = Door::of(&pop);
+    let body = json!({ "target": "a.test" }).to_string();
+    let diagnosis = || {
+        let mut client = Client::plain(door.address);
+        let head = format!("POST /api/v1/doctor HTTP/1.1\r\nHost: {}\r\n{}\r\n", door.address, door.bearer());
+        client.send(format!("{head}Content-Length: {}\r\n\r\n{body}", body.len()));
+        assert_eq!(client.head_of("POST").status, 200);
+        client
+    };
+    let listening: Vec<Client> = (0..4).map(|_| diagnosis()).collect();
+    gate.wait_for_arrivals(4);
+    let busy = door.ask("POST", "/api/v1/doctor", &body);
+    assert_eq!((busy.status, busy.field("retry-after")), (503, Some("10")));
+    listening.into_iter().for_each(Client::reset);
+    // The door's one worker answers in order: behind these two it has seen the others leave.
+    assert_eq!([door.get("/api/v1/version").status, door.get("/api/v1/version").status], [200, 200]);
+    assert_eq!(second.connections(), 0);
+    gate.open();
+    let is_free = || door.ask("POST", "/api/v1/doctor", &json!({ "target": "b.test" }).to_string()).status == 200;
+    wait_until(is_free);
+    // A stop waits for what is under way.
+    pop.shutdown();
+    assert_eq!(second.connections(), 0, "what nobody waits for is not looked at");
 }
 
 #[test]
@@ -282,8 +326,21 @@ fn requests_that_mean_nothing_are_refused_with_the_reason() {
         let problem = json_of(&response);
         assert!(problem["detail"].as_str().is_some_and(|detail| !detail.is_empty()));
     }
-    let typed = scene.door.ask_with("POST", "/api/v1/explain", &["Content-Type: text/plain"], "{}");
-    assert_eq!(typed.status, 415);
+    // The second is what curl says of its own accord.
+    for kind in ["text/plain", "application/x-www-form-urlencoded"] {
+        let typed = scene.door.ask_with("POST", "/api/v1/explain", &[&format!("Content-Type: {kind}")], "{}");
+        assert!(typed.status == 415 && typed.text().contains("Content-Type: application/json"), "{typed:?}");
+    }
+}
+
+#[test]
+fn the_examples_of_the_manual_that_send_json_say_so() {
+    let manual = include_str!("../README.md").replace("\\\n", " ");
+    let examples: Vec<&str> = manual.lines().filter(|line| line.starts_with("curl") && line.contains(" -d ")).collect();
+    assert!(examples.len() >= 3, "{examples:?}");
+    for example in examples {
+        assert!(example.contains("-H \"Content-Type: application/json\""), "{example}");
+    }
 }
 
 /// Without a type of its own, what curl sends is a form, which is refused.

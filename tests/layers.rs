@@ -22,6 +22,7 @@ const DOORS: &[Door] = &[
     // Besides observe, edge and the program: faults of the machine that no exchange could carry to them.
     ("log", &["observe", "edge", "bin", "tls", "admin", "origin/resolver", "origin/health", "origin/checks"]),
     ("lru", &["store/lru"]),
+    ("miniz_oxide", &["task/sources/gzip"]),
     ("mio", &["server"]),
     ("rcgen", &["bin/millpond/demo", "bin/millpond/demo_origin", "fuzzed"]),
     ("ring", &["tls", "admin/access", "bin/millpond/demo", "bin/millpond/demo_origin"]),

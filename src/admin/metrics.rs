@@ -115,7 +115,8 @@ impl TaskCounts {
                 .for_each(|(_, count)| *count += 1);
             counts.done += task.done.saturating_sub(task.failed);
             counts.failed += task.failed;
-            counts.left += task.total.saturating_sub(task.done);
+            // What was cancelled is not left to be done.
+            counts.left += if task.ended.is_none() { task.total.saturating_sub(task.done) } else { 0 };
         }
         counts
     }

@@ -174,7 +174,7 @@ pub struct AdminConfig {
     pub hosts: Vec<String>,
     /// Its certificate; plain HTTP without one.
     pub https: Option<HttpsConfig>,
-    /// Doctor and prefetch may reach servers that no site names.
+    /// Its doctor may look at servers that no site names at private addresses too.
     pub any_target: bool,
     /// The file speaks of it: that it cannot be opened is an error then, else a warning.
     pub is_written: bool,

@@ -133,9 +133,10 @@ impl Server<'_> {
                 let what = "name the server that has the content, not this Millpond";
                 Remedies::fix(what, vec![self.remedies.server("ORIGIN:PORT")])
             }
-            (ProxyError::DestinationIpProhibited, _) => {
-                Remedies::words("name a server of the internet, or list this one in the servers of a site first")
-            }
+            (ProxyError::DestinationIpProhibited, _) => Remedies::words(
+                "name a server of the internet, or list this one in the servers of a site first; any_target = true \
+                     under [admin] lets the operator's door look at any",
+            ),
             (ProxyError::DnsTimeout, _) => {
                 Remedies::words("the resolver did not answer: look at /etc/resolv.conf and at the way to its servers")
             }

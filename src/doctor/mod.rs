@@ -48,6 +48,8 @@ pub use report::{Change, Check, Finding, Fix, Outcome, Refused, Report, Role, Se
 pub use subject::Subject;
 pub use text::matrix as sni_table;
 
+use std::ops::ControlFlow;
+
 use crate::config::Config;
 use crate::origin::{Origins, Resolver};
 
@@ -89,15 +91,15 @@ pub fn diagnose(config: &Config, subject: &Subject, progress: &mut dyn FnMut(Pro
 
 /// The same for a server that somebody names who is not at this machine's own command line, such as a caller of an API, in
 /// `config` (see [`Config::for_server`]): what no site of `known` configures is refused where its address is private,
-/// loopback or link-local (`destination_ip_prohibited`), because this machine stands where its caller does not.
+/// loopback, link-local or this machine's own (`destination_ip_prohibited`), because this machine stands where its caller
+/// does not. Every connection of the diagnosis is judged by its address, whatever a name resolves to from one to the next.
 pub fn diagnose_unlisted(
     config: &Config,
     known: &Config,
     subject: &Subject,
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Report {
-    let origins = origins(known, Resolver::system()).for_outsiders(&known.sites);
-    diagnose_by(&origins, config, subject, progress)
+    diagnose_by(&origins_for_outsiders(known, Resolver::system()), config, subject, progress)
 }
 
 /// The same with means of one's own: tests inject DNS faults through the resolver.
@@ -107,8 +109,27 @@ pub(crate) fn diagnose_by(
     subject: &Subject,
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Report {
-    let all = Step::Cacheability;
-    run::Run::new(origins, config, subject, all, progress).report()
+    let mut progress = |told: Progress<'_>| {
+        progress(told);
+        ControlFlow::Continue(())
+    };
+    diagnose_while(origins, config, subject, &mut progress)
+}
+
+/// The same for somebody who may leave: no further step begins once `progress` breaks off, and the report has those that were
+/// made.
+pub(crate) fn diagnose_while(
+    origins: &Origins,
+    config: &Config,
+    subject: &Subject,
+    progress: &mut dyn FnMut(Progress<'_>) -> ControlFlow<()>,
+) -> Report {
+    run::Run::new(origins, config, subject, Step::Cacheability, progress).report()
+}
+
+/// Means of [`diagnose_unlisted`].
+pub(crate) fn origins_for_outsiders(known: &Config, resolver: Resolver) -> Origins {
+    origins(known, resolver).for_outsiders(&known.sites)
 }
 
 /// Means of a diagnosis, apart from those of a running Millpond: nothing is reused that a fetch has opened.

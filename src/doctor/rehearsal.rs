@@ -1,5 +1,6 @@
 //! Many sites of a configuration at once, a few at a time: would any of them answer 502?
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
@@ -76,7 +77,7 @@ pub fn rehearse_sites(
 }
 
 fn run(origins: &Origins, config: &Config, subject: &Subject) -> Report {
-    Run::new(origins, config, subject, Step::Http, &mut |_| ()).report()
+    Run::new(origins, config, subject, Step::Http, &mut |_| ControlFlow::Continue(())).report()
 }
 
 /// The last that `look` tells of each site, in their order, on at most `at_once` threads.

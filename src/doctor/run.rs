@@ -1,5 +1,7 @@
-//! The steps in their order, for one site and server by server; the first broken one ends a server's run.
+//! The steps in their order, for one site and server by server; the first broken one ends a server's run, and who asked may
+//! end all of it between two steps.
 
+use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use super::checks::{Server, Verdict};
@@ -18,8 +20,11 @@ pub struct Run<'a, 'p> {
     subject: &'a Subject,
     /// The last step to make.
     last: Step,
-    progress: &'p mut dyn FnMut(Progress<'_>),
+    progress: &'p mut Told<'p>,
 }
+
+/// Who is told how it goes, and may break it off.
+type Told<'p> = dyn FnMut(Progress<'_>) -> ControlFlow<()> + 'p;
 
 impl<'a, 'p> Run<'a, 'p> {
     /// A diagnosis of the site that answers for `subject`, up to step `last`.
@@ -28,7 +33,7 @@ impl<'a, 'p> Run<'a, 'p> {
         config: &'a Config,
         subject: &'a Subject,
         last: Step,
-        progress: &'p mut dyn FnMut(Progress<'_>),
+        progress: &'p mut Told<'p>,
     ) -> Run<'a, 'p> {
         Run { origins, config, subject, last, progress }
     }
@@ -40,28 +45,34 @@ impl<'a, 'p> Run<'a, 'p> {
         let site = site.or_else(|| self.config.router().find(&self.subject.host).cloned());
         let Some(site) = site else {
             let verdict = self.unserved();
-            self.told(&mut report, Step::Configuration, verdict);
+            let _ = self.told(&mut report, Step::Configuration, verdict);
             return report;
         };
         report.site = Some(site.name.clone());
-        (self.progress)(Progress::Checking { server: "", step: Step::Configuration });
+        if (self.progress)(Progress::Checking { server: "", step: Step::Configuration }).is_break() {
+            return report;
+        }
         let verdict = self.settings(&site);
-        self.told(&mut report, Step::Configuration, verdict);
-        if !report.is_healthy() {
+        if self.told(&mut report, Step::Configuration, verdict).is_break() || !report.is_healthy() {
             return report;
         }
         let mut order: Vec<usize> = (0..site.origin.servers.len()).collect();
         order.sort_by_key(|index| site.origin.servers.get(*index).map(|server| server.role == Role::Backup));
         for index in order {
-            report.servers.extend(self.server(&site, index));
+            let Some((server, flow)) = self.server(&site, index) else { continue };
+            report.servers.push(server);
+            if flow.is_break() {
+                return report;
+            }
         }
         report
     }
 
-    fn told(&mut self, report: &mut Report, step: Step, verdict: Verdict) {
+    fn told(&mut self, report: &mut Report, step: Step, verdict: Verdict) -> ControlFlow<()> {
         let check = verdict.into_check(step, Duration::ZERO);
-        (self.progress)(Progress::Checked { server: "", check: &check });
+        let flow = (self.progress)(Progress::Checked { server: "", check: &check });
         report.checks.push(check);
+        flow
     }
 
     /// No site answers for the name.
@@ -118,7 +129,8 @@ impl<'a, 'p> Run<'a, 'p> {
         }
     }
 
-    fn server(&mut self, site: &Site, index: usize) -> Option<ServerReport> {
+    /// The report on one server, and whether there is to be another.
+    fn server(&mut self, site: &Site, index: usize) -> Option<(ServerReport, ControlFlow<()>)> {
         let probe = Probe::new(self.origins, site, index, &self.subject.host, self.subject.is_https)?;
         let report = ServerReport { server: probe.route.label.clone(), ..ServerReport::default() };
         let server = Server {
@@ -127,33 +139,35 @@ impl<'a, 'p> Run<'a, 'p> {
             subject: self.subject,
             clock: Clock::start(),
         };
-        let mut steps = Steps { report, progress: self.progress };
+        let mut steps = Steps { report, progress: &mut *self.progress, flow: ControlFlow::Continue(()) };
         steps.run(&server, self.last);
-        Some(steps.report)
+        Some((steps.report, steps.flow))
     }
 }
 
 /// The steps for one server.
-struct Steps<'p> {
+struct Steps<'s, 'p> {
     report: ServerReport,
-    progress: &'p mut dyn FnMut(Progress<'_>),
+    progress: &'s mut Told<'p>,
+    /// It was broken off.
+    flow: ControlFlow<()>,
 }
 
-impl Steps<'_> {
-    /// Runs until a step is broken; `None` says that one was.
+impl Steps<'_, '_> {
+    /// Runs until a step is broken, or all is broken off; `None` says that one of these was.
     fn run(&mut self, server: &Server<'_>, last: Step) -> Option<()> {
         let addresses = self.step(Step::Dns, || server.resolve())?;
         let reached = self.step(Step::Reachability, || server.reach(&addresses))?;
         let (address, others) = server.choose(&reached)?;
         let mut spoken = self.step(Step::Protocol, || server.protocol(address))?;
         if let Some(handshake) = spoken.handshake.take() {
-            self.checking(Step::Handshake);
+            self.checking(Step::Handshake)?;
             let table = server.matrix(address);
             let started = Instant::now();
             let verdict = server.handshake(address, &handshake, &table);
             let is_broken = verdict.outcome == Outcome::Broken;
-            self.checked(Step::Handshake, verdict, handshake.elapsed + started.elapsed());
-            self.shown(server, table.rows.clone(), table.elapsed);
+            self.checked(Step::Handshake, verdict, handshake.elapsed + started.elapsed())?;
+            self.shown(server, table.rows.clone(), table.elapsed)?;
             if is_broken {
                 return None;
             }
@@ -167,29 +181,37 @@ impl Steps<'_> {
         Some(())
     }
 
-    fn shown(&mut self, server: &Server<'_>, rows: Vec<SniRow>, elapsed: Duration) {
-        self.checking(Step::SniMatrix);
-        self.checked(Step::SniMatrix, server.matrix_verdict(&rows), elapsed);
-        (self.progress)(Progress::Shown { server: &self.report.server, rows: &rows });
+    fn shown(&mut self, server: &Server<'_>, rows: Vec<SniRow>, elapsed: Duration) -> Option<()> {
+        self.checking(Step::SniMatrix)?;
+        self.checked(Step::SniMatrix, server.matrix_verdict(&rows), elapsed)?;
+        let flow = (self.progress)(Progress::Shown { server: &self.report.server, rows: &rows });
         self.report.sni = rows;
+        self.go_on(flow)
     }
 
     fn step<T>(&mut self, step: Step, check: impl FnOnce() -> (Verdict, Option<T>)) -> Option<T> {
-        self.checking(step);
+        self.checking(step)?;
         let started = Instant::now();
         let (verdict, value) = check();
         let is_broken = verdict.outcome == Outcome::Broken;
-        self.checked(step, verdict, started.elapsed());
+        self.checked(step, verdict, started.elapsed())?;
         value.filter(|_| !is_broken)
     }
 
-    fn checking(&mut self, step: Step) {
-        (self.progress)(Progress::Checking { server: &self.report.server, step });
+    fn checking(&mut self, step: Step) -> Option<()> {
+        let flow = (self.progress)(Progress::Checking { server: &self.report.server, step });
+        self.go_on(flow)
     }
 
-    fn checked(&mut self, step: Step, verdict: Verdict, elapsed: Duration) {
+    fn checked(&mut self, step: Step, verdict: Verdict, elapsed: Duration) -> Option<()> {
         let check: Check = verdict.into_check(step, elapsed);
-        (self.progress)(Progress::Checked { server: &self.report.server, check: &check });
+        let flow = (self.progress)(Progress::Checked { server: &self.report.server, check: &check });
         self.report.checks.push(check);
+        self.go_on(flow)
+    }
+
+    fn go_on(&mut self, flow: ControlFlow<()>) -> Option<()> {
+        self.flow = flow;
+        flow.is_continue().then_some(())
     }
 }

@@ -120,7 +120,7 @@ fn a_private_server_that_an_outsider_names_is_refused_before_anything_is_dialled
     let run = |server: &str, addresses: &'static [[u8; 4]]| {
         let config = Config::for_server(&format!("http://{server}"), Some("a.test"), None).unwrap();
         let lookup = move |_: &str| Ok(addresses.iter().map(|address| (*address).into()).collect());
-        let origins = origins(&known, Resolver::with_lookup(lookup)).for_outsiders(&known.sites);
+        let origins = origins_for_outsiders(&known, Resolver::with_lookup(lookup));
         diagnose_by(&origins, &config, &subject, &mut |_| ())
     };
     for (server, addresses) in [
@@ -133,7 +133,31 @@ fn a_private_server_that_an_outsider_names_is_refused_before_anything_is_dialled
         let (_, check) = report.first_broken().unwrap();
         let finding = check.finding.as_ref().unwrap();
         assert_eq!((check.step, finding.error), (Step::Dns, Some("destination_ip_prohibited")), "{server}");
-        assert!(finding.fix.to_string().contains("list this one in the servers of a site"), "{finding:?}");
+        let fix = finding.fix.to_string();
+        assert!(fix.contains("list this one in the servers of a site") && fix.contains("any_target"), "{fix}");
     }
     assert!(run(&living.to_string(), &[]).is_healthy(), "what a site configures is its operator's choice");
+}
+
+#[test]
+fn no_step_begins_once_it_is_broken_off() {
+    let text = "[[site]]\ndomains = [\"a.test\"]\n[site.origin]\nservers = [\"127.0.0.1:9\", \"127.0.0.1:10\"]\n";
+    let config = Config::parse(text, "m.toml".as_ref()).unwrap();
+    let origins = origins(&config, Resolver::system());
+    let broken_off_at = |last: usize| {
+        let mut told = 0;
+        let mut tell = |_: Progress<'_>| {
+            told += 1;
+            if told < last { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        };
+        let report = diagnose_while(&origins, &config, &Subject::parse("a.test").unwrap(), &mut tell);
+        assert_eq!(told, last);
+        report.all().map(|(_, check)| check.step.number()).collect::<Vec<usize>>()
+    };
+    // Of each step it is told that it begins, and what came of it.
+    assert!(broken_off_at(1).is_empty());
+    assert_eq!(broken_off_at(2), [0]);
+    assert_eq!(broken_off_at(4), [0, 1], "the first server's name");
+    assert_eq!(broken_off_at(5), [0, 1], "before it is connected to");
+    assert_eq!(broken_off_at(6), [0, 1, 2], "and no other server is looked at");
 }

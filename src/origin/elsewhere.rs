@@ -79,7 +79,8 @@ impl Origins {
         if found.iter().all(is_own) {
             return Err(Cause::OwnAddress);
         }
-        let is_open = |address: &&IpAddr| standing != Standing::Unknown || prohibited(**address).is_none();
+        let is_trusted = self.may_be_private(&url.host, url.port, standing != Standing::Unknown);
+        let is_open = |address: &&IpAddr| is_trusted || prohibited(**address).is_none();
         let open: Vec<IpAddr> = found.iter().filter(is_open).take(MAX_ADDRESSES).copied().collect();
         match found.first() {
             Some(address) if open.is_empty() => Err(Cause::Prohibited(*address, prohibited(*address).unwrap_or(""))),

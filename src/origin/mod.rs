@@ -48,7 +48,7 @@ mod tests_tls;
 #[cfg(test)]
 mod tests_upload;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -180,16 +180,24 @@ impl Origins {
         let all = found.iter().map(|address| SocketAddr::new(*address, route.port));
         let foreign: Vec<_> = all.filter(|address| !is_own_listener(*address, &own, is_local)).collect();
         let Some(first) = foreign.first().copied() else { return Err(Cause::OwnAddress) };
-        let is_known =
-            |known: &Vec<(String, u16)>| known.iter().any(|(name, port)| (name, *port) == (&route.name, route.port));
-        if self.outsiders.as_ref().is_none_or(is_known) {
+        if self.may_be_private(&route.name, route.port, true) {
             return Ok(foreign);
         }
-        let open: Vec<_> = foreign.into_iter().filter(|address| prohibited(address.ip()).is_none()).collect();
-        match prohibited(first.ip()).filter(|_| open.is_empty()) {
+        let is_closed = |address: IpAddr| {
+            prohibited(address).or_else(|| is_local(address.to_canonical()).then_some("this machine's own"))
+        };
+        let open: Vec<_> = foreign.into_iter().filter(|address| is_closed(address.ip()).is_none()).collect();
+        match is_closed(first.ip()).filter(|_| open.is_empty()) {
             Some(what) => Err(Cause::Prohibited(first.ip(), what)),
             None => Ok(open),
         }
+    }
+
+    /// Whether host and port may lead to any address: where outsiders choose, only if a site is known to have them; else as
+    /// `otherwise` says.
+    fn may_be_private(&self, host: &str, port: u16, otherwise: bool) -> bool {
+        let Some(known) = &self.outsiders else { return otherwise };
+        known.iter().any(|(name, known_port)| name.eq_ignore_ascii_case(host) && *known_port == port)
     }
 
     /// Sends the request to the site's origin and waits for the final head. Blocks the calling thread, a fetcher's, for

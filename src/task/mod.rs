@@ -17,6 +17,7 @@ mod step;
 mod work;
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -48,6 +49,8 @@ struct Inner {
     tell: Box<dyn Fn(&str) + Send + Sync>,
     state: Mutex<State>,
     changed: Condvar,
+    /// Documents that are being read, each of which may fill a good part of memory.
+    reading: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -85,6 +88,7 @@ impl Tasks {
             tell: Box::new(tell),
             state: Mutex::new(State { next_id: 1, ..State::default() }),
             changed: Condvar::new(),
+            reading: AtomicUsize::new(0),
         });
         inner.restore();
         let running = inner.clone();

@@ -10,7 +10,8 @@ use crate::policy::redirect::Url;
 pub struct Prefetch {
     /// Absolute addresses of sites of ours, as clients would ask for them.
     pub urls: Vec<String>,
-    /// A sitemap, or an index of sitemaps (sitemaps.org), in XML: all that it names, as far as it is ours.
+    /// A sitemap, or an index of sitemaps (sitemaps.org), in XML, also compressed with gzip: all that it names, as far as it is
+    /// ours.
     pub sitemap: Option<String>,
     /// An HLS playlist (RFC 8216) or a DASH manifest (ISO/IEC 23009-1): itself, what it names, and all segments.
     pub manifest: Option<String>,
@@ -141,10 +142,11 @@ pub fn address(text: &str) -> Result<Url, String> {
     let is_absolute = text
         .split_once("://")
         .is_some_and(|(scheme, _)| scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https"));
-    match base.resolve(text.as_bytes()).filter(|_| is_absolute) {
-        Some(url) => Ok(url),
-        None => Err("it is no absolute http or https address; what is not ASCII is written as %XX".into()),
+    if !is_absolute {
+        return Err("it begins with neither http:// nor https://".into());
     }
+    let url = base.resolve(text.as_bytes());
+    url.ok_or_else(|| "it is no address; blanks, and what is not ASCII, are written as %XX".into())
 }
 
 fn check_field(name: &str, value: &str) -> Result<(), TaskError> {

@@ -56,7 +56,7 @@ pub struct Task {
     pub ended: Option<Duration>,
     /// Addresses known so far: sitemaps and manifests bring more.
     pub total: usize,
-    /// Of them, those that are done, failed ones included.
+    /// Of them, those that are done, failed ones included, and without those that were cancelled.
     pub done: usize,
     /// Of them, those that failed.
     pub failed: usize,

@@ -1,6 +1,7 @@
 //! One address of a task, top to bottom, on a thread that may wait.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::Inner;
@@ -74,6 +75,7 @@ impl Step {
 
     /// A document: what it names becomes part of the task before it is done itself.
     fn read(&self, url: &Url, errand: &Errand<'_>) -> Outcome {
+        let Some(_turn) = Reading::take(&self.inner.reading) else { return Outcome::Later };
         let (mut text, most, mut is_too_long) = (Vec::new(), most_bytes(self.start.part), false);
         let mut take = |bytes: &[u8]| {
             is_too_long |= text.len().saturating_add(bytes.len()) > most;
@@ -87,17 +89,13 @@ impl Step {
         if visited.cause.is_some() || visited.status >= 400 {
             return done(visited, None);
         }
-        let failure = match read(self.start.part, url, &text) {
-            _ if visited.status != 200 => {
-                Some(format!("the answer has status {}: there is nothing to read", visited.status))
-            }
-            _ if is_too_long => Some(format!("it is larger than {} MiB", most >> 20)),
-            Ok(named) => {
-                drop(text);
-                let additions = named.iter().map(|(url, part)| found(&self.inner.proxy, url, *part)).collect();
-                self.add(additions)
-            }
-            Err(why) => Some(why),
+        let failure = match visited.status {
+            200 if is_too_long => Some(format!("it is larger than {} MiB", most >> 20)),
+            200 => match read(self.start.part, url, text) {
+                Ok(named) => self.add(named.iter().map(|(url, part)| found(&self.inner.proxy, url, *part)).collect()),
+                Err(why) => Some(why),
+            },
+            status => Some(format!("the answer has status {status}: there is nothing to read")),
         };
         done(visited, failure)
     }
@@ -158,6 +156,22 @@ impl Drop for Step {
     }
 }
 
+/// One of the few documents that are read at once.
+struct Reading<'a>(&'a AtomicUsize);
+
+impl<'a> Reading<'a> {
+    fn take(reading: &'a AtomicUsize) -> Option<Reading<'a>> {
+        let more = |count: usize| (count < MOST_READING).then_some(count + 1);
+        reading.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).ok().map(|_| Reading(reading))
+    }
+}
+
+impl Drop for Reading<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
 /// A fetch that found no room in its queue is no failure of the origin's: it has its turn later.
 fn done(visited: Visited, failure: Option<String>) -> Outcome {
     match visited.cause {
@@ -173,7 +187,23 @@ fn refused(why: String) -> Outcome {
     )
 }
 
+/// Documents read at once, of all tasks together: each is up to 50 MiB of text, and the addresses in it.
+const MOST_READING: usize = 4;
 /// Addresses added under one lock.
 const AT_ONCE: usize = 2000;
 /// Until a crowded site is tried again.
 const LATER: Duration = Duration::from_millis(500);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_documents_are_read_at_once() {
+        let reading = AtomicUsize::new(0);
+        let mut turns: Vec<_> = (0..MOST_READING).map(|_| Reading::take(&reading).unwrap()).collect();
+        assert!(Reading::take(&reading).is_none());
+        turns.pop();
+        assert!(Reading::take(&reading).is_some());
+    }
+}

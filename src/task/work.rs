@@ -223,7 +223,6 @@ impl Work {
         }
         if self.wanted == Wanted::Cancel {
             row.state = UrlState::Cancelled;
-            self.counts.done += 1;
             return;
         }
         self.enlist(index, site);
@@ -280,7 +279,6 @@ impl Work {
         for index in self.lanes.drain(..).flat_map(|lane| lane.pending) {
             if let Some(row) = self.rows.row_mut(index) {
                 row.state = UrlState::Cancelled;
-                self.counts.done += 1;
             }
         }
         (self.left, self.turn) = (0, 0);
@@ -301,8 +299,9 @@ impl Work {
             if !matches!(row.state, UrlState::Failed | UrlState::Cancelled) {
                 continue;
             }
-            self.counts.done = self.counts.done.saturating_sub(1);
-            self.counts.failed = self.counts.failed.saturating_sub(usize::from(row.state == UrlState::Failed));
+            let was_done = usize::from(row.state == UrlState::Failed);
+            self.counts.done = self.counts.done.saturating_sub(was_done);
+            self.counts.failed = self.counts.failed.saturating_sub(was_done);
             self.counts.bytes = self.counts.bytes.saturating_sub(row.bytes);
             (row.state, row.bytes) = (UrlState::Pending, 0);
             self.rows.set_detail(index, None);

@@ -2,7 +2,7 @@
 //! show to it.
 //!
 //! The only room that builds rustls configurations; ring is the only crypto provider. It opens no socket and no
-//! configuration file (a CA file named by `trust` is the one exception), and it knows no site: callers hand in PEM
+//! configuration file (files of certificates that are trusted are the one exception), and it knows no site: callers hand in PEM
 //! bytes, domain names and rules, and get `Arc`s of rustls configurations back.
 
 mod certificate_problem;
@@ -10,6 +10,7 @@ mod certificates;
 mod der;
 mod facts;
 mod names;
+mod outward;
 mod reject;
 mod trust;
 mod verifier;
@@ -20,6 +21,7 @@ pub(crate) use certificates::{Certificates, CertificatesBuilder, WARN_DAYS, clie
 pub(crate) use certificates::{refusal_alert, server_config};
 pub(crate) use facts::CertificateFacts;
 pub(crate) use names::{NameRule, PresentedNames, is_whitelisted};
+pub use outward::{TlsClient, TlsFailure, TlsStream, Trusted};
 pub(crate) use reject::{Reason, reject_of};
 pub(crate) use trust::{TrustSource, trust_roots};
 pub(crate) use verifier::{ClientSide, NameCheck, client_config, fingerprint, origin_verifier};

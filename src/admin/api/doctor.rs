@@ -1,5 +1,6 @@
 //! The doctor, live: its steps go out as they end.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -10,7 +11,8 @@ use super::super::jobs::Responder;
 use super::super::stream::Lines;
 use super::{Reply, Request, Row};
 use crate::config::Config;
-use crate::doctor::{Progress, Subject, diagnose};
+use crate::doctor::{self, Progress, Subject, diagnose_while};
+use crate::origin::{Origins, Resolver};
 use crate::proxy::Live;
 
 /// Endpoint by endpoint.
@@ -20,8 +22,8 @@ pub static ROWS: &[Row] = &[Row::post("/api/v1/doctor", |_, _| Err(Reply::bad("i
 enum Patient {
     /// A name of the configuration in force.
     Site(Arc<Live>, Subject),
-    /// A server, as if a file named it.
-    Server(Box<Config>, Subject),
+    /// A server, as if a file named it, and how it may be reached.
+    Server(Box<Config>, Subject, Box<Origins>),
 }
 
 fn doctor(desk: &Desk, request: &Request, responder: Responder) {
@@ -35,20 +37,26 @@ fn doctor(desk: &Desk, request: &Request, responder: Responder) {
     };
     let (mut lines, reply) = Lines::open(desk.spill_dir());
     responder.answer(reply);
-    let mut tell = |progress: Progress<'_>| match progress {
-        Progress::Checking { server, step } => {
-            let place = if server.is_empty() { String::new() } else { format!(" of {server}") };
-            lines.push(&json!({ "event": "checking", "text": format!("{}{place}", step.name()) }).to_string());
-        }
-        Progress::Checked { server, check } => {
-            let event = json!({ "event": "check", "server": server });
-            lines.push(&with_member(&event.to_string(), "check", &check.json()));
-        }
-        Progress::Shown { .. } => {}
+    let mut tell = |progress: Progress<'_>| {
+        let is_heard = lines.push(&match progress {
+            Progress::Checking { server, step } => {
+                let place = if server.is_empty() { String::new() } else { format!(" of {server}") };
+                json!({ "event": "checking", "text": format!("{}{place}", step.name()) }).to_string()
+            }
+            Progress::Checked { server, check } => {
+                let event = json!({ "event": "check", "server": server });
+                with_member(&event.to_string(), "check", &check.json())
+            }
+            Progress::Shown { .. } => return ControlFlow::Continue(()),
+        });
+        // Who has left wants no more of it, and its place is another's.
+        if is_heard { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     };
     let report = match &patient {
-        Patient::Site(live, subject) => diagnose(&live.config, subject, &mut tell),
-        Patient::Server(config, subject) => diagnose(config, subject, &mut tell),
+        Patient::Site(live, subject) => {
+            diagnose_while(&doctor::origins(&live.config, Resolver::system()), &live.config, subject, &mut tell)
+        }
+        Patient::Server(config, subject, origins) => diagnose_while(origins, config, subject, &mut tell),
     };
     lines.push(&with_member("{\"event\":\"report\"}", "report", &report.json()));
     lines.finish();
@@ -70,34 +78,18 @@ fn patient(desk: &Desk, request: &Request) -> Result<Patient, Reply> {
         }
         (None, Some(url)) => {
             let config = Config::for_server(url, host, sni).map_err(|problem| Reply::unfit(&problem.to_string()))?;
-            if !is_ours(&live.config, &config) {
-                let detail =
-                    "no site has this server; the doctor looks at others only with any_target = true under [admin]";
-                return Err(Reply::problem(403, "Target not allowed", detail));
-            }
+            // Whoever asks here stands elsewhere than this machine: private addresses that no site has are not for them,
+            // unless the file says so (decisions 3).
+            let origins = match live.config.admin.as_ref().is_some_and(|door| door.any_target) {
+                true => doctor::origins(&live.config, Resolver::system()),
+                false => doctor::origins_for_outsiders(&live.config, Resolver::system()),
+            };
             let name = config.sites.first().and_then(|site| site.origin.host.clone()).unwrap_or_default();
             let subject = Subject::parse(&name).map_err(|what| Reply::unfit(&what))?;
-            Ok(Patient::Server(Box::new(config), subject))
+            Ok(Patient::Server(Box::new(config), subject, Box::new(origins)))
         }
         _ => Err(Reply::unfit("give either target, a domain or URL of a site; or origin, and with it sni and host")),
     }
-}
-
-/// Every server of `wanted` is one that a site in force fetches from, on the same port; or any may be looked at.
-fn is_ours(live: &Config, wanted: &Config) -> bool {
-    let places = |config: &Config| -> Vec<(String, u16)> {
-        let servers =
-            config.sites.iter().flat_map(|site| site.origin.servers.iter().map(|server| (site.clone(), server)));
-        servers
-            .flat_map(|(site, server)| [false, true].map(|is_https| site.origin.destination(server, is_https)))
-            .map(|place| (place.name.to_ascii_lowercase(), place.port))
-            .collect()
-    };
-    if live.admin.as_ref().is_some_and(|door| door.any_target) {
-        return true;
-    }
-    let ours = places(live);
-    places(wanted).iter().all(|place| ours.contains(place))
 }
 
 /// One of the few diagnoses that may run at once.

@@ -133,7 +133,7 @@ fn id(request: &Request) -> Result<u64, Reply> {
 }
 
 fn unknown() -> Reply {
-    Reply::missing("there is no such task; GET /api/v1/tasks lists those that there are")
+    Reply::missing("there is no such task, or none any more; the list of tasks has those that are kept")
 }
 
 fn cursor(after: Option<&str>) -> Result<Option<u64>, Reply> {

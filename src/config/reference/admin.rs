@@ -35,7 +35,7 @@ pub(super) static ADMIN: Spec = Spec {
             "any_target",
             Kind::Flag,
             Value("false"),
-            "Let doctor and prefetch reach servers that no site names, private addresses included.",
+            "Let the door's doctor look at servers that no site names at private, loopback and link-local addresses too.",
             "true",
         ),
     ],

@@ -2,6 +2,7 @@
 //! size to a list of bounded length; nothing here fetches.
 
 mod dash;
+mod gzip;
 mod hls;
 mod sitemap;
 mod xml;
@@ -15,12 +16,18 @@ pub type Found = (Url, Part);
 /// Why a document cannot be read.
 pub type Unreadable = String;
 
-/// The addresses that the document at `url` names, in its order, each once as far as is easily seen.
-pub fn read(part: Part, url: &Url, text: &[u8]) -> Result<Vec<Found>, Unreadable> {
-    if text.starts_with(&[0x1f, 0x8b]) {
-        return Err("it is compressed with gzip, which is not read here: give the address of the plain document".into());
+/// The addresses that the document at `url` names, in its order, each once as far as is easily seen. Whether it is compressed
+/// is told by its first bytes: fields say of `sitemap.xml.gz` now this, now that.
+pub fn read(part: Part, url: &Url, content: Vec<u8>) -> Result<Vec<Found>, Unreadable> {
+    let mut content = content;
+    // A compressed file may be coded for the way once more.
+    for _ in 0..MOST_CODINGS {
+        if gzip::is_gzip(&content) {
+            content = gzip::expanded(&content, most_bytes(part))?;
+        }
     }
-    let text = std::str::from_utf8(text).map_err(|_| "it is not UTF-8 text".to_owned())?;
+    let text =
+        std::str::from_utf8(&content).map_err(|_| "it is neither UTF-8 text nor compressed with gzip".to_owned())?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     match part {
         Part::Page => Ok(Vec::new()),
@@ -33,7 +40,7 @@ pub fn read(part: Part, url: &Url, text: &[u8]) -> Result<Vec<Found>, Unreadable
     }
 }
 
-/// Bytes of a document at most: what the sitemap protocol allows, uncompressed.
+/// Bytes of a document at most, as it comes and as it is expanded: what the sitemap protocol allows.
 pub fn most_bytes(part: Part) -> usize {
     match part {
         Part::Sitemap | Part::Submap => 50 << 20,
@@ -41,6 +48,8 @@ pub fn most_bytes(part: Part) -> usize {
     }
 }
 
+/// How often a document may be compressed.
+const MOST_CODINGS: usize = 2;
 /// Addresses that one document may name.
 const MOST_FOUND: usize = 500_000;
 

@@ -226,7 +226,8 @@ purge, tasks), or every key of the configuration file.
 
 const PREFETCH: &str = "\
 millpond prefetch URL… [--file FILE] [--sitemap URL] [--manifest URL] [-H 'Name: value']… [--rate N] [--parallel N]
-                  [--window HH:MM-HH:MM] [--dry-run] [--json] [--config FILE | --admin URL --token-file FILE]
+                  [--window HH:MM-HH:MM] [--dry-run] [--json]
+                  [--config FILE | --admin URL --token-file FILE [--ca FILE]]
 
 Has a running Millpond fetch what clients will ask for, each address as if a client had asked, and shows how far it is.
 Only addresses of its own sites are fetched; the others are failures. Clients never wait for it: it takes only
@@ -234,26 +235,29 @@ fetchers that are idle. The work goes on by itself: Ctrl-C ends the showing, not
 
   URL…                   absolute addresses; further ones from
   --file FILE            a file, an address a line (empty lines and lines with # are left out); - is standard input
-  --sitemap URL          an XML sitemap, or an index of sitemaps, of one of its sites
+  --sitemap URL          an XML sitemap, or an index of sitemaps, of one of its sites; .gz will do too
   --manifest URL         an HLS playlist or a DASH manifest: with the playlists and segments that it names
   -H 'Name: value'       a field of every request, for responses that vary by it; as often as there are fields
   --rate N               at most N addresses a second
   --parallel N           at most N fetches at once from one site, 1 to 64; 4 unless given
   --window HH:MM-HH:MM   only in this time of day, in UTC
-  --dry-run              only tell what would be fetched; nothing is sent
+  --dry-run              only tell what would be fetched; nothing is sent, so that a sitemap or manifest is read only
+                         where it is stored and fresh
   --json                 objects, one a line: the task while it goes on, each address, the task at its end
   --config FILE          the file that it serves; millpond.toml unless given. The token is in its state directory
-  --admin URL            where its admin listener is, if not there: http://127.0.0.1:9180
+  --admin URL            where its admin listener is, if not there: http://127.0.0.1:9180, or https://NAME:PORT
   --token-file FILE      the file with the token
+  --ca FILE              with an https --admin: the certificate of its issuer, or its own; what the system trusts unless
+                         given. With --config exactly the certificate that the file names under [admin] is trusted
 
-Exit status: 0 all went well; 1 an address failed, or it cannot be asked; 2 the command line is wrong.
+Exit status: 0 all went well; 1 an address failed, it was refused, or nobody can be asked; 2 the command line is wrong.
 
   millpond prefetch --sitemap https://www.example.com/sitemap.xml --rate 20 --config millpond.toml
 ";
 
 const PURGE: &str = "\
 millpond purge SCOPE [--hard | --soft | --count] [--then-prefetch] [--json]
-               [--config FILE | --admin URL --token-file FILE]
+               [--config FILE | --admin URL --token-file FILE [--ca FILE]]
 
 Has a running Millpond take stored responses out of use, at once, and says how many. SCOPE is one of
 
@@ -268,20 +272,20 @@ Has a running Millpond take stored responses out of use, at once, and says how m
   --soft            make them stale: the next use asks the origin first, and they are served while it is down
   --count           take nothing, only say how many it would be
   --then-prefetch   fetch anew what was taken, and follow that as millpond prefetch does
-  --json, --config, --admin, --token-file   as with millpond prefetch
+  --json, --config, --admin, --token-file, --ca   as with millpond prefetch
 
 Exit status: 0 done; 1 it was refused, or an address could not be fetched anew; 2 the command line is wrong.
 ";
 
 const TASKS: &str = "\
-millpond tasks [ID] [--json] [--config FILE | --admin URL --token-file FILE]
+millpond tasks [ID] [--json] [--config FILE | --admin URL --token-file FILE [--ca FILE]]
 millpond tasks --pause ID | --resume ID | --cancel ID | --retry ID
 
 Shows the tasks of a running Millpond, the newest first; or one of them, to its end, and what failed in it.
 
   --pause ID    let nothing more of it begin           --cancel ID   end it; what it stored stays
   --resume ID   let it go on                           --retry ID    do again what failed or was cancelled
-  --json, --config, --admin, --token-file   as with millpond prefetch
+  --json, --config, --admin, --token-file, --ca   as with millpond prefetch
 
 Exit status: 0 all is well; 1 an address failed, or it was refused; 2 the command line is wrong.
 ";

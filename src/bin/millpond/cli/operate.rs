@@ -1,7 +1,8 @@
 //! Commands for a Millpond that runs: `prefetch`, `purge`, `tasks`.
 
-use std::ffi::OsString;
 use std::path::PathBuf;
+
+use millpond::Window;
 
 use super::given::Given;
 use super::table::OptionSpec;
@@ -23,8 +24,9 @@ pub struct Operation {
 pub enum Place {
     /// Where this configuration file says; the token is in its state directory, unless it is given.
     Config(PathBuf, Option<PathBuf>),
-    /// `http://host:port`, unchecked, and the file with the token.
-    Address(String, PathBuf),
+    /// `http://host:port` or `https://host:port`, unchecked, the file with the token, and the one with certificates that
+    /// are trusted.
+    Address(String, PathBuf, Option<PathBuf>),
 }
 
 /// The work itself.
@@ -93,6 +95,7 @@ pub(super) const PREFETCH: &[OptionSpec] = &[
     value("--config", "FILE"),
     value("--admin", "URL"),
     value("--token-file", "FILE"),
+    value("--ca", "FILE"),
     value("--file", "FILE"),
     value("--sitemap", "URL"),
     value("--manifest", "URL"),
@@ -108,6 +111,7 @@ pub(super) const PURGE: &[OptionSpec] = &[
     value("--config", "FILE"),
     value("--admin", "URL"),
     value("--token-file", "FILE"),
+    value("--ca", "FILE"),
     values("--url", "URL"),
     values("--prefix", "URL"),
     values("--glob", "PATTERN"),
@@ -125,6 +129,7 @@ pub(super) const TASKS: &[OptionSpec] = &[
     value("--config", "FILE"),
     value("--admin", "URL"),
     value("--token-file", "FILE"),
+    value("--ca", "FILE"),
     value("--pause", "ID"),
     value("--resume", "ID"),
     value("--cancel", "ID"),
@@ -152,20 +157,28 @@ impl Given {
     }
 
     fn place(&self) -> Result<Place, Usage> {
-        let token = self.option_value("--token-file").map(PathBuf::from);
-        match (self.option_value("--config"), self.text_of("--admin")?, token) {
+        let file = |name| self.option_value(name).map(PathBuf::from);
+        let (token, ca) = (file("--token-file"), file("--ca"));
+        match (file("--config"), self.text_of("--admin")?, token) {
             (Some(_), Some(_), _) => {
                 Err(self.usage("--config and --admin exclude each other".into(), "give one of them"))
             }
-            (None, Some(url), Some(token)) => Ok(Place::Address(url, token)),
+            (None, Some(url), Some(token)) => {
+                if ca.is_some() && !is_secure(&url) {
+                    let hint = "write --admin https://HOST:PORT, or leave --ca out";
+                    return Err(self.usage("--ca is for an --admin that is https".into(), hint));
+                }
+                Ok(Place::Address(url, token, ca))
+            }
             (None, Some(_), None) => {
                 let hint = "add --token-file FILE: the file token in the state directory of that Millpond";
                 Err(self.usage("--admin needs the token".into(), hint))
             }
-            (config, None, token) => {
-                let config = config.cloned().unwrap_or_else(|| OsString::from("millpond.toml"));
-                Ok(Place::Config(config.into(), token))
+            (_, None, _) if ca.is_some() => {
+                let hint = "leave it out: the certificate that the configuration file names is trusted";
+                Err(self.usage("--ca goes with --admin".into(), hint))
             }
+            (config, None, token) => Ok(Place::Config(config.unwrap_or_else(|| "millpond.toml".into()), token)),
         }
     }
 
@@ -186,7 +199,7 @@ impl Given {
             fields: self.texts("-H")?,
             rate: number("--rate")?,
             parallel: number("--parallel")?,
-            window: self.text_of("--window")?,
+            window: self.window()?,
             is_dry: self.has("--dry-run"),
         };
         if asked.urls.is_empty() && asked.file.is_none() && asked.sitemap.is_none() && asked.manifest.is_none() {
@@ -197,6 +210,16 @@ impl Given {
             return Err(self.usage(format!("-H: \"{field}\" is no field"), "write -H 'Name: value'"));
         }
         Ok(asked)
+    }
+
+    /// A time of day, as it was written.
+    fn window(&self) -> Result<Option<String>, Usage> {
+        let window = self.text_of("--window")?;
+        if let Some(text) = window.as_deref().filter(|text| Window::parse(text).is_err()) {
+            let hint = "write --window 22:00-06:00, in UTC, from one minute to another";
+            return Err(self.usage(format!("--window: \"{text}\" is no time of day"), hint));
+        }
+        Ok(window)
     }
 
     fn purge(&self) -> Result<What, Usage> {
@@ -249,4 +272,9 @@ impl Given {
             (None, None) => Ok(What::ListTasks),
         }
     }
+}
+
+/// The address is one of HTTPS.
+fn is_secure(url: &str) -> bool {
+    url.split_once("://").is_some_and(|(scheme, _)| scheme.eq_ignore_ascii_case("https"))
 }

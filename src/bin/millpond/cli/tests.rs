@@ -262,8 +262,10 @@ fn what_a_running_millpond_is_asked_is_read() {
         ..PrefetchAsked::default()
     };
     let prefetch = operate("prefetch u --file - v -H A:b --rate 5 --dry-run --json --admin http://h:1 --token-file t");
-    let place = Place::Address("http://h:1".into(), "t".into());
+    let place = Place::Address("http://h:1".into(), "t".into(), None);
     assert_eq!(prefetch, Operation { place, what: What::Prefetch(asked), is_json: true });
+    let secure = Place::Address("https://h:1".into(), "t".into(), Some("c".into()));
+    assert_eq!(operate("tasks --admin https://h:1 --token-file t --ca c").place, secure);
     assert_eq!(operate("tasks").place, Place::Config("millpond.toml".into(), None));
     for line in [
         "purge",
@@ -275,8 +277,11 @@ fn what_a_running_millpond_is_asked_is_read() {
         "prefetch u --rate 0",
         "prefetch u --parallel x",
         "prefetch u -H nothing",
+        "prefetch u --window 25:00-26:00",
         "prefetch u --admin http://h:1",
         "prefetch u --admin http://h:1 --config m.toml",
+        "tasks --admin http://h:1 --token-file t --ca c",
+        "tasks --config m.toml --ca c",
         "tasks 7 --retry 7",
         "tasks --pause 7 --retry 7",
     ] {

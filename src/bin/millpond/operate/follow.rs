@@ -34,11 +34,20 @@ pub fn follow(client: &Client, mut task: Value, is_json: bool) -> Result<(), Fai
                 return Err(Failure::Told);
             }
         }
-        task = client.get(&format!("/api/v1/tasks/{id}"))?;
+        task = client.get(&format!("/api/v1/tasks/{id}")).map_err(|failure| {
+            screen.clear();
+            lost_sight(&failure, &id)
+        })?;
         screen.show(&task)?;
     }
     screen.clear();
     conclude(client, &task, is_json)
+}
+
+/// The Millpond whose task was followed cannot be asked any more: that ends the showing, not the task.
+fn lost_sight(failure: &Failure, id: &str) -> Failure {
+    let hint = format!("with a state directory task {id} goes on when it runs again: millpond tasks {id} shows it");
+    Failure::Failed(format!("{failure}\n{hint}"))
 }
 
 /// What came of a task that has ended.
@@ -57,6 +66,9 @@ fn conclude(client: &Client, task: &Value, is_json: bool) -> Result<(), Failure>
                 shown += 1;
                 answer(&format!("{}\n", line(url, false))).map(|()| shown < MOST_SHOWN)
             })?;
+            if let Some(more @ 1..) = member(task, "failed").as_u64().and_then(|all| all.checked_sub(shown)) {
+                answer(&format!("and {more} more that failed: millpond tasks {id} --json names every address\n"))?;
+            }
         }
         answer(&format!("{}\n", summary(task)))?;
     }
@@ -111,8 +123,9 @@ pub fn summary(task: &Value) -> String {
         0 => String::new(),
         failed => format!(", {failed} failed"),
     };
+    let kind = if *member(task, "dry_run") == Value::Bool(true) { " (dry run)" } else { "" };
     format!(
-        "task {} {}: {} of {} addresses{failed}, {}",
+        "task {}{kind} {}: {} of {} addresses{failed}, {}",
         text(task, "id"),
         text(task, "state"),
         number("done"),
@@ -149,12 +162,15 @@ impl Screen {
     }
 }
 
-/// `[########      ] 812 of 2000, 54.1/s, 22 s left, 3 failed`
+/// `task 7 [########      ] 812 of 2000, 54.1/s, 22 s left, 3 failed`
 fn bar(task: &Value) -> String {
     let number = |name: &str| member(task, name).as_u64().unwrap_or(0);
     let (done, total) = (number("done"), number("total"));
     let full = usize::try_from(done.saturating_mul(BAR as u64).checked_div(total).unwrap_or(0)).unwrap_or(BAR).min(BAR);
-    let mut line = format!("[{:<BAR$}] {done} of {total}", "#".repeat(full));
+    let mut line = format!("task {} [{:<BAR$}] {done} of {total}", text(task, "id"), "#".repeat(full));
+    if text(task, "state") == "pending" {
+        line += ", waits for its turn or its time of day";
+    }
     if let Some(rate) = member(task, "rate_per_second").as_f64().filter(|rate| *rate > 0.0) {
         line += &format!(", {rate:.1}/s");
     }
@@ -203,7 +219,7 @@ fn asked_to_end() -> Result<Receiver<()>, Failure> {
 const BAR: usize = 30;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(500);
 /// Failed addresses that are printed without `--json`.
-const MOST_SHOWN: usize = 20;
+const MOST_SHOWN: u64 = 20;
 
 #[cfg(test)]
 mod tests {
@@ -214,9 +230,10 @@ mod tests {
     fn a_task_is_a_bar_and_then_a_line() {
         let task = json!({"id": "7", "state": "failed", "done": 50, "total": 200, "failed": 3, "bytes": 12_345_678,
             "rate_per_second": 12.5, "seconds_left": 130});
-        assert_eq!(bar(&task), "[#######                       ] 50 of 200, 12.5/s, 2 min left, 3 failed");
+        assert_eq!(bar(&task), "task 7 [#######                       ] 50 of 200, 12.5/s, 2 min left, 3 failed");
         assert_eq!(summary(&task), "task 7 failed: 50 of 200 addresses, 3 failed, 12.3 MB");
-        assert!(bar(&json!({"done": 0, "total": 0})).starts_with("[   "));
+        let waits = bar(&json!({"id": "8", "state": "pending", "done": 0, "total": 0}));
+        assert!(waits.starts_with("task 8 [   ") && waits.ends_with("0 of 0, waits for its turn or its time of day"));
     }
 
     #[test]

@@ -71,14 +71,17 @@ fn purge(client: &Client, bodies: impl Iterator<Item = Value>, mode: &str, is_js
         let done = client.post("/api/v1/purge", Some(&body))?;
         let count = member(&done, "count").as_u64().unwrap_or(0);
         let time = member(&done, "milliseconds").as_u64().unwrap_or(0);
-        let what = match mode {
-            "count" => "would be taken",
-            "soft" => "are stale now",
+        let responses = if count == 1 { "stored response" } else { "stored responses" };
+        let what = match (mode, count) {
+            ("count", _) => "would be taken",
+            ("soft", 1) => "is stale now",
+            ("soft", _) => "are stale now",
+            (_, 1) => "is removed",
             _ => "are removed",
         };
         match is_json {
             true => answer(&format!("{done}\n"))?,
-            false => answer(&format!("{count} stored responses {what} ({time} ms)\n"))?,
+            false => answer(&format!("{count} {responses} {what} ({time} ms)\n"))?,
         }
         if let Some(id) = member(&done, "prefetch_task").as_str() {
             let task = client.get(&format!("/api/v1/tasks/{id}"))?;
