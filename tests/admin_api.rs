@@ -268,6 +268,7 @@ fn requests_that_mean_nothing_are_refused_with_the_reason() {
         ("POST", "/api/v1/explain", "{", 400),
         ("POST", "/api/v1/explain", "[1]", 422),
         ("POST", "/api/v1/explain", "", 400),
+        ("POST", "/api/v1/explain", "{\"url\":\"http://a.test/\",\"url\":\"http://b.test/\"}", 400),
         ("POST", "/api/v1/reload", "x", 400),
         ("GET", "/api/v1/stats?x=1", "", 400),
         ("GET", "/api/v1/failures?site=a&site=b", "", 400),
@@ -284,4 +285,6 @@ fn requests_that_mean_nothing_are_refused_with_the_reason() {
     }
     let typed = scene.door.ask_with("POST", "/api/v1/explain", &["Content-Type: text/plain"], "{}");
     assert_eq!(typed.status, 415);
+    let packed = scene.door.ask_with("POST", "/api/v1/explain", &["Content-Encoding: gzip"], "{}");
+    assert_eq!(packed.status, 415);
 }
