@@ -23,8 +23,9 @@ impl Inner {
         let mut weight = 0_usize;
         for id in numbers.into_iter().rev().take(MOST_TASKS) {
             held.next_id = held.next_id.max(id.saturating_add(1));
-            let read = dir.read_journal(&TASK, id);
-            let read = read.map(|(journal, text)| Some((journal, decoded(id, &text)?)));
+            let mut reading = Reading::new(id);
+            let read = dir.read_journal(&TASK, id, |line| reading.take(line));
+            let read = read.map(|journal| Some((journal, reading.finish()?)));
             let damage = match read {
                 Ok(Some((journal, mut work))) => {
                     weight = weight.saturating_add(work.rows.weight());
@@ -110,8 +111,12 @@ impl Inner {
             }
             let was_failing = std::mem::replace(&mut held.is_failing, outcome.is_err());
             drop(held);
-            if let (Err(error), false) = (outcome, was_failing) {
-                (self.tell)(&format!("cannot write the journal of task {id}: {error}; it is tried again"));
+            match outcome {
+                Ok(()) => self.shorten(id),
+                Err(error) if !was_failing => {
+                    (self.tell)(&format!("cannot write the journal of task {id}: {error}; it is tried again"));
+                }
+                Err(_) => {}
             }
         }
     }
@@ -125,7 +130,7 @@ impl Saved {
 
     /// The lines of all that is not written yet, which counts as written then. Addresses come first: a document is done
     /// only once what it names is known.
-    fn take_lines(&mut self, rows: &Rows, wanted: Wanted, times: [Option<Duration>; 2]) -> Vec<String> {
+    pub fn take_lines(&mut self, rows: &Rows, wanted: Wanted, times: [Option<Duration>; 2]) -> Vec<String> {
         let mut lines: Vec<String> = (self.rows..rows.len())
             .filter_map(|index| Some(line(&["u", rows.row(index)?.part.token(), rows.url(index)])))
             .collect();
@@ -142,7 +147,7 @@ impl Saved {
     }
 }
 
-fn encoded(manner: &Manner, created: Duration) -> Vec<String> {
+pub fn encoded(manner: &Manner, created: Duration) -> Vec<String> {
     let number = |number: Option<u32>| number.map(|number| number.to_string()).unwrap_or_default();
     let window = manner.window.map(|window| window.to_string()).unwrap_or_default();
     let dry = if manner.is_dry { "dry" } else { "" };
@@ -157,6 +162,14 @@ fn encoded(manner: &Manner, created: Duration) -> Vec<String> {
     ])];
     lines.extend(manner.fields.iter().map(|(name, value)| line(&["h", name, value])));
     lines
+}
+
+/// The lines of an address: itself, and how it stands where there is something to say of that.
+pub fn row_lines(rows: &Rows, index: usize) -> impl Iterator<Item = String> {
+    let row = rows.row(index);
+    let url = row.map(|row| line(&["u", row.part.token(), rows.url(index)]));
+    let standing = row.filter(|row| **row != Row { part: row.part, ..Row::default() });
+    url.into_iter().chain(standing.map(|row| row_line(rows, index, row)))
 }
 
 fn row_line(rows: &Rows, index: usize, row: &Row) -> String {
@@ -178,13 +191,28 @@ fn row_line(rows: &Rows, index: usize, row: &Row) -> String {
     ])
 }
 
-/// A task from its lines; `None` where one means nothing.
-fn decoded(id: u64, text: &str) -> Option<Work> {
-    let mut work = Work::new(id, Manner::default(), Duration::ZERO);
-    let mut manner = Manner::default();
-    for text in text.lines() {
+/// A task that is read line by line.
+struct Reading {
+    work: Work,
+    manner: Manner,
+    /// Every line so far has meant something.
+    is_good: bool,
+}
+
+impl Reading {
+    fn new(id: u64) -> Reading {
+        let work = Work::new(id, Manner::default(), Duration::ZERO);
+        Reading { work, manner: Manner::default(), is_good: true }
+    }
+
+    fn take(&mut self, text: &str) {
+        self.is_good = self.is_good && self.take_line(text).is_some();
+    }
+
+    fn take_line(&mut self, text: &str) -> Option<()> {
         let parts: Vec<String> = text.split('\t').map(plain).collect::<Option<_>>()?;
         let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+        let (work, manner) = (&mut self.work, &mut self.manner);
         match parts.as_slice() {
             ["o", created, dry, rate, parallel, window, source] => {
                 work.created = moment(created)??;
@@ -203,16 +231,22 @@ fn decoded(id: u64, text: &str) -> Option<Work> {
             ["r", rest @ ..] => take_row(&mut work.rows, rest)?,
             _ => return None,
         }
+        Some(())
     }
-    work.manner = Arc::new(manner);
-    for (_, row) in work.rows.iter() {
-        let is_done = matches!(row.state, UrlState::Complete | UrlState::Failed);
-        work.counts.done += usize::from(is_done);
-        work.counts.failed += usize::from(row.state == UrlState::Failed);
-        work.counts.bytes = work.counts.bytes.saturating_add(row.bytes);
+
+    /// The task; `None` where a line meant nothing.
+    fn finish(self) -> Option<Work> {
+        let Reading { mut work, manner, is_good: true } = self else { return None };
+        work.manner = Arc::new(manner);
+        for (_, row) in work.rows.iter() {
+            let is_done = matches!(row.state, UrlState::Complete | UrlState::Failed);
+            work.counts.done += usize::from(is_done);
+            work.counts.failed += usize::from(row.state == UrlState::Failed);
+            work.counts.bytes = work.counts.bytes.saturating_add(row.bytes);
+        }
+        work.saved.rows = work.rows.len();
+        Some(work)
     }
-    work.saved.rows = work.rows.len();
-    Some(work)
 }
 
 fn take_row(rows: &mut Rows, parts: &[&str]) -> Option<()> {
@@ -288,12 +322,13 @@ fn plain(part: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-const TASK: StateKind = StateKind { name: "task", version: 1, max: 4 * MOST_TEXT };
+/// A million addresses with what came of each; they are read line by line, and so need no memory of that size.
+pub const TASK: StateKind = StateKind { name: "task", version: 1, max: 16 * MOST_TEXT };
 /// Tasks that are kept, ended ones included.
 pub const MOST_TASKS: usize = 100;
 /// Bytes of all of them in memory, about.
 pub const MOST_WEIGHT: usize = 256 << 20;
-const AFTER_FAILURE: Duration = Duration::from_secs(30);
+pub const AFTER_FAILURE: Duration = Duration::from_secs(30);
 
 #[cfg(test)]
 #[path = "tests_file.rs"]
