@@ -143,7 +143,10 @@ pub fn address(text: &str) -> Result<Url, String> {
         .is_some_and(|(scheme, _)| scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https"));
     match base.resolve(text.as_bytes()).filter(|_| is_absolute) {
         Some(url) => Ok(url),
-        None => Err("it is no absolute http or https address; what is not ASCII is written as %XX".into()),
+        None => {
+            Err("it is no absolute http or https address; what is not ASCII is written as %XX, in a host as xn--…"
+                .into())
+        }
     }
 }
 
