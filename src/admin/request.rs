@@ -138,7 +138,11 @@ impl Request {
             && !media_type_of(media_type).eq_ignore_ascii_case(b"application/json")
             && !media_type_of(media_type).eq_ignore_ascii_case(b"application/merge-patch+json")
         {
-            return Err(Reply::problem(415, "Unsupported media type", "send application/json"));
+            return Err(Reply::problem(
+                415,
+                "Unsupported media type",
+                "send Content-Type: application/json, as curl does with --json",
+            ));
         }
         if self.field("content-encoding").is_some_and(|coding| !coding.eq_ignore_ascii_case(b"identity")) {
             return Err(Reply::problem(
