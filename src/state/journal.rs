@@ -39,6 +39,16 @@ impl StateDir {
         Ok(numbers)
     }
 
+    /// Removes what a killed process had not put in its place yet. Only while nobody writes.
+    pub fn remove_unfinished(&self) {
+        let Ok(entries) = fs::read_dir(&self.path) else { return };
+        let paths = entries.take(super::MOST_NAMES).filter_map(Result::ok).map(|entry| entry.path());
+        for path in paths.filter(|path| path.extension().is_some_and(|end| end == "new")) {
+            // It only takes room.
+            let _ = fs::remove_file(path);
+        }
+    }
+
     /// Begins a journal under a number, with these lines, whole or not at all.
     ///
     /// # Errors
@@ -217,6 +227,10 @@ mod tests {
         again.add([""].into_iter(), false).unwrap();
         assert_eq!(read(&dir, 7).unwrap().1, "one\ntwo\nfour\n\n");
         assert_eq!(dir.numbers().unwrap(), [7]);
+        let unfinished = dir.path_of(&KIND).with_file_name("8.new");
+        fs::write(&unfinished, "half of").unwrap();
+        dir.remove_unfinished();
+        assert!(!unfinished.exists() && read(&dir, 7).is_ok());
         again.remove().unwrap();
         assert!(dir.numbers().unwrap().is_empty());
         fs::remove_dir_all(dir.path_of(&KIND).parent().unwrap()).unwrap();

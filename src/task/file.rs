@@ -18,6 +18,7 @@ impl Inner {
     /// Takes in what an earlier run has left.
     pub fn restore(&self) {
         let Some(dir) = &self.dir else { return };
+        dir.remove_unfinished();
         let numbers = dir.numbers().unwrap_or_default();
         let mut held = self.lock();
         let mut weight = 0_usize;
