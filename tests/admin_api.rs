@@ -80,6 +80,22 @@ fn every_path_without_parameters_answers_as_it_is_described() {
 }
 
 #[test]
+fn every_example_of_a_request_is_one() {
+    let scene = Scene::new();
+    let operations = scene.document["paths"].as_object().unwrap().values().flat_map(|path| path.as_object().unwrap());
+    let mut seen = 0;
+    for (_, operation) in operations {
+        let Some(contents) = operation["requestBody"]["content"].as_object() else { continue };
+        for content in contents.values().filter(|content| !content["example"].is_null()) {
+            let found = faults(&scene.document, &content["schema"], &content["example"], "example");
+            assert!(found.is_empty(), "{found:#?}");
+            seen += 1;
+        }
+    }
+    assert!(seen >= 6, "{seen}");
+}
+
+#[test]
 fn the_overview_counts_what_happened() {
     let scene = Scene::new();
     for _ in 0..3 {
