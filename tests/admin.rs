@@ -46,7 +46,7 @@ fn without_token_nothing_is_told_but_that_it_lives() {
     assert_eq!(door.json("/api/v1/version")["name"], "millpond");
     assert_eq!(door.get("/api/v1/nothing").status, 404);
     let response = door.ask("PUT", "/api/v1/version", "");
-    assert_eq!((response.status, response.field("allow")), (405, Some("GET")));
+    assert_eq!((response.status, response.field("allow")), (405, Some("GET, HEAD")));
     assert_eq!(door.ask("HEAD", "/api/v1/version", "").status, 200);
 }
 
@@ -59,6 +59,8 @@ fn every_answer_forbids_frames_guesses_and_strangers() {
         door.get("/nothing"),
         door.raw("GET", "/api/v1/version", &[], ""),
         door.raw("GET", "/healthz", &[], ""),
+        door.raw("GET", "/", &["Content-Length: x"], ""),
+        door.ask("CONNECT", "127.0.0.1:80", ""),
     ] {
         let policy = response.field("content-security-policy").unwrap();
         for words in ["default-src 'none'", "script-src 'self'", "frame-ancestors 'none'", "base-uri 'none'"] {
@@ -143,7 +145,10 @@ fn the_token_is_made_once_and_kept_for_this_user_alone() {
     let mode = std::fs::metadata(state.join("token")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     first.shutdown();
+    std::fs::set_permissions(state.join("token"), std::fs::Permissions::from_mode(0o644)).unwrap();
     let second = Pop::start(&toml);
+    let mode = std::fs::metadata(state.join("token")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "whoever has opened it to others");
     assert_eq!(second.edge().sign_in(), None, "it is shown at the first start alone");
     let door = Door { address: second.edge().addresses().admin.unwrap(), ..door };
     assert_eq!(door.get("/api/v1/version").status, 200);
@@ -154,6 +159,20 @@ fn the_token_is_made_once_and_kept_for_this_user_alone() {
     let newer = Door::of(&third);
     assert_ne!(newer.token, door.token);
     assert_eq!(newer.raw("GET", "/metrics", &["Authorization: Bearer letmein"], "").status, 401);
+}
+
+#[test]
+fn another_sites_page_cannot_have_the_operator_shut_out() {
+    let (_origin, _pop, door) = open();
+    for number in 0..20 {
+        let body = json!({ "token": number.to_string() }).to_string();
+        let fields = ["Origin: http://evil.test", "Sec-Fetch-Site: cross-site"];
+        assert_eq!(door.raw("POST", "/api/v1/session", &fields, &body).status, 403);
+    }
+    assert_eq!(door.get("/api/v1/version").status, 200);
+    let own = format!("Origin: http://{}", door.address);
+    let body = json!({ "token": door.token }).to_string();
+    assert_eq!(door.raw("POST", "/api/v1/session", &[&own, "Sec-Fetch-Site: same-origin"], &body).status, 204);
 }
 
 #[test]

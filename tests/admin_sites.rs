@@ -219,6 +219,20 @@ fn whoever_read_an_older_state_does_not_write_over_a_newer_one() {
     let after = scene.door.get("/api/v1/config");
     assert_eq!(after.field("etag"), told["etag"].as_str());
     assert_eq!(after.text(), scene.text());
+    // Read anew only where there is something new.
+    let etag = after.field("etag").unwrap();
+    for target in ["/api/v1/config", "/api/v1/sites/a.test"] {
+        let again =
+            scene.door.ask_with("GET", target, &["If-None-Match: \"x\"", &format!("If-None-Match: W/{etag}")], "");
+        assert_eq!((again.status, again.field("etag"), again.text().as_str()), (304, Some(etag), ""), "{target}");
+        assert_eq!(scene.door.ask_with("GET", target, &["If-None-Match: \"x\""], "").status, 200, "{target}");
+    }
+    // A list may stand on several lines; a weak tag never matches a strong one.
+    let check = |lines: &[&str]| scene.door.ask_with("DELETE", "/api/v1/sites/a.test?dry_run=true", lines, "").status;
+    let line = format!("If-Match: {etag}");
+    assert_eq!(check(&["If-Match: \"x\"", &line]), 200);
+    assert_eq!(check(&["If-Match: *"]), 200);
+    assert_eq!(check(&[&format!("If-Match: W/{etag}")]), 412);
     scene.edge.shutdown();
 }
 

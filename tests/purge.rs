@@ -370,6 +370,30 @@ fn after_a_soft_purge_stale_is_served_while_the_origin_is_asked_or_down() {
 }
 
 #[test]
+fn a_purge_while_a_stale_answer_is_validated_behind_it_is_not_undone_by_that() {
+    let (gate, count) = (Gate::new(), AtomicUsize::new(0));
+    let held = gate.clone();
+    let fresh = "Cache-Control: max-age=600, stale-while-revalidate=60";
+    let origin = Origin::plain(move |_| match count.fetch_add(1, Ordering::SeqCst) {
+        0 => Reply::response("200 OK", &[fresh], "old"),
+        1 => Reply::nothing().wait(&held).then(format!("HTTP/1.1 200 OK\r\n{fresh}\r\nContent-Length: 3\r\n\r\nmid")),
+        _ => Reply::response("200 OK", &[fresh], "new"),
+    });
+    let pop = Pop::of(&origin);
+    pop.get("/x");
+    assert_eq!(pop.purge(&Purge::soft(Scope::Url(url("/x")))), 1);
+    assert_eq!(pop.get("/x").text(), "old", "served while it is asked for anew");
+    gate.wait_for_arrivals(1);
+    assert_eq!(pop.purge(&Purge::hard(Scope::Url(url("/x")))), 1);
+    assert_eq!(pop.get("/x").text(), "new", "nobody waits for what was asked for before");
+    gate.open();
+    // Whatever is stored of it would be found from now on.
+    wait_until(|| origin.count() == 3 && pop.stats().fetching.0 == 0);
+    let answer = pop.get("/x");
+    assert_eq!((answer.text().as_str(), is_hit(&answer)), ("new", true));
+}
+
+#[test]
 fn a_purge_that_means_nothing_says_what_to_do() {
     let origin = counting();
     let edge = Pop::of(&origin);

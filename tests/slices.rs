@@ -7,6 +7,7 @@ mod support;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use millpond::{Purge, Scope};
 use support::pop::{cache_status, is_hit, is_stored, request, site_with};
 use support::ranges::{compare, content, parts, ranged, thousand};
 use support::{Client, Gate, Origin, Pop, Reply, wait_until};
@@ -77,6 +78,33 @@ fn a_request_without_a_range_is_put_together_from_slices_fetched_one_after_the_o
     let head = pop.ask("HEAD", "/x", &[]);
     assert_eq!((head.status, head.field("content-length").unwrap()), (200, body.len().to_string().as_str()));
     assert_eq!(origin.count(), 4);
+}
+
+#[test]
+fn a_purge_while_slices_are_fetched_is_not_undone_by_them() {
+    let (gate, version, count) = (Gate::new(), Arc::new(AtomicUsize::new(0)), AtomicUsize::new(0));
+    let (held, current) = (gate.clone(), version.clone());
+    let len = 3 * SLICE;
+    let origin = Origin::plain(move |asked| {
+        let version = current.load(Ordering::SeqCst);
+        if count.fetch_add(1, Ordering::SeqCst) == 1 {
+            held.wait();
+        }
+        ranged(asked, &[FRESH, &format!("ETag: \"v{version}\"")], &content(len, version))
+    });
+    let pop = pop_of(&origin);
+    let mut early = pop.client();
+    early.send(request("GET", "/x", &[]));
+    gate.wait_for_arrivals(1);
+    assert_eq!(pop.purge(&Purge::hard(Scope::Url("http://a.test/x".into()))), 1);
+    version.store(1, Ordering::SeqCst);
+    let after = pop.get("/x");
+    assert!(after.body == content(len, 1), "effective before the purge came back");
+    gate.open();
+    wait_until(|| pop.stats().fetching.0 == 0);
+    drop(early);
+    let again = pop.get("/x");
+    assert!(is_hit(&again) && again.body == content(len, 1), "what was asked for before it is not found");
 }
 
 #[test]

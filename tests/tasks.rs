@@ -424,6 +424,32 @@ fn a_damaged_journal_is_set_aside_and_the_others_go_on() {
 }
 
 #[test]
+fn a_journal_that_has_grown_long_is_begun_anew() {
+    let dir = TempDir::new();
+    let origin = Origin::plain(|_| Reply::response("404 Not Found", &[], ""));
+    let toml = with_state(dir.path(), &site("a.test", &origin));
+    let pop = Pop::start(&toml);
+    let id = begin(&pop, &many(3)).id;
+    ended(&pop, id);
+    pop.shutdown();
+    // As if it had been retried for years: what came of the last address, over and over.
+    let file = dir.path().join("tasks").join(id.to_string());
+    let text = fs::read_to_string(&file).unwrap();
+    let line = text.lines().find(|line| line.starts_with("r\t2\t")).unwrap();
+    let long = format!("{line}\n").repeat((17 << 20) / line.len());
+    fs::write(&file, format!("{text}{long}")).unwrap();
+    let pop = Pop::start(&toml);
+    pop.edge().retry(id).unwrap();
+    wait_until(|| fs::metadata(&file).unwrap().len() < 10_000);
+    let task = ended(&pop, id);
+    let urls_before = urls(&pop, id);
+    assert!(urls_before.iter().all(|url| (url.state, url.attempts) == (UrlState::Failed, 2)));
+    pop.shutdown();
+    let pop = Pop::start(&toml);
+    assert_eq!((pop.edge().task(id).unwrap(), urls(&pop, id)), (task, urls_before));
+}
+
+#[test]
 fn no_more_fetches_run_from_one_site_than_the_task_says() {
     let (gate, at_once, most) = (Gate::new(), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let (held, now, peak) = (gate.clone(), at_once.clone(), most.clone());

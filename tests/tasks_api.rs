@@ -5,7 +5,7 @@ mod support;
 
 use serde_json::{Value, json};
 use support::door::{OPEN, json_of};
-use support::pop::{is_hit, site};
+use support::pop::{is_hit, site, site_with};
 use support::schema::faults;
 use support::{Door, Origin, Pop, Reply, wait_until};
 
@@ -132,9 +132,47 @@ fn what_means_nothing_is_refused() {
         json!({ "scope": "group", "value": "g" }),
         json!({ "scope": "everything", "mode": "softly" }),
         json!({ "scope": "everything", "mode": "count", "then_prefetch": true }),
+        json!({ "scope": "everything", "value": "http://a.test/d/" }),
+        json!({ "scope": "everything", "value": false }),
+        json!({ "scope": "everything", "site": 1 }),
+        json!({ "scope": "url", "value": "http://a.test/", "site": "a.test" }),
+        json!({ "scope": "prefix", "value": "http://a.test/d?x" }),
+        json!({ "scope": "url", "value": "http://b\u{fc}cher.test/" }),
     ] {
         scene.purge(&body, 422);
     }
+}
+
+#[test]
+fn a_purge_is_told_even_where_nothing_can_be_begun_after_it() {
+    let scene = Scene::new();
+    scene.pop.get("/d/1");
+    // As many tasks as there may be, none of which may begin for an hour at least.
+    let hour = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs() / 3600;
+    let window = format!("{:02}:00-{:02}:00", (hour + 2) % 24, (hour + 3) % 24);
+    let task = json!({ "urls": ["http://a.test/x"], "window": window });
+    (0..100).for_each(|_| _ = scene.begin(&task, 202));
+    let body = json!({ "scope": "url", "value": "http://a.test/d/1", "then_prefetch": true });
+    let answer = scene.purge(&body, 200);
+    assert_eq!((&answer["count"], &answer["prefetch_task"]), (&json!(1), &Value::Null));
+    assert!(answer["prefetch_error"].as_str().unwrap().contains("too many tasks"), "{answer}");
+}
+
+#[test]
+fn what_a_wildcards_domains_share_is_fetched_anew_by_a_name_that_can_be_asked_for() {
+    let origin = Origin::plain(|_| Reply::response("200 OK", &["Cache-Control: max-age=600"], "x"));
+    let of_site = site_with("a.test", &origin, "share_domains = true", "host = \"origin.test\"");
+    let of_site = of_site.replace("[\"a.test\"]", "[\"*.a.test\", \"www.a.test\"]");
+    let pop = Pop::start(&format!("{OPEN}{of_site}"));
+    let door = Door::of(&pop);
+    pop.client().get("x.a.test", "/d");
+    let body = json!({ "scope": "site", "value": "www.a.test", "then_prefetch": true });
+    let (status, answer) = door.post("/api/v1/purge", &body);
+    assert_eq!((status, &answer["count"]), (200, &json!(1)), "{answer}");
+    let path = format!("/api/v1/tasks/{}", answer["prefetch_task"].as_str().unwrap());
+    wait_until(|| door.json(&path)["state"] == "complete");
+    assert_eq!(door.json(&format!("{path}/urls"))["items"][0]["url"], "http://www.a.test/d");
+    assert!(is_hit(&pop.client().get("y.a.test", "/d")));
 }
 
 #[test]

@@ -167,6 +167,16 @@ pub fn random_text() -> Option<String> {
     Some(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
+/// May this request be served where no token is asked for? Not from another site's page: its guesses at the token would be
+/// those of the browser's user, who would be shut out for them.
+///
+/// # Errors
+/// `CrossSite`.
+pub fn admit_anyone(shown: &Credentials<'_>) -> Result<(), Denied> {
+    let is_browsers = shown.origin.is_some() || shown.fetch_site.is_some_and(|site| site != b"none");
+    if shown.is_safe || !is_browsers || is_same_site(shown) { Ok(()) } else { Err(Denied::CrossSite) }
+}
+
 /// An address or `localhost`: a name that nobody can point elsewhere.
 pub fn is_plain_host(host: &str) -> bool {
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
@@ -295,6 +305,25 @@ mod tests {
         let cookie = format!("millpond_session={}", door.begin_session(at(0)).unwrap());
         door.end_session(Some(cookie.as_bytes()));
         assert_eq!(door.admit(&Credentials { cookie: Some(cookie.as_bytes()), ..read }, at(1)), Err(Denied::NoSession));
+    }
+
+    #[test]
+    fn another_sites_page_cannot_even_guess() {
+        let own = Some(&b"http://127.0.0.1:9180"[..]);
+        let rows: [(Shown, Shown, bool); 7] = [
+            (None, None, true),
+            (None, Some(b"none"), true),
+            (own, None, true),
+            (own, Some(b"same-origin"), true),
+            (Some(b"http://evil.test"), None, false),
+            (Some(b"null"), Some(b"cross-site"), false),
+            (None, Some(b"cross-site"), false),
+        ];
+        for (origin, fetch_site, is_admitted) in rows {
+            let shown = Credentials { origin, fetch_site, ..NOBODY };
+            assert_eq!(admit_anyone(&shown).is_ok(), is_admitted, "{origin:?} {fetch_site:?}");
+            assert_eq!(admit_anyone(&Credentials { is_safe: true, ..shown }), Ok(()), "reading harms nobody");
+        }
     }
 
     #[test]

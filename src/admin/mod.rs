@@ -35,7 +35,7 @@ use request::Request;
 
 use crate::http1::RequestHead;
 use crate::observe::Counter;
-use crate::proxy::Proxy;
+use crate::proxy::{Proxy, reason};
 use crate::server::{Answer, Call, Clock, Delivery, Event, Handler, Peer, Refusal, Step, Uploaded};
 use crate::settings::Settings;
 use crate::time::Now;
@@ -105,19 +105,21 @@ impl Admin {
         let (path, query) = head.target.split_once('?').unwrap_or((head.target, ""));
         let mut request = Request::new(head, peer, now);
         let found = Endpoint::find(head.method, path);
+        let shown = Credentials {
+            authorization: head.field("authorization"),
+            cookie: head.field("cookie"),
+            origin: head.field("origin"),
+            fetch_site: head.field("sec-fetch-site"),
+            authority: head.authority,
+            is_safe: matches!(head.method, "GET" | "HEAD"),
+            peer: peer.address.ip(),
+        };
         // Who may not come in learns nothing of what there is.
-        if !found.as_ref().is_ok_and(|(endpoint, _)| endpoint.is_open()) {
-            let shown = Credentials {
-                authorization: head.field("authorization"),
-                cookie: head.field("cookie"),
-                origin: head.field("origin"),
-                fetch_site: head.field("sec-fetch-site"),
-                authority: head.authority,
-                is_safe: matches!(head.method, "GET" | "HEAD"),
-                peer: peer.address.ip(),
-            };
-            self.desk.access.admit(&shown, now).map_err(|denied| turned_away(denied, peer.is_https))?;
-        }
+        let admitted = match found.as_ref().is_ok_and(|(endpoint, _)| endpoint.is_open()) {
+            true => access::admit_anyone(&shown),
+            false => self.desk.access.admit(&shown, now),
+        };
+        admitted.map_err(|denied| turned_away(denied, peer.is_https))?;
         let (endpoint, parameters) = found?;
         request.parameters = parameters;
         request.read_query(query, endpoint.query())?;
@@ -260,7 +262,7 @@ impl Handler for Admin {
 
     fn refuse(&self, call: Call<'_, ()>, _: Option<Exchange>, refusal: Refusal) -> Answer<Admin> {
         let detail = if refusal.status == 504 { "the work took too long; it may go on" } else { refusal.reason };
-        let reply = Reply::problem(refusal.status, "Refused", detail);
+        let reply = Reply::problem(refusal.status, reason(refusal.status), detail);
         Answer { close: true, ..answered(call.out, reply, false, call.now) }
     }
 

@@ -79,6 +79,13 @@ impl Request {
         Ok(())
     }
 
+    /// All lines of a field that is a list, as one (RFC 9110 §5.3); `None` where it is absent.
+    fn list(&self, name: &str) -> Option<String> {
+        let lines = self.fields.iter().filter(|(known, _)| known == name);
+        let lines: Vec<_> = lines.map(|(_, value)| String::from_utf8_lossy(value)).collect();
+        (!lines.is_empty()).then(|| lines.join(","))
+    }
+
     /// The value of a field.
     pub fn field(&self, name: &str) -> Option<&[u8]> {
         self.fields.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_slice())
@@ -134,11 +141,21 @@ impl Request {
             return Err(Reply::problem(
                 415,
                 "Unsupported media type",
-                "send application/json, as curl does with --json",
+                "send Content-Type: application/json, as curl does with --json",
+            ));
+        }
+        if self.field("content-encoding").is_some_and(|coding| !coding.eq_ignore_ascii_case(b"identity")) {
+            return Err(Reply::problem(
+                415,
+                "Unsupported media type",
+                "send the JSON as it is, without Content-Encoding",
             ));
         }
         let value: Value = serde_json::from_slice(&self.body)
             .map_err(|error| Reply::bad(&format!("the request body is not JSON: {error}")))?;
+        if written_members(&self.body) != members_of(&value) {
+            return Err(Reply::bad("an object of the request body has two members of one name: which one counts?"));
+        }
         let Value::Object(members) = value else {
             return Err(Reply::unfit("the request body is not a JSON object"));
         };
@@ -161,16 +178,51 @@ impl Request {
     /// # Errors
     /// 428 without `If-Match`, 412 where it names another.
     pub fn must_match(&self, etag: &str) -> Result<(), Reply> {
-        let Some(wanted) = self.field("if-match") else {
+        let Some(wanted) = self.list("if-match") else {
             let detail = "say in If-Match which state is to be changed: the ETag that you have read";
             return Err(Reply::problem(428, "Precondition required", detail));
         };
-        let wanted = String::from_utf8_lossy(wanted);
         if wanted.split(',').map(str::trim).any(|tag| tag == "*" || tag == etag) {
             return Ok(());
         }
         let detail = "somebody has changed it since you read it: read it anew, and then change it";
         Err(Reply::problem(412, "Precondition failed", detail))
+    }
+
+    /// The client has what has this entity tag now (RFC 9110 §13.1.2): 304 answers it.
+    pub fn knows(&self, etag: &str) -> bool {
+        self.list("if-none-match").is_some_and(|tags| names(&tags, etag))
+    }
+}
+
+/// Does a list of entity tags name this one? Compared weakly (RFC 9110 §8.8.3.2).
+fn names(tags: &str, etag: &str) -> bool {
+    tags.split(',').map(str::trim).any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
+}
+
+/// Members of all objects in a text that is JSON, as they are written: each has a colon that stands in no text.
+fn written_members(json: &[u8]) -> usize {
+    let (mut count, mut is_text, mut is_escaped) = (0_usize, false, false);
+    for byte in json {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = true,
+            b'"' => is_text = !is_text,
+            b':' if !is_text => count = count.saturating_add(1),
+            _ => {}
+        }
+    }
+    count
+}
+
+/// Members of all objects in a value, each name of an object once. The parser has bounded its depth.
+fn members_of(value: &Value) -> usize {
+    match value {
+        Value::Object(members) => {
+            members.values().map(members_of).fold(members.len(), |sum, more| sum.saturating_add(more))
+        }
+        Value::Array(items) => items.iter().map(members_of).sum(),
+        _ => 0,
     }
 }
 
@@ -289,6 +341,30 @@ mod tests {
         assert_eq!(given.pairs("p").ok(), Some(vec![("a".to_owned(), "b".to_owned())]));
         assert_eq!(given.choice_if("e", &["big", "small"]).ok(), Some(Some("big")));
         assert!(given.choice_if("t", &["big", "small"]).is_err());
+    }
+
+    #[test]
+    fn a_name_that_is_there_twice_is_noticed_at_any_depth() {
+        let rows = [
+            (r#"{"a":1,"b":{"a":[{"a":":"}]}}"#, false),
+            (r#"{"a\\":"\":{\\","b":":"}"#, false),
+            (r#"{"a":1,"a":1}"#, true),
+            (r#"{"a":1,"\u0061":1}"#, true),
+            (r#"{"b":[{"c":{"a":1,"a":2}}]}"#, true),
+        ];
+        for (text, expected) in rows {
+            let value: Value = serde_json::from_str(text).unwrap();
+            assert_eq!(written_members(text.as_bytes()) != members_of(&value), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_tag_is_found_in_a_list() {
+        let rows =
+            [("\"a\"", true), ("W/\"a\"", true), ("\"b\", \"a\"", true), ("*", true), ("\"b\"", false), ("a", false)];
+        for (tags, expected) in rows {
+            assert_eq!(names(tags, "\"a\""), expected, "{tags}");
+        }
     }
 
     #[test]

@@ -269,7 +269,10 @@ fn kept_token(dir: &StateDir, unix: i64) -> Option<String> {
     let damage = match dir.read(&TOKEN) {
         Ok(None) => return None,
         Ok(Some(text)) => match String::from_utf8(text).ok().filter(|text| text.trim().len() >= SHORTEST_TOKEN) {
-            Some(text) => return Some(text.trim().to_owned()),
+            Some(text) => {
+                close_to_others(dir);
+                return Some(text.trim().to_owned());
+            }
             None => "it holds no token".to_owned(),
         },
         Err(Unread::Damaged(damage)) => damage.to_owned(),
@@ -285,6 +288,20 @@ fn kept_token(dir: &StateDir, unix: i64) -> Option<String> {
         Err(error) => log::warn!("{} cannot be used ({damage}), nor set aside ({error})", path.display()),
     }
     None
+}
+
+/// A copy that was put back, say, may have become readable for all.
+fn close_to_others(dir: &StateDir) {
+    let path = dir.path_of(&TOKEN);
+    match dir.close_to_others(&TOKEN) {
+        Ok(false) => {}
+        Ok(true) => log::warn!(
+            "{} could be read or written by other users; that is ended, but one of them may know the token: remove the \
+             file and start again for another one",
+            path.display()
+        ),
+        Err(error) => log::warn!("cannot see to it that nobody else reads {}: {error}", path.display()),
+    }
 }
 
 fn no_random_numbers() -> Error {

@@ -43,6 +43,7 @@ pub use exchange::Exchange;
 pub use fetch::Fetch;
 pub use note::Note;
 pub use purge::{Purge, PurgeError, Purged, Scope};
+pub use reason::reason;
 pub use signal::Signal;
 pub use site_rules::{asked_target, full_key, shown_key};
 pub use visit::{Errand, Kept, Visited};

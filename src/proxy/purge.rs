@@ -122,6 +122,8 @@ fn url_of(live: &Live, key: &[u8]) -> Option<String> {
     let parts = KeyParts::of(key).filter(|parts| parts.target.starts_with('/'))?;
     let host = parts.host?;
     let site = live.router.find(host)?;
+    // What its domains share has the site's name there, which may stand for many.
+    let host = if host.starts_with('*') { site.domains.iter().find(|name| !name.starts_with('*'))? } else { host };
     let scheme = parts.scheme.unwrap_or(if site.https.is_some() { "https" } else { "http" });
     Some(format!("{scheme}://{host}{}", parts.target))
 }
@@ -133,7 +135,14 @@ fn which(live: &Arc<Live>, scope: &Scope) -> Result<Which, PurgeError> {
     Ok(match scope {
         Scope::Url(url) => Which::Resource(Address::of(url)?.key(live)?.into()),
         Scope::Prefix(url) => {
-            let mut key = Address::of(url)?.key(live)?;
+            let address = Address::of(url)?;
+            if address.target.contains('?') {
+                let what = format!("{url:?} has a query, and a directory has none");
+                return Err(PurgeError(format!(
+                    "{what}: leave it out, or give a glob with * in the place of what varies"
+                )));
+            }
+            let mut key = address.key(live)?;
             if !key.ends_with(b"/") {
                 key.push(b'/');
             }
@@ -192,12 +201,21 @@ impl Address {
         if !is_https && !scheme.eq_ignore_ascii_case("http") {
             return Err(refuse("has a scheme that nothing is stored for"));
         }
+        let rest = rest.split('#').next().unwrap_or_default();
+        if rest.split(['/', '?']).next().is_some_and(|authority| !authority.is_ascii()) {
+            return Err(refuse("has a host in letters that DNS does not have; write it as xn--…"));
+        }
         if !rest.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(refuse("holds a letter that no address has; what is not ASCII is written as %XX"));
         }
-        let rest = rest.split('#').next().unwrap_or_default();
         let (authority, target) =
             rest.split_at_checked(rest.find(['/', '?']).unwrap_or(rest.len())).unwrap_or((rest, ""));
+        if authority
+            .rsplit_once(':')
+            .is_some_and(|(_, port)| !port.ends_with(']') && !port.bytes().all(|byte| byte.is_ascii_digit()))
+        {
+            return Err(refuse("has a port that is no number"));
+        }
         let host = without_port(authority);
         // The dot at the end makes no other name of it (RFC 3986 §3.2.2).
         let host = host.strip_suffix('.').unwrap_or(host);
@@ -236,6 +254,9 @@ mod tests {
             ("http://u@a.test/x", None),
             ("http://a.test/a b", None),
             ("http://a.test/\u{e9}", None),
+            ("http://a.test:x/", None),
+            ("http://a.test:/x", Some((false, "a.test", "/x"))),
+            ("http://a.test/x#\u{e9}", Some((false, "a.test", "/x"))),
         ];
         for (text, expected) in rows {
             let expected = expected.map(|(is_https, host, target)| Address {
@@ -247,5 +268,6 @@ mod tests {
         }
         let error = Address::of("a.test/x").unwrap_err().to_string();
         assert!(error.starts_with("\"a.test/x\" has no scheme: give"), "{error}");
+        assert!(Address::of("http://b\u{fc}cher.test/").unwrap_err().to_string().contains("xn--"));
     }
 }

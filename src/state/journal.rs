@@ -4,7 +4,7 @@
 //! is read, and overwritten; a line that is wrong with good ones behind it is damage.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::PathBuf;
 
 use super::{StateDir, StateKind, Unread, checksum, first_line};
@@ -15,8 +15,10 @@ pub struct Journal {
     path: PathBuf,
     /// What of the file is good.
     length: u64,
-    /// Its length when it was written whole, or read.
-    whole: u64,
+    /// What it was when it was begun; 0 where another run did that.
+    begun: u64,
+    /// Bytes that it may have: more would not be read again.
+    most: u64,
 }
 
 impl StateDir {
@@ -35,6 +37,16 @@ impl StateDir {
         let mut numbers: Vec<u64> = names.filter_map(|name| name.to_str()?.parse().ok()).collect();
         numbers.sort_unstable();
         Ok(numbers)
+    }
+
+    /// Removes what a killed process had not put in its place yet. Only while nobody writes.
+    pub fn remove_unfinished(&self) {
+        let Ok(entries) = fs::read_dir(&self.path) else { return };
+        let paths = entries.take(super::MOST_NAMES).filter_map(Result::ok).map(|entry| entry.path());
+        for path in paths.filter(|path| path.extension().is_some_and(|end| end == "new")) {
+            // It only takes room.
+            let _ = fs::remove_file(path);
+        }
     }
 
     /// Begins a journal under a number, with these lines, whole or not at all.
@@ -56,27 +68,25 @@ impl StateDir {
         let path = self.path.join(number.to_string());
         self.put(&path, &text)?;
         let length = u64::try_from(text.len()).unwrap_or(u64::MAX);
-        Ok(Journal { path, length, whole: length })
+        Ok(Journal { path, length, begun: length, most: most(kind) })
     }
 
-    /// The journal of that number, and its lines without their checksums.
+    /// The journal of that number; `each` is shown its lines one by one, without their checksums, before it is known whether
+    /// the file is good to its end.
     ///
     /// # Errors
     /// [`Unread`] where the system refuses, or it is damaged.
-    pub fn read_journal(&self, kind: &StateKind, number: u64) -> Result<(Journal, String), Unread> {
+    pub fn read_journal(&self, kind: &StateKind, number: u64, each: impl FnMut(&str)) -> Result<Journal, Unread> {
         let path = self.path.join(number.to_string());
-        if !fs::symlink_metadata(&path)?.is_file() {
+        let found = fs::symlink_metadata(&path)?;
+        if !found.is_file() {
             return Err(Unread::Damaged("it is not a plain file"));
         }
-        let mut bytes = Vec::new();
-        let most = u64::try_from(kind.max).unwrap_or(u64::MAX);
-        File::open(&path)?.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
-        if bytes.len() > kind.max {
+        if found.len() > most(kind) {
             return Err(Unread::Damaged("it is larger than any that we write"));
         }
-        let (text, length) = opened(&bytes, kind).map_err(Unread::Damaged)?;
-        let length = u64::try_from(length).unwrap_or(u64::MAX);
-        Ok((Journal { path, length, whole: length }, text))
+        let length = read_lines(File::open(&path)?.take(most(kind)), kind, each)?;
+        Ok(Journal { path, length, begun: 0, most: most(kind) })
     }
 
     /// Moves a damaged journal out of the way; its new place comes back.
@@ -93,6 +103,10 @@ impl Journal {
     pub fn add<'l>(&mut self, lines: impl Iterator<Item = &'l str>, is_safe: bool) -> io::Result<()> {
         let mut text = Vec::new();
         lines.for_each(|line| seal(&mut text, line));
+        let length = self.length.saturating_add(u64::try_from(text.len()).unwrap_or(u64::MAX));
+        if length > self.most {
+            return Err(io::Error::other("it would be larger than its kind allows"));
+        }
         let mut file = OpenOptions::new().write(true).open(&self.path)?;
         // Takes away what an earlier try has left behind the good lines.
         file.set_len(self.length)?;
@@ -101,14 +115,13 @@ impl Journal {
         if is_safe {
             file.sync_data()?;
         }
-        self.length = self.length.saturating_add(u64::try_from(text.len()).unwrap_or(u64::MAX));
+        self.length = length;
         Ok(())
     }
 
-    /// So much was added that it is time to begin it anew with what is true now: half as much again as there was, and more
-    /// than a mebibyte.
-    pub fn is_overgrown(&self) -> bool {
-        self.length.saturating_sub(self.whole) > (self.whole / 2).max(1 << 20)
+    /// So much was added that it is worth while to begin it anew.
+    pub fn is_long(&self) -> bool {
+        self.length > LONG.max(self.begun.saturating_mul(2))
     }
 
     /// Removes the file.
@@ -124,27 +137,37 @@ fn seal(text: &mut Vec<u8>, line: &str) {
     text.extend_from_slice(format!("\t{:016x}\n", checksum(line.as_bytes())).as_bytes());
 }
 
-/// The lines of a journal without their checksums, and how many bytes of the file they take.
-fn opened(bytes: &[u8], kind: &StateKind) -> Result<(String, usize), &'static str> {
-    let mut lines = bytes.split_inclusive(|byte| *byte == b'\n');
-    let first = lines.next().and_then(unsealed).ok_or("it does not begin as a journal")?;
-    if first != first_line(kind).trim_end() {
-        return Err("it is of another kind or version");
+fn most(kind: &StateKind) -> u64 {
+    u64::try_from(kind.max).unwrap_or(u64::MAX)
+}
+
+/// Shows the lines of a journal without their checksums; how many bytes of it are good.
+fn read_lines(source: impl Read, kind: &StateKind, mut each: impl FnMut(&str)) -> Result<u64, Unread> {
+    let (mut source, mut line) = (BufReader::new(source), Vec::new());
+    let (mut length, mut is_cut) = (0_u64, false);
+    loop {
+        line.clear();
+        let read = (&mut source).take(LONGEST_LINE).read_until(b'\n', &mut line)?;
+        if read == 0 {
+            break;
+        }
+        match unsealed(&line) {
+            None if length == 0 => return Err(Unread::Damaged("it does not begin as a journal")),
+            None => {
+                is_cut = true;
+                continue;
+            }
+            Some(_) if is_cut => return Err(Unread::Damaged("a line is wrong")),
+            Some(first) if length == 0 => {
+                if first != first_line(kind).trim_end() {
+                    return Err(Unread::Damaged("it is of another kind or version"));
+                }
+            }
+            Some(content) => each(content),
+        }
+        length = length.saturating_add(u64::try_from(read).unwrap_or(u64::MAX));
     }
-    let (mut text, mut length) = (String::with_capacity(bytes.len()), first.len().saturating_add(SEAL));
-    while let Some(line) = lines.next() {
-        let Some(content) = unsealed(line) else {
-            return if lines.any(|line| unsealed(line).is_some()) {
-                Err("a line is wrong")
-            } else {
-                Ok((text, length))
-            };
-        };
-        text.push_str(content);
-        text.push('\n');
-        length = length.saturating_add(line.len());
-    }
-    Ok((text, length))
+    if length == 0 { Err(Unread::Damaged("it does not begin as a journal")) } else { Ok(length) }
 }
 
 /// A line without its checksum, where that fits.
@@ -155,6 +178,10 @@ fn unsealed(line: &[u8]) -> Option<&str> {
 
 /// A tab, 16 digits, a line feed.
 const SEAL: usize = 18;
+/// No line of ours is longer.
+const LONGEST_LINE: u64 = 256 << 10;
+/// A journal that is shorter is good as it is.
+const LONG: u64 = 16 << 20;
 
 #[cfg(test)]
 mod tests {
@@ -170,34 +197,42 @@ mod tests {
         StateDir::new(&path)
     }
 
+    fn read(dir: &StateDir, number: u64) -> Result<(Journal, String), Unread> {
+        let mut text = String::new();
+        let journal = dir.read_journal(&KIND, number, |line| text = format!("{text}{line}\n"))?;
+        Ok((journal, text))
+    }
+
+    #[test]
+    fn what_would_not_be_read_again_is_not_written() {
+        let dir = dir();
+        let mut journal = dir.begin_journal(&KIND, 1, ["one"].into_iter()).unwrap();
+        let long = "x".repeat(9_000);
+        journal.add([long.as_str()].into_iter(), false).unwrap();
+        assert!(journal.add([long.as_str()].into_iter(), false).is_err());
+        journal.add(["two"].into_iter(), false).unwrap();
+        assert_eq!(read(&dir, 1).unwrap().1, format!("one\n{long}\ntwo\n"));
+        assert!(!journal.is_long());
+        journal.remove().unwrap();
+        fs::remove_dir_all(dir.path_of(&KIND).parent().unwrap()).unwrap();
+    }
+
     #[test]
     fn lines_come_back_in_order_and_more_can_be_added() {
         let dir = dir();
         let mut journal = dir.begin_journal(&KIND, 7, ["one", "two\nthree"].into_iter()).unwrap();
         journal.add(["four"].into_iter(), true).unwrap();
-        let (mut again, text) = dir.read_journal(&KIND, 7).unwrap();
+        let (mut again, text) = read(&dir, 7).unwrap();
         assert_eq!(text, "one\ntwo\nfour\n");
         again.add([""].into_iter(), false).unwrap();
-        assert_eq!(dir.read_journal(&KIND, 7).unwrap().1, "one\ntwo\nfour\n\n");
+        assert_eq!(read(&dir, 7).unwrap().1, "one\ntwo\nfour\n\n");
         assert_eq!(dir.numbers().unwrap(), [7]);
+        let unfinished = dir.path_of(&KIND).with_file_name("8.new");
+        fs::write(&unfinished, "half of").unwrap();
+        dir.remove_unfinished();
+        assert!(!unfinished.exists() && read(&dir, 7).is_ok());
         again.remove().unwrap();
         assert!(dir.numbers().unwrap().is_empty());
-        fs::remove_dir_all(dir.path_of(&KIND).parent().unwrap()).unwrap();
-    }
-
-    #[test]
-    fn a_journal_that_grew_by_more_than_half_is_to_begin_anew() {
-        let dir = dir();
-        let kind = StateKind { max: 8 << 20, ..KIND };
-        let line = "x".repeat(1 << 20);
-        let mut journal = dir.begin_journal(&kind, 7, [line.as_str(); 4].into_iter()).unwrap();
-        journal.add([line.as_str(); 2].into_iter(), false).unwrap();
-        assert!(!journal.is_overgrown());
-        journal.add(["more"].into_iter(), false).unwrap();
-        assert!(journal.is_overgrown());
-        let journal = dir.begin_journal(&kind, 7, ["all"].into_iter()).unwrap();
-        assert!(!journal.is_overgrown());
-        assert_eq!(dir.read_journal(&kind, 7).unwrap().1, "all\n");
         fs::remove_dir_all(dir.path_of(&KIND).parent().unwrap()).unwrap();
     }
 
@@ -210,7 +245,7 @@ mod tests {
         let two = whole.len() - "two".len() - SEAL;
         for cut in 1..whole.len() {
             fs::write(&path, &whole[..cut]).unwrap();
-            let text = dir.read_journal(&KIND, 1).map(|(_, text)| text).ok();
+            let text = read(&dir, 1).map(|(_, text)| text).ok();
             let expected = match cut {
                 _ if cut >= two => Some("one\n"),
                 _ if cut >= two - "one".len() - SEAL => Some(""),
@@ -219,14 +254,14 @@ mod tests {
             assert_eq!(text.as_deref(), expected, "{cut}");
         }
         fs::write(&path, [&whole[..two], &[0; 300]].concat()).unwrap();
-        let (mut journal, text) = dir.read_journal(&KIND, 1).unwrap();
+        let (mut journal, text) = read(&dir, 1).unwrap();
         assert_eq!(text, "one\n", "a machine that stopped leaves zeros");
         journal.add(["three"].into_iter(), false).unwrap();
-        assert_eq!(dir.read_journal(&KIND, 1).unwrap().1, "one\nthree\n");
+        assert_eq!(read(&dir, 1).unwrap().1, "one\nthree\n");
         let mut changed = whole.clone();
         changed[two - 4] ^= 1;
         fs::write(&path, &changed).unwrap();
-        assert!(matches!(dir.read_journal(&KIND, 1), Err(Unread::Damaged(_))));
+        assert!(matches!(read(&dir, 1), Err(Unread::Damaged(_))));
         let place = dir.set_journal_aside(1, 9).unwrap();
         assert_eq!(fs::read(place).unwrap(), changed);
         fs::remove_dir_all(path.parent().unwrap()).unwrap();

@@ -9,7 +9,7 @@ mod journal;
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 pub use journal::Journal;
@@ -88,6 +88,21 @@ impl StateDir {
             return Err(io::Error::other("the content is larger than its kind allows"));
         }
         self.put(&self.path_of(kind), &framed(kind, content))
+    }
+
+    /// Takes away what others may do with a file; true where they could do anything.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn close_to_others(&self, kind: &StateKind) -> io::Result<bool> {
+        let file = File::open(self.path_of(kind))?;
+        let mut permissions = file.metadata()?.permissions();
+        let was_open = permissions.mode() & 0o077 != 0;
+        if was_open {
+            permissions.set_mode(0o600);
+            file.set_permissions(permissions)?;
+        }
+        Ok(was_open)
     }
 
     /// Puts a file in its place, whole or not at all. The folder is made where it is missing.

@@ -1,6 +1,5 @@
 //! State files: whole or not at all, and what becomes of those that others wrote.
 
-use std::os::unix::fs::PermissionsExt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use proptest::prelude::*;
@@ -58,6 +57,17 @@ fn what_is_written_is_read_back_and_nobody_else_may_read_it() {
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(&dir.path), mode(&dir.path_of(&KIND))), (0o700, 0o600));
     assert_eq!(folder.names(), ["things"]);
+}
+
+#[test]
+fn a_file_that_others_could_read_is_closed_to_them() {
+    let folder = Folder::new();
+    let dir = folder.dir();
+    dir.write(&KIND, b"one\n").unwrap();
+    assert!(!dir.close_to_others(&KIND).unwrap());
+    fs::set_permissions(dir.path_of(&KIND), fs::Permissions::from_mode(0o644)).unwrap();
+    assert!(dir.close_to_others(&KIND).unwrap());
+    assert_eq!(fs::metadata(dir.path_of(&KIND)).unwrap().permissions().mode() & 0o777, 0o600);
 }
 
 #[test]

@@ -18,6 +18,7 @@ impl Inner {
     /// Takes in what an earlier run has left.
     pub fn restore(&self) {
         let Some(dir) = &self.dir else { return };
+        dir.remove_unfinished();
         let numbers = dir.numbers().unwrap_or_else(|error| {
             (self.tell)(&format!(
                 "cannot read the folder tasks in the state directory: {error}; the tasks of earlier runs are not known: make \
@@ -25,11 +26,13 @@ impl Inner {
             ));
             Vec::new()
         });
-        self.lock().next_id = numbers.last().map_or(1, |newest| newest.saturating_add(1));
+        let mut held = self.lock();
         let mut weight = 0_usize;
         for id in numbers.into_iter().rev().take(MOST_TASKS) {
-            let read = dir.read_journal(&TASK, id);
-            let read = read.map(|(journal, text)| Some((journal, decoded(id, &text)?)));
+            held.next_id = held.next_id.max(id.saturating_add(1));
+            let mut reading = Reading::new(id);
+            let read = dir.read_journal(&TASK, id, |line| reading.take(line));
+            let read = read.map(|journal| Some((journal, reading.finish()?)));
             let damage = match read {
                 Ok(Some((journal, mut work))) => {
                     weight = weight.saturating_add(work.rows.weight());
@@ -41,7 +44,7 @@ impl Inner {
                     }
                     work.saved.journal = Some(journal);
                     self.revive(&mut work);
-                    self.lock().works.insert(id, work);
+                    held.works.insert(id, work);
                     continue;
                 }
                 Ok(None) => "a line means nothing".to_owned(),
@@ -85,10 +88,8 @@ impl Inner {
         }
     }
 
-    /// Adds what has happened to the journals, and begins those anew that have grown by it; no lock is held while they are
-    /// written.
+    /// Adds what has happened to the journals; no lock is held while they are written.
     pub fn save(&self, is_last: bool) {
-        let Some(dir) = &self.dir else { return };
         let now = self.clock.now().monotonic;
         let held = self.lock();
         let is_due = |work: &&Work| work.saved.journal.is_some() && work.saved.is_due(&work.rows);
@@ -102,15 +103,9 @@ impl Inner {
             let Some(mut journal) = work.saved.journal.take() else { continue };
             let before = (work.saved.rows, work.saved.changed.clone());
             let is_safe = is_last || work.ended.is_some();
-            let is_overgrown = journal.is_overgrown();
-            let more = work.saved.take_lines(&work.rows, work.wanted, [work.started, work.ended]);
-            let lines = if is_overgrown { whole(work) } else { more };
+            let lines = work.saved.take_lines(&work.rows, work.wanted, [work.started, work.ended]);
             drop(held);
-            let lines = lines.iter().map(String::as_str);
-            let outcome = match is_overgrown {
-                true => dir.begin_journal(&TASK, id, lines).map(|anew| journal = anew),
-                false => journal.add(lines, is_safe),
-            };
+            let outcome = journal.add(lines.iter().map(String::as_str), is_safe);
             let mut held = self.lock();
             let Some(work) = held.works.get_mut(&id) else {
                 drop(held);
@@ -126,12 +121,16 @@ impl Inner {
             }
             let was_failing = std::mem::replace(&mut held.is_failing, outcome.is_err());
             drop(held);
-            if let (Err(error), false) = (outcome, was_failing) {
-                (self.tell)(&format!(
-                    "cannot write the journal of task {id}: {error}; it is tried again every {} s: look at the room on the \
-                     disk, and make the folder tasks in the state directory writable for this user",
-                    AFTER_FAILURE.as_secs()
-                ));
+            match outcome {
+                Ok(()) => self.shorten(id),
+                Err(error) if !was_failing => {
+                    (self.tell)(&format!(
+                        "cannot write the journal of task {id}: {error}; it is tried again every {} s: look at the room on \
+                         the disk, and make the folder tasks in the state directory writable for this user",
+                        AFTER_FAILURE.as_secs()
+                    ));
+                }
+                Err(_) => {}
             }
         }
     }
@@ -145,7 +144,7 @@ impl Saved {
 
     /// The lines of all that is not written yet, which counts as written then. Addresses come first: a document is done
     /// only once what it names is known.
-    fn take_lines(&mut self, rows: &Rows, wanted: Wanted, times: [Option<Duration>; 2]) -> Vec<String> {
+    pub fn take_lines(&mut self, rows: &Rows, wanted: Wanted, times: [Option<Duration>; 2]) -> Vec<String> {
         let mut lines: Vec<String> = (self.rows..rows.len())
             .filter_map(|index| Some(line(&["u", rows.row(index)?.part.token(), rows.url(index)])))
             .collect();
@@ -162,17 +161,7 @@ impl Saved {
     }
 }
 
-/// All that there is to say of a task, as if nothing of it were written yet.
-fn whole(work: &Work) -> Vec<String> {
-    let mut saved = Saved { is_stale: true, ..Saved::default() };
-    let has_moved = |row: &Row| *row != Row { part: row.part, ..Row::default() };
-    saved.changed = work.rows.iter().filter(|(_, row)| has_moved(row)).map(|(index, _)| index).collect();
-    let mut lines = encoded(&work.manner, work.created);
-    lines.extend(saved.take_lines(&work.rows, work.wanted, [work.started, work.ended]));
-    lines
-}
-
-fn encoded(manner: &Manner, created: Duration) -> Vec<String> {
+pub fn encoded(manner: &Manner, created: Duration) -> Vec<String> {
     let number = |number: Option<u32>| number.map(|number| number.to_string()).unwrap_or_default();
     let window = manner.window.map(|window| window.to_string()).unwrap_or_default();
     let dry = if manner.is_dry { "dry" } else { "" };
@@ -187,6 +176,14 @@ fn encoded(manner: &Manner, created: Duration) -> Vec<String> {
     ])];
     lines.extend(manner.fields.iter().map(|(name, value)| line(&["h", name, value])));
     lines
+}
+
+/// The lines of an address: itself, and how it stands where there is something to say of that.
+pub fn row_lines(rows: &Rows, index: usize) -> impl Iterator<Item = String> {
+    let row = rows.row(index);
+    let url = row.map(|row| line(&["u", row.part.token(), rows.url(index)]));
+    let standing = row.filter(|row| **row != Row { part: row.part, ..Row::default() });
+    url.into_iter().chain(standing.map(|row| row_line(rows, index, row)))
 }
 
 fn row_line(rows: &Rows, index: usize, row: &Row) -> String {
@@ -208,13 +205,28 @@ fn row_line(rows: &Rows, index: usize, row: &Row) -> String {
     ])
 }
 
-/// A task from its lines; `None` where one means nothing.
-fn decoded(id: u64, text: &str) -> Option<Work> {
-    let mut work = Work::new(id, Manner::default(), Duration::ZERO);
-    let mut manner = Manner::default();
-    for text in text.lines() {
+/// A task that is read line by line.
+struct Reading {
+    work: Work,
+    manner: Manner,
+    /// Every line so far has meant something.
+    is_good: bool,
+}
+
+impl Reading {
+    fn new(id: u64) -> Reading {
+        let work = Work::new(id, Manner::default(), Duration::ZERO);
+        Reading { work, manner: Manner::default(), is_good: true }
+    }
+
+    fn take(&mut self, text: &str) {
+        self.is_good = self.is_good && self.take_line(text).is_some();
+    }
+
+    fn take_line(&mut self, text: &str) -> Option<()> {
         let parts: Vec<String> = text.split('\t').map(plain).collect::<Option<_>>()?;
         let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+        let (work, manner) = (&mut self.work, &mut self.manner);
         match parts.as_slice() {
             ["o", created, dry, rate, parallel, window, source] => {
                 work.created = moment(created)??;
@@ -233,16 +245,22 @@ fn decoded(id: u64, text: &str) -> Option<Work> {
             ["r", rest @ ..] => take_row(&mut work.rows, rest)?,
             _ => return None,
         }
+        Some(())
     }
-    work.manner = Arc::new(manner);
-    for (_, row) in work.rows.iter() {
-        let is_done = !matches!(row.state, UrlState::Pending | UrlState::Running);
-        work.counts.done += usize::from(is_done);
-        work.counts.failed += usize::from(row.state == UrlState::Failed);
-        work.counts.bytes = work.counts.bytes.saturating_add(row.bytes);
+
+    /// The task; `None` where a line meant nothing.
+    fn finish(self) -> Option<Work> {
+        let Reading { mut work, manner, is_good: true } = self else { return None };
+        work.manner = Arc::new(manner);
+        for (_, row) in work.rows.iter() {
+            let is_done = matches!(row.state, UrlState::Complete | UrlState::Failed);
+            work.counts.done += usize::from(is_done);
+            work.counts.failed += usize::from(row.state == UrlState::Failed);
+            work.counts.bytes = work.counts.bytes.saturating_add(row.bytes);
+        }
+        work.saved.rows = work.rows.len();
+        Some(work)
     }
-    work.saved.rows = work.rows.len();
-    Some(work)
 }
 
 fn take_row(rows: &mut Rows, parts: &[&str]) -> Option<()> {
@@ -319,12 +337,13 @@ fn plain(part: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-const TASK: StateKind = StateKind { name: "task", version: 1, max: 8 * MOST_TEXT };
+/// A million addresses with what came of each; they are read line by line, and so need no memory of that size.
+pub const TASK: StateKind = StateKind { name: "task", version: 1, max: 16 * MOST_TEXT };
 /// Tasks that are kept, ended ones included.
 pub const MOST_TASKS: usize = 100;
 /// Bytes of all of them in memory, about.
 pub const MOST_WEIGHT: usize = 256 << 20;
-const AFTER_FAILURE: Duration = Duration::from_secs(30);
+pub const AFTER_FAILURE: Duration = Duration::from_secs(30);
 
 #[cfg(test)]
 #[path = "tests_file.rs"]

@@ -11,6 +11,7 @@ mod file;
 mod plan;
 mod rows;
 mod run;
+mod shorten;
 mod shown;
 mod sources;
 mod step;

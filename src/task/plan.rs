@@ -146,7 +146,7 @@ pub fn address(text: &str) -> Result<Url, String> {
         return Err("it begins with neither http:// nor https://".into());
     }
     let url = base.resolve(text.as_bytes());
-    url.ok_or_else(|| "it is no address; blanks, and what is not ASCII, are written as %XX".into())
+    url.ok_or_else(|| "it is no address; blanks, and what is not ASCII, are written as %XX, in a host as xn--…".into())
 }
 
 fn check_field(name: &str, value: &str) -> Result<(), TaskError> {

@@ -19,8 +19,11 @@ pub static ROWS: &[Row] = &[
     Row::post("/api/v1/config/versions/{version}/restore", restore).with_query(MANNERS).with_body(None),
 ];
 
-fn text(desk: &Desk, _: &Request) -> Answered {
+fn text(desk: &Desk, request: &Request) -> Answered {
     let now = snapshot(settings(desk)?)?;
+    if request.knows(&now.etag) {
+        return Ok(Reply::not_modified().tagged(&now.etag));
+    }
     Ok(Reply::text(200, now.text).tagged(&now.etag))
 }
 

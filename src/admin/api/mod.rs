@@ -95,6 +95,7 @@ impl Endpoint {
         let mut methods = Vec::new();
         if let Some((row, parameters)) = found.find(|(row, _)| {
             methods.push(row.method);
+            methods.extend((row.method == "GET").then_some("HEAD"));
             row.method == wanted
         }) {
             return Ok((Endpoint(row), parameters));

@@ -52,6 +52,9 @@ fn list(desk: &Desk, request: &Request) -> Answered {
 fn read(desk: &Desk, request: &Request) -> Answered {
     let settings = settings(desk)?;
     let now = snapshot(settings)?;
+    if request.knows(&now.etag) {
+        return Ok(Reply::not_modified().tagged(&now.etag));
+    }
     let written = Written::parse(&now.text).map_err(|why| match settings.config(&now.text) {
         Err(problems) => problems_reply("the file is not accepted as it is", &problems, None),
         Ok(_) => unwritable(&why),

@@ -97,14 +97,19 @@ fn purge(desk: &Desk, request: &Request) -> Answered {
     let purged = proxy.purge(&purge).map_err(refused)?;
     let taken = desk.clock.now().monotonic.saturating_sub(start);
     // What was purged is purged; that nothing could be begun after it is told all the same.
-    let task = match urls.is_empty() {
-        true => None,
-        false => Some(tasks.begin(&Prefetch { urls, ..Prefetch::default() }).map_err(self::refused)?),
+    let begun = match urls.is_empty() {
+        true => Ok(None),
+        false => tasks.begin(&Prefetch { urls, ..Prefetch::default() }).map(Some),
+    };
+    let (task, error) = match begun {
+        Ok(task) => (task.map(|task| task.id.to_string()), None),
+        Err(error) => (None, Some(error.to_string())),
     };
     Ok(Reply::json(&json!({
         "count": purged.responses,
         "milliseconds": u64::try_from(taken.as_millis()).unwrap_or(u64::MAX),
-        "prefetch_task": task.map(|task| task.id.to_string()),
+        "prefetch_task": task,
+        "prefetch_error": error,
     })))
 }
 
@@ -114,12 +119,21 @@ fn scope(members: &Members) -> Result<Scope, Reply> {
         return Err(Reply::unfit(&format!("\"scope\" is missing: one of {}", kinds.join(", "))));
     };
     let value = || members.text("value").map(str::to_owned);
+    if kind != "group" && members.text_if("site")?.is_some() {
+        return Err(Reply::unfit("\"site\" goes with the scope \"group\" alone: leave it out"));
+    }
     Ok(match kind {
         "url" => Scope::Url(value()?),
         "prefix" => Scope::Prefix(value()?),
         "glob" => Scope::Glob(value()?),
         "site" => Scope::Site(value()?),
         "group" => Scope::Group { origin: members.text("site")?.to_owned(), name: value()? },
+        _ if members.value("value").is_some() || members.value("site").is_some() => {
+            // Whoever names something does not mean everything.
+            return Err(Reply::unfit(
+                "the scope \"everything\" takes no value and no site: leave them out, or say another scope",
+            ));
+        }
         _ => Scope::Everything,
     })
 }

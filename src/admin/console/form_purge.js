@@ -77,7 +77,7 @@ export function purgeForm(context) {
   );
 }
 
-function told({ count, prefetch_task: task }, mode, milliseconds) {
+function told({ count, prefetch_task: task, prefetch_error: error }, mode, milliseconds) {
   const words = { hard: `${plural(count, "stored response")} removed`, soft: `${plural(count, "stored response")} made stale`, count: `${plural(count, "stored response")} would be taken` }[mode];
-  return notice(mode === "count" ? "info" : "good", words, h("p", { title: countText(count) }, mode === "count" ? "Nothing was changed." : `It is in force, after ${millisText(milliseconds)}.`), task && h("p", {}, link("See the prefetch", `#/tasks/task/${encodeURIComponent(task)}`)));
+  return notice(mode === "count" ? "info" : "good", words, h("p", { title: countText(count) }, mode === "count" ? "Nothing was changed." : `It is in force, after ${millisText(milliseconds)}.`), task && h("p", {}, link("See the prefetch", `#/tasks/task/${encodeURIComponent(task)}`)), error && h("p", {}, `No prefetch was begun: ${error}`));
 }

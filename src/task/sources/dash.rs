@@ -1,20 +1,23 @@
 //! DASH manifests (ISO/IEC 23009-1) that are whole (`static`): addresses from templates, lists and base addresses, in the
 //! common forms. A live one has no end to prefetch to and is refused, unless its timeline names what there is.
 
+use std::rc::Rc;
+
 use super::xml::{Attributes, Piece, Reader, resolved};
-use super::{Found, MOST_FOUND, Unreadable, too_many};
+use super::{Found, MOST_FOUND, Named, Unreadable};
 use crate::policy::redirect::Url;
 use crate::task::rows::Part;
 
-/// What holds at one level of the tree: of the manifest, a period, an adaptation set, a representation.
+/// What holds at one level of the tree: of the manifest, a period, an adaptation set, a representation. Each level begins
+/// as a copy of the one above it, and there may be very many: what is long is shared.
 #[derive(Clone)]
 struct Level {
-    base: Url,
+    base: Rc<Url>,
     template: Template,
     /// Seconds of the period.
     duration: Option<f64>,
-    id: String,
-    bandwidth: String,
+    id: Rc<str>,
+    bandwidth: Rc<str>,
     /// Something other than its base address names its content.
     has_segments: bool,
     /// A base address was given at this very level.
@@ -24,24 +27,26 @@ struct Level {
 /// A SegmentTemplate, with what the levels above said of it.
 #[derive(Clone, Default)]
 struct Template {
-    media: Option<String>,
-    initialization: Option<String>,
+    media: Option<Rc<str>>,
+    initialization: Option<Rc<str>>,
     start_number: Option<u64>,
     timescale: Option<f64>,
     duration: Option<f64>,
-    /// First time, duration, repeats.
-    timeline: Vec<(Option<u64>, u64, i64)>,
+    timeline: Timeline,
 }
+
+/// Of each run of segments: first time, duration, repeats.
+type Timeline = Rc<Vec<(Option<u64>, u64, i64)>>;
 
 /// The addresses in a manifest.
 pub fn read(url: &Url, text: &str) -> Result<Vec<Found>, Unreadable> {
-    let mut reading = Reading { found: Vec::new(), levels: Vec::new(), is_live: false };
+    let mut reading = Reading { named: Named::default(), levels: Vec::new(), timeline: None, is_live: false };
     let mut base = None;
     for piece in Reader::new(text) {
         match piece {
             Piece::Start("BaseURL", _, false) => base = Some(String::new()),
             Piece::Text(text) => base.iter_mut().for_each(|base| base.push_str(text)),
-            Piece::End("BaseURL") => reading.rebase(&resolved(&base.take().unwrap_or_default())),
+            Piece::End("BaseURL") => reading.rebase(&resolved(&base.take().unwrap_or_default()))?,
             Piece::Start(name, attributes, is_empty) => {
                 reading.start(url, name, attributes)?;
                 if is_empty {
@@ -51,15 +56,17 @@ pub fn read(url: &Url, text: &str) -> Result<Vec<Found>, Unreadable> {
             Piece::End(name) => reading.end(name)?,
         }
     }
-    if reading.found.is_empty() {
+    if reading.named.found.is_empty() {
         return Err("it is no DASH manifest whose segments could be named, and no HLS playlist".into());
     }
-    Ok(reading.found)
+    Ok(reading.named.found)
 }
 
 struct Reading {
-    found: Vec<Found>,
+    named: Named,
     levels: Vec<Level>,
+    /// A timeline that has begun.
+    timeline: Option<Vec<(Option<u64>, u64, i64)>>,
     is_live: bool,
 }
 
@@ -71,7 +78,7 @@ impl Reading {
             }
             let mut level = self.levels.last().cloned().unwrap_or_else(|| Level::first(url));
             level.has_base = false;
-            level.take(name, attributes);
+            level.take(name, attributes)?;
             self.is_live |= name == "MPD" && attributes.value("type").is_some_and(|kind| kind == "dynamic");
             self.levels.push(level);
             return Ok(());
@@ -79,7 +86,7 @@ impl Reading {
         let Some(level) = self.levels.last_mut() else { return Ok(()) };
         let named = match name {
             "SegmentTemplate" => {
-                level.template.take(attributes);
+                level.template.take(attributes)?;
                 level.has_segments = true;
                 None
             }
@@ -87,11 +94,16 @@ impl Reading {
                 let number = |name| attributes.value(name).and_then(|text| text.parse::<i64>().ok());
                 let time = number("t").and_then(|time| u64::try_from(time).ok());
                 let duration = number("d").and_then(|length| u64::try_from(length).ok()).unwrap_or(0);
-                level.template.timeline.push((time, duration, number("r").unwrap_or(0)));
+                // What lasts no time is no segment.
+                if let Some(timeline) =
+                    self.timeline.as_mut().filter(|timeline| duration > 0 && timeline.len() < MOST_FOUND)
+                {
+                    timeline.push((time, duration, number("r").unwrap_or(0)));
+                }
                 None
             }
             "SegmentTimeline" => {
-                level.template.timeline.clear();
+                self.timeline = Some(Vec::new());
                 None
             }
             "Initialization" | "RepresentationIndex" => attributes.value("sourceURL"),
@@ -101,11 +113,15 @@ impl Reading {
             }
             _ => None,
         };
-        let named = named.and_then(|reference| level.base.resolve(reference.as_bytes()));
-        named.map_or(Ok(()), |named| self.add(named))
+        named.map_or(Ok(()), |reference| self.named.add(&level.base, &reference, Part::Page))
     }
 
     fn end(&mut self, name: &str) -> Result<(), Unreadable> {
+        if name == "SegmentTimeline"
+            && let (Some(timeline), Some(level)) = (self.timeline.take(), self.levels.last_mut())
+        {
+            level.template.timeline = Rc::new(timeline);
+        }
         if !is_level(name) {
             return Ok(());
         }
@@ -114,32 +130,23 @@ impl Reading {
             return Ok(());
         }
         if !level.has_segments {
-            return if level.has_base { self.add(level.base) } else { Ok(()) };
+            return if level.has_base { self.named.add(&level.base, "", Part::Page) } else { Ok(()) };
         }
         if level.template.timeline.is_empty() && self.is_live && level.template.media.is_some() {
             return Err("it is live: what there will be has no end".into());
         }
-        for reference in level.references()? {
-            if let Some(url) = level.base.resolve(reference.as_bytes()) {
-                self.add(url)?;
-            }
-        }
-        Ok(())
+        level.name_segments(&mut self.named)
     }
 
-    fn rebase(&mut self, reference: &str) {
-        let Some(level) = self.levels.last_mut() else { return };
+    fn rebase(&mut self, reference: &str) -> Result<(), Unreadable> {
+        let Some(level) = self.levels.last_mut() else { return Ok(()) };
         // Several at one level stand for each other: the first counts.
         if let Some(base) = level.base.resolve(reference.as_bytes()).filter(|_| !level.has_base) {
-            (level.base, level.has_base) = (base, true);
+            if base.target.len() > LONGEST {
+                return Err(too_long("BaseURL"));
+            }
+            (level.base, level.has_base) = (Rc::new(base), true);
         }
-    }
-
-    fn add(&mut self, url: Url) -> Result<(), Unreadable> {
-        if self.found.len() >= MOST_FOUND {
-            return Err(too_many());
-        }
-        self.found.push((url, Part::Page));
         Ok(())
     }
 }
@@ -147,17 +154,17 @@ impl Reading {
 impl Level {
     fn first(url: &Url) -> Level {
         Level {
-            base: url.clone(),
+            base: Rc::new(url.clone()),
             template: Template::default(),
             duration: None,
-            id: String::new(),
-            bandwidth: String::new(),
+            id: "".into(),
+            bandwidth: "".into(),
             has_segments: false,
             has_base: false,
         }
     }
 
-    fn take(&mut self, name: &str, attributes: Attributes<'_>) {
+    fn take(&mut self, name: &str, attributes: Attributes<'_>) -> Result<(), Unreadable> {
         let duration = match name {
             "MPD" => attributes.value("mediaPresentationDuration"),
             "Period" => attributes.value("duration"),
@@ -165,29 +172,29 @@ impl Level {
         };
         self.duration = duration.and_then(|text| seconds(&text)).or(self.duration);
         if name == "Representation" {
-            self.id = attributes.value("id").unwrap_or_default();
-            self.bandwidth = attributes.value("bandwidth").unwrap_or_default();
+            self.id = short(attributes, "id")?.unwrap_or_default();
+            self.bandwidth = short(attributes, "bandwidth")?.unwrap_or_default();
         }
+        Ok(())
     }
 
-    /// What its template names.
-    fn references(&self) -> Result<Vec<String>, Unreadable> {
+    /// Adds what its template names.
+    fn name_segments(&self, named: &mut Named) -> Result<(), Unreadable> {
         let template = &self.template;
-        let mut all: Vec<String> = template.initialization.iter().map(|text| self.filled(text, 0, 0)).collect();
-        let Some(media) = &template.media else { return Ok(all) };
+        if let Some(initialization) = &template.initialization {
+            named.add(&self.base, &self.filled(initialization, 0, 0)?, Part::Page)?;
+        }
+        let Some(media) = &template.media else { return Ok(()) };
         let mut number = template.start_number.unwrap_or(1);
         let timescale = template.timescale.filter(|scale| *scale > 0.0).unwrap_or(1.0);
         let end = self.duration.map(|seconds| seconds * timescale);
         let mut add = |time: u64| {
-            all.push(self.filled(media, number, time));
+            let reference = self.filled(media, number, time)?;
             number = number.saturating_add(1);
-            if all.len() > MOST_FOUND { Err(too_many()) } else { Ok(()) }
+            named.add(&self.base, &reference, Part::Page)
         };
         if let (true, Some(length), Some(end)) = (template.timeline.is_empty(), template.duration, end) {
             let count = if length > 0.0 { (end / length).ceil() } else { 0.0 };
-            if count > MOST_FOUND as f64 {
-                return Err(too_many());
-            }
             (0..count as u64).try_for_each(|place| add((place as f64 * length) as u64))?;
         }
         let mut time = 0_u64;
@@ -197,9 +204,6 @@ impl Level {
             let next = template.timeline.get(index.saturating_add(1)).and_then(|(next, ..)| *next);
             let until = next.map_or(end.unwrap_or(0.0), |next| next as f64);
             let mut left = u64::try_from(*repeats).ok();
-            if *length == 0 {
-                continue;
-            }
             loop {
                 add(time)?;
                 time = time.saturating_add(*length);
@@ -211,11 +215,11 @@ impl Level {
                 }
             }
         }
-        Ok(all)
+        Ok(())
     }
 
     /// `$RepresentationID$`, `$Number%05d$`, `$Bandwidth$`, `$Time$`, `$$`.
-    fn filled(&self, text: &str, number: u64, time: u64) -> String {
+    fn filled(&self, text: &str, number: u64, time: u64) -> Result<String, Unreadable> {
         let (mut out, mut rest) = (String::new(), text);
         while let Some((before, behind)) = rest.split_once('$') {
             out.push_str(before);
@@ -232,21 +236,37 @@ impl Level {
                 "Time" => out.push_str(&format!("{time:0width$}")),
                 _ => {}
             }
+            if out.len() > LONGEST {
+                return Err(too_long("media"));
+            }
             rest = behind;
         }
-        out + rest
+        Ok(out + rest)
     }
 }
 
 impl Template {
-    fn take(&mut self, attributes: Attributes<'_>) {
+    fn take(&mut self, attributes: Attributes<'_>) -> Result<(), Unreadable> {
         let number = |name| attributes.value(name).and_then(|text| text.parse::<f64>().ok());
-        self.media = attributes.value("media").or(self.media.take());
-        self.initialization = attributes.value("initialization").or(self.initialization.take());
+        self.media = short(attributes, "media")?.or(self.media.take());
+        self.initialization = short(attributes, "initialization")?.or(self.initialization.take());
         self.start_number = attributes.value("startNumber").and_then(|text| text.parse().ok()).or(self.start_number);
         self.timescale = number("timescale").or(self.timescale);
         self.duration = number("duration").or(self.duration);
+        Ok(())
     }
+}
+
+/// A text of an address, which could not be one if it were longer.
+fn short(attributes: Attributes<'_>, name: &str) -> Result<Option<Rc<str>>, Unreadable> {
+    match attributes.value(name) {
+        Some(text) if text.len() > LONGEST => Err(too_long(name)),
+        text => Ok(text.map(Rc::from)),
+    }
+}
+
+fn too_long(name: &str) -> Unreadable {
+    format!("its {name} is longer than {LONGEST} bytes")
 }
 
 fn is_level(name: &str) -> bool {
@@ -275,6 +295,8 @@ fn seconds(text: &str) -> Option<f64> {
 }
 
 const DEEPEST: usize = 8;
+/// Bytes of an address, or of a text that becomes part of one.
+const LONGEST: usize = 8 << 10;
 
 #[cfg(test)]
 mod tests {
@@ -321,6 +343,32 @@ mod tests {
         for text in ["", "<html/>", "<MPD/>", "<Period/>", &"<MPD>".repeat(20)] {
             assert!(texts(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_small_manifest_does_not_become_a_lot_of_work() {
+        let wide = "$RepresentationID$".repeat(400);
+        let rows = [
+            // Texts that multiply each other.
+            (format!("<SegmentTemplate media=\"{wide}\" duration=\"1\"/>"), "media is longer"),
+            (format!("<SegmentTemplate media=\"{}\" duration=\"1\"/>", "m".repeat(9000)), "media is longer"),
+            (format!("<BaseURL>{0}/</BaseURL><BaseURL>{0}</BaseURL>", "b".repeat(8190)), "BaseURL is longer"),
+            // Addresses that nobody can follow count as well.
+            ("<SegmentTemplate media=\"\\$Number$\" timescale=\"1000000\" duration=\"1\"/>".to_owned(), "more than"),
+        ];
+        for (inner, expected) in rows {
+            let text = representation(&inner).replace("\"v1\"", &format!("\"{}\"", "v".repeat(1000)));
+            let refused = texts(&text).unwrap_err();
+            assert!(refused.contains(expected), "{refused}");
+        }
+        // A long timeline above very many representations is copied for none of them.
+        let timeline = "<S d=\"1\"/>".repeat(100_000);
+        let text = format!(
+            "<MPD><AdaptationSet><SegmentTemplate><SegmentTimeline>{timeline}</SegmentTimeline></SegmentTemplate>{}\
+             <Representation><BaseURL>x</BaseURL></Representation></AdaptationSet></MPD>",
+            "<Representation/>".repeat(100_000)
+        );
+        assert!(texts(&text).is_err(), "nothing is named");
     }
 
     #[test]

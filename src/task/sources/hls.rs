@@ -1,12 +1,12 @@
 //! HLS playlists (RFC 8216): a multivariant playlist names media playlists, those name segments, keys and maps.
 
-use super::{Found, MOST_FOUND};
+use super::{Found, Named, Unreadable};
 use crate::policy::redirect::Url;
 use crate::task::rows::Part;
 
 /// The addresses in a playlist; whatever a playlist names that is one itself is read too where `may_name_playlists`.
-pub fn read(url: &Url, text: &str, may_name_playlists: bool) -> Vec<Found> {
-    let mut found: Vec<Found> = Vec::new();
+pub fn read(url: &Url, text: &str, may_name_playlists: bool) -> Result<Vec<Found>, Unreadable> {
+    let mut named = Named::default();
     let playlist = if may_name_playlists { Part::Playlist } else { Part::Page };
     // RFC 8216 §4.3.4.2: the line that follows the tag is the playlist's.
     let mut is_next_playlist = false;
@@ -25,13 +25,11 @@ pub fn read(url: &Url, text: &str, may_name_playlists: bool) -> Vec<Found> {
                 }
             }
         };
-        // Ranges of one file stand one behind the other: the file is named once.
-        let Some(named) = reference.and_then(|reference| url.resolve(reference.as_bytes())) else { continue };
-        if found.last().is_none_or(|(last, _)| *last != named) && found.len() < MOST_FOUND {
-            found.push((named, part));
+        if let Some(reference) = reference {
+            named.add(url, reference, part)?;
         }
     }
-    found
+    Ok(named.found)
 }
 
 /// The URI attribute of an attribute list (RFC 8216 §4.2).
@@ -56,7 +54,7 @@ mod tests {
 
     fn texts(text: &str, may_name: bool) -> Vec<(String, Part)> {
         let url = crate::task::plan::address("https://a.test/v/main.m3u8").unwrap();
-        read(&url, text, may_name).into_iter().map(|(url, part)| (url.text(), part)).collect()
+        read(&url, text, may_name).unwrap().into_iter().map(|(url, part)| (url.text(), part)).collect()
     }
 
     #[test]

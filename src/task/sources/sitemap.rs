@@ -2,7 +2,7 @@
 //! `loc`; what extensions add (images, videos, alternates) is not read.
 
 use super::xml::{Piece, Reader, resolved};
-use super::{Found, MOST_FOUND, Unreadable, too_many};
+use super::{Found, Named, Unreadable};
 use crate::policy::redirect::Url;
 use crate::task::rows::Part;
 
@@ -15,23 +15,19 @@ pub fn read(url: &Url, text: &str, may_be_index: bool) -> Result<Vec<Found>, Unr
         Some(Piece::Start("sitemapindex", ..)) => return Err("it is an index of sitemaps within an index".into()),
         _ => return Err("it is no sitemap: its first element is neither urlset nor sitemapindex".into()),
     };
-    let (mut found, mut path) = (Vec::new(), Vec::new());
+    let (mut named, mut path) = (Named::default(), Vec::new());
     for piece in pieces {
         match piece {
             Piece::Start(name, _, false) if path.len() < DEEPEST => path.push(name),
             Piece::Start(_, _, false) => return Err("its elements are nested too deeply".into()),
             Piece::End(_) => _ = path.pop(),
             Piece::Text(text) if matches!(path.as_slice(), ["url" | "sitemap", "loc"]) => {
-                if found.len() >= MOST_FOUND {
-                    return Err(too_many());
-                }
-                // One that cannot be followed is left out: the others are as good as ever.
-                found.extend(url.resolve(resolved(text).as_bytes()).map(|url| (url, part)));
+                named.add(url, &resolved(text), part)?;
             }
             _ => {}
         }
     }
-    Ok(found)
+    Ok(named.found)
 }
 
 const DEEPEST: usize = 16;

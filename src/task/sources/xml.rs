@@ -99,7 +99,9 @@ pub fn resolved(text: &str) -> String {
     let mut rest = text.trim();
     while let Some((before, behind)) = rest.split_once('&') {
         out.push_str(before);
-        let entity = behind.split_once(';').and_then(|(name, rest)| Some((entity(name)?, rest)));
+        // Looked for nearby alone: a text of nothing but `&` is read once, not once for each of them.
+        let end = behind.bytes().take(LONGEST_ENTITY).position(|byte| byte == b';');
+        let entity = end.and_then(|end| Some((entity(behind.get(..end)?)?, behind.get(end.saturating_add(1)..)?)));
         rest = match entity {
             Some((letter, rest)) => {
                 out.push(letter);
@@ -142,6 +144,9 @@ fn tag_end(text: &str) -> Option<usize> {
     None
 }
 
+/// With its semicolon; the longest is `&#x10FFFF;` with a few zeros in front.
+const LONGEST_ENTITY: usize = 12;
+
 fn local(name: &str) -> &str {
     name.rsplit_once(':').map_or(name, |(_, name)| name)
 }
@@ -168,6 +173,12 @@ mod tests {
         let values = ["b", "c", "d"].map(|name| attributes.value(name));
         assert_eq!(values, [Some("1 > 0".into()), Some("&A".into()), None]);
         assert_eq!(resolved(" a&amp;b&bogus;&#0;&#xD800; "), "a&b&bogus;\0&#xD800;");
+        assert_eq!(
+            resolved("&\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9};&#x010FFFF;"),
+            "&\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9};\u{10ffff}"
+        );
+        // Would take hours if the rest were looked through for each.
+        assert_eq!(resolved(&"&".repeat(2 << 20)).len(), 2 << 20);
     }
 
     proptest! {

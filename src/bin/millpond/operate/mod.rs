@@ -83,6 +83,10 @@ fn purge(client: &Client, bodies: impl Iterator<Item = Value>, mode: &str, is_js
             true => answer(&format!("{done}\n"))?,
             false => answer(&format!("{count} {responses} {what} ({time} ms)\n"))?,
         }
+        if let Some(why) = member(&done, "prefetch_error").as_str() {
+            complain(&format!("it is purged, but no prefetch was begun: {why}"));
+            outcome = Err(Failure::Told);
+        }
         if let Some(id) = member(&done, "prefetch_task").as_str() {
             let task = client.get(&format!("/api/v1/tasks/{id}"))?;
             outcome = follow(client, task, is_json).and(outcome);
