@@ -70,6 +70,8 @@ impl Plan {
         };
         let limits = Limits {
             connections: CONNECTIONS,
+            // A browser opens several at once; the limit on all of them holds.
+            connections_per_address: 0,
             requests_per_connection: 0,
             request_body: MOST_BODY,
             body_in_memory: usize::try_from(MOST_BODY).unwrap_or(usize::MAX),
