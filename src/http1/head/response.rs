@@ -10,6 +10,7 @@ use crate::http1::framing::{BodyLength, Coding, FramingFields};
 
 /// The most fields that a response may have, whatever the limits say.
 const MAX_FIELDS: usize = 256;
+const USUAL_FIELDS: usize = 32;
 
 /// The head of a response: order, spelling and duplicates of its fields are kept.
 #[derive(Clone, Debug)]
@@ -67,9 +68,27 @@ impl ResponseHead {
     }
 
     fn build(head: &[u8], line: usize, status: &StatusLine) -> Result<ResponseHead, ResponseError> {
+        // Few heads have more fields than this, and those that have pay for the room themselves.
+        match ResponseHead::with_slots(head, line, status, &mut [httparse::EMPTY_HEADER; USUAL_FIELDS]) {
+            Err(ResponseError::TooManyFields) => ResponseHead::build_large(head, line, status),
+            built => built,
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn build_large(head: &[u8], line: usize, status: &StatusLine) -> Result<ResponseHead, ResponseError> {
+        ResponseHead::with_slots(head, line, status, &mut [httparse::EMPTY_HEADER; MAX_FIELDS])
+    }
+
+    fn with_slots<'h>(
+        head: &'h [u8],
+        line: usize,
+        status: &StatusLine,
+        slots: &mut [httparse::Header<'h>],
+    ) -> Result<ResponseHead, ResponseError> {
         let lines = head.get(line.saturating_add(2)..).unwrap_or_default();
-        let mut slots = [httparse::EMPTY_HEADER; MAX_FIELDS];
-        let headers = match httparse::parse_headers(lines, &mut slots) {
+        let headers = match httparse::parse_headers(lines, slots) {
             Ok(httparse::Status::Complete((consumed, headers))) if consumed == lines.len() => headers,
             Ok(_) => return Err(ResponseError::Malformed("fields end early")),
             Err(httparse::Error::TooManyHeaders) => return Err(ResponseError::TooManyFields),
