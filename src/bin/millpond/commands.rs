@@ -37,6 +37,7 @@ pub fn run(command: Command) -> Result<(), Failure> {
 
 /// Serves until a signal, then lets what runs finish.
 fn serve(source: &Source, must_be_healthy: bool) -> Result<(), Failure> {
+    crate::heaps::limit();
     let signals = Caught::catch()?;
     let config = match source {
         Source::File(path) => Config::load_with_door(path)?,

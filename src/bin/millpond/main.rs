@@ -10,6 +10,7 @@ mod demo;
 mod diagnosis;
 mod failure;
 mod failures;
+mod heaps;
 mod messages;
 mod operate;
 mod reloading;
