@@ -2,8 +2,9 @@
 //!
 //! A *kept* body stays whole for later readers; when complete it is sealed into one chunk that readers reach without a
 //! lock. A *held* one cannot be kept, but is whole on disk for whoever comes while it arrives and is read. A *passing* body
-//! is dropped behind its slowest reader. Kept may turn into held, and both into passing; never back. Knows nothing of HTTP framing, sockets or clocks: the
-//! writer says when the body is proven whole, and how long a wait may be is a value given to it.
+//! is dropped behind its slowest reader. Kept may turn into held, and both into passing; never back. Knows nothing of HTTP
+//! framing, sockets or clocks: the writer says when the body is proven whole, and how long a wait may be is a value given
+//! to it.
 //!
 //! A body that is full of a small response costs its bytes and about a hundred more; all that only a body under way
 //! needs is in a box ([`Filling`]) that sealing drops.
