@@ -353,9 +353,10 @@ impl Handler for Proxy {
         if !store.is_sweeping() {
             return false;
         }
-        // As long as the turn took that clients had: they wait twice as long, and the sweep has half of the processor.
+        // Half as long again as the turn took that clients had: a purge of a million then takes about a second even where
+        // there is not a moment to spare, and the slowest answers take less than twice their time.
         let spent = self.core.clock.now().monotonic.saturating_sub(now.monotonic);
-        store.spare(spent.clamp(SPARE_LEAST, SPARE_MOST))
+        store.spare(spent.saturating_add(spent / 2).clamp(SPARE_LEAST, SPARE_MOST))
     }
 
     fn tick(&self, local: &mut Local, now: Now) {
@@ -380,8 +381,8 @@ fn slow_counter(slow: Slow) -> Counter {
 /// Bytes of a passing body in memory ahead of its slowest reader (decisions 11).
 const SPILL_WINDOW: usize = 256 << 10;
 /// What a worker gives to a sweep between two turns.
-const SPARE_LEAST: std::time::Duration = std::time::Duration::from_micros(100);
-const SPARE_MOST: std::time::Duration = std::time::Duration::from_micros(500);
+const SPARE_LEAST: std::time::Duration = std::time::Duration::from_micros(200);
+const SPARE_MOST: std::time::Duration = std::time::Duration::from_micros(800);
 /// How long the end waits for fetchers.
 const FETCHERS_END: std::time::Duration = std::time::Duration::from_millis(100);
 /// How long a full spill waits for its slowest reader.
