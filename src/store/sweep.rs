@@ -15,6 +15,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use rustix::process::setpriority_process;
+
 use super::budget::Ledger;
 use super::entry::{Entry, Victims};
 use super::lru::{Hashed, Shard, Shards, StoredKey, oldest};
@@ -224,6 +226,9 @@ impl Graves {
             return;
         }
         let drop_all = move || {
+            // It gets what others leave of the processors: it holds no shard. On Linux the priority is a thread's own; where it
+            // cannot be lowered, the work is done as it is.
+            let _ = setpriority_process(None, LOW);
             for slice in self.slices {
                 drop(slice);
                 // Whoever has something to do comes first.
@@ -280,4 +285,6 @@ const SLICE: usize = 128;
 const PATIENCE: Duration = Duration::from_millis(5);
 /// Between two slices of work that is not urgent.
 const REST: Duration = Duration::from_micros(50);
+/// A niceness that leaves the processors to whoever wants them.
+const LOW: i32 = 10;
 const STACK: usize = 128 << 10;
