@@ -158,7 +158,17 @@ mod tests {
             "Connection",
             "Host, cache-control, Cookie, SET-COOKIE, authorization, content-length, x-forwarded-for, vary, via, if-range",
         )]);
-        for name in ["Host", "Cache-Control", "Cookie", "Authorization", "X-Forwarded-For", "Vary", "Via", "If-Range"] {
+        for name in [
+            "Host",
+            "Cache-Control",
+            "Cookie",
+            "Set-Cookie",
+            "Authorization",
+            "X-Forwarded-For",
+            "Vary",
+            "Via",
+            "If-Range",
+        ] {
             assert!(!options.drops(name), "{name}");
         }
     }

@@ -70,8 +70,7 @@ pub trait Handler: Send + Sync + 'static {
     fn count(&self, local: &mut Self::Local, event: Event);
     /// Called after every loop turn, which began at `now`: a moment for work that is nobody's turn. True where there is more
     /// of it: then the worker does not wait for its sockets, only looks at them.
-    fn spare(&self, now: Now) -> bool {
-        let _ = now;
+    fn spare(&self, _now: Now) -> bool {
         false
     }
     /// Called now and then (at least once a second while there is anything to do), and after [`Server::renew`].

@@ -125,10 +125,12 @@ impl Socket {
     pub fn write(&mut self, parts: &[IoSlice<'_>]) -> io::Result<Option<usize>> {
         loop {
             let Some(tls) = self.tls.as_mut() else {
-                let mut small = [0; SMALL];
-                let written = match gathered(parts, &mut small) {
-                    Some(bytes) => self.stream.write(bytes),
-                    None => self.stream.write_vectored(parts),
+                let written = match parts {
+                    [only] => self.stream.write(only),
+                    _ => match gathered(parts, &mut [0; SMALL]) {
+                        Some(bytes) => self.stream.write(bytes),
+                        None => self.stream.write_vectored(parts),
+                    },
                 };
                 let written = would_block(written)?;
                 return self.watched(written);
