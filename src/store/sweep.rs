@@ -79,14 +79,14 @@ impl Sweeps {
     /// Goes on with a sweep for about `time`, if one is under way; true while something is left to do.
     pub fn spare(&self, shards: &Shards, ledger: &Ledger, time: Duration) -> bool {
         let Some(sweep) = self.lock().iter().find(|sweep| sweep.has_left()).map(Arc::clone) else { return false };
-        let start = Instant::now();
-        while self.advance(&sweep, shards, ledger) {
-            if start.elapsed() >= time {
-                return true;
-            }
-        }
-        // Perhaps another has begun; the next call looks.
+        self.go_on(&sweep, shards, ledger, time);
+        // Where that one has nothing left, perhaps another has; the next call looks.
         true
+    }
+
+    fn go_on(&self, sweep: &Sweep, shards: &Shards, ledger: &Ledger, time: Duration) {
+        let start = Instant::now();
+        while self.advance(sweep, shards, ledger) && start.elapsed() < time {}
     }
 
     /// Sweeps all that is stored now: applies the purges under way. Comes back when that is done.
@@ -105,7 +105,8 @@ impl Sweeps {
         std::mem::take(&mut *sweep.graves.lock().unwrap_or_else(PoisonError::into_inner)).clear();
     }
 
-    /// Waits until the sweep is over. Where nobody gets on with it, it does so itself.
+    /// Waits until the sweep is over. Where nobody gets on with it, it does so itself, by half of its time: who helped may have
+    /// ended, or have a long turn.
     fn wait(&self, sweep: &Sweep, shards: &Shards, ledger: &Ledger) {
         let mut queue = self.lock();
         while !sweep.is_over() {
@@ -113,7 +114,7 @@ impl Sweeps {
             queue = self.over.wait_timeout(queue, PATIENCE).unwrap_or_else(PoisonError::into_inner).0;
             if sweep.unseen.load(Ordering::SeqCst) == before {
                 drop(queue);
-                self.advance(sweep, shards, ledger);
+                self.go_on(sweep, shards, ledger, PATIENCE);
                 queue = self.lock();
             }
         }
