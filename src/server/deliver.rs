@@ -6,7 +6,7 @@
 use std::io::{self, IoSlice};
 use std::time::Duration;
 
-use super::session::{Connection, Next, Reply, Stage, TURN_BYTES};
+use super::session::{Connection, Next, Reply, Stage, TURN_BYTES, UNCOPIED};
 use super::socket::Fill;
 use super::source::{Source, Stretch, total};
 use super::worker::Turn;
@@ -252,16 +252,18 @@ impl<H: Handler> Deliver<H> {
         part
     }
 
-    /// One write: what stands before the chunk, and the chunk.
+    /// One write: what stands before the chunk, and the chunk. Gives back what it takes of the turn.
     fn write(&mut self, connection: &mut Connection, turn: &mut Turn<H>) -> io::Result<Option<usize>> {
         let before = self.before.get(self.before_sent..).unwrap_or_default();
         let socket = &mut connection.socket;
+        let mut cost = 1;
         let taken = match &self.chunk {
             Some(Chunk::File { file, offset, len }) if before.is_empty() => {
                 socket.pace();
-                let most = (*len).min(TURN_BYTES as u64);
-                socket.send_file(file, *offset, most, &mut turn.file)?
+                cost = if socket.is_plain() { UNCOPIED } else { 1 };
+                socket.send_file(file, *offset, *len, &mut turn.file)?
             }
+            Some(Chunk::File { len, .. }) if *len > TURN_BYTES as u64 => socket.write_before_file(before)?,
             Some(chunk) => {
                 let bytes = chunk.bytes().unwrap_or_default();
                 let most = bytes.len().min(TURN_BYTES);
@@ -286,7 +288,7 @@ impl<H: Handler> Deliver<H> {
                 self.chunk = None;
             }
         }
-        Ok(Some(taken))
+        Ok(Some(taken.div_ceil(cost)))
     }
 
     /// The answer is out: the next request, or the end.

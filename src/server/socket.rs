@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
+use rustix::net::SendFlags;
 use rustls::ServerConnection;
 
 use super::listener::worker_slot;
@@ -132,8 +133,7 @@ impl Socket {
                         None => self.stream.write_vectored(parts),
                     },
                 };
-                let written = would_block(written)?;
-                return self.watched(written);
+                return self.watched(would_block(written)?);
             };
             let taken = tls.writer().write_vectored(parts)?;
             let has_room = self.flush()?;
@@ -145,6 +145,22 @@ impl Socket {
                 return Ok(None);
             }
         }
+    }
+
+    /// Takes as much of `head` as fits, where the file that follows at once is to share its first packet. With a large file
+    /// that is a tenth cheaper, with a small one dearer.
+    pub fn write_before_file(&mut self, head: &[u8]) -> io::Result<Option<usize>> {
+        if self.tls.is_some() {
+            return self.write(&[IoSlice::new(head)]);
+        }
+        let flags = SendFlags::MORE | SendFlags::NOSIGNAL;
+        let sent = rustix::io::retry_on_intr(|| rustix::net::send(&self.stream, head, flags));
+        self.watched(would_block(sent.map_err(io::Error::from))?)
+    }
+
+    /// The system sends from a file by itself: nothing is encrypted, nothing copied.
+    pub fn is_plain(&self) -> bool {
+        self.tls.is_none()
     }
 
     /// Sends a part of a file, through `scratch` where it must be encrypted; `Ok(None)` when nothing fits now.
@@ -272,7 +288,8 @@ fn no_end(sent: Option<usize>) -> io::Result<Option<usize>> {
     }
 }
 
-const SEND_FILE: usize = 256 << 10;
+/// A turn of what is not copied.
+const SEND_FILE: usize = super::session::TURN_BYTES * super::session::UNCOPIED;
 /// A head and a small body.
 const SMALL: usize = 2 << 10;
 const NOT_SENT: u32 = 32 << 10;
