@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
-use rustix::net::SendFlags;
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags};
 use rustls::ServerConnection;
 
 use super::listener::worker_slot;
@@ -87,12 +88,13 @@ impl Socket {
     /// Reads application bytes.
     pub fn read(&mut self, buffer: &mut [u8]) -> io::Result<Fill> {
         let Some(tls) = self.tls.as_mut() else {
-            return match self.stream.read(buffer) {
-                Ok(0) => Ok(Fill::End),
-                Ok(n) => Ok(Fill::Bytes(n, n < buffer.len())),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Fill::WouldBlock),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(Fill::Bytes(0, false)),
-                Err(error) => Err(error),
+            let room = buffer.len();
+            return match rustix::net::recv(&self.stream, buffer, RecvFlags::empty()) {
+                Ok((0, _)) => Ok(Fill::End),
+                Ok((n, _)) => Ok(Fill::Bytes(n, n < room)),
+                Err(Errno::AGAIN) => Ok(Fill::WouldBlock),
+                Err(Errno::INTR) => Ok(Fill::Bytes(0, false)),
+                Err(error) => Err(error.into()),
             };
         };
         let mut is_drained = false;
@@ -127,9 +129,9 @@ impl Socket {
         loop {
             let Some(tls) = self.tls.as_mut() else {
                 let written = match parts {
-                    [only] => self.stream.write(only),
+                    [only] => self.send(only, SendFlags::empty()),
                     _ => match gathered(parts, &mut [0; SMALL]) {
-                        Some(bytes) => self.stream.write(bytes),
+                        Some(bytes) => self.send(bytes, SendFlags::empty()),
                         None => self.stream.write_vectored(parts),
                     },
                 };
@@ -153,9 +155,13 @@ impl Socket {
         if self.tls.is_some() {
             return self.write(&[IoSlice::new(head)]);
         }
-        let flags = SendFlags::MORE | SendFlags::NOSIGNAL;
-        let sent = rustix::io::retry_on_intr(|| rustix::net::send(&self.stream, head, flags));
-        self.watched(would_block(sent.map_err(io::Error::from))?)
+        let sent = would_block(self.send(head, SendFlags::MORE))?;
+        self.watched(sent)
+    }
+
+    /// One call of the system, without what the C library adds to end threads in it: that is felt with every hit.
+    fn send(&self, bytes: &[u8], flags: SendFlags) -> io::Result<usize> {
+        Ok(rustix::net::send(&self.stream, bytes, flags | SendFlags::NOSIGNAL)?)
     }
 
     /// The system sends from a file by itself: nothing is encrypted, nothing copied.
