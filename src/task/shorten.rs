@@ -1,8 +1,8 @@
 //! Journals that have grown long, begun anew: what was said again and again of an address is said once.
 
-use super::Inner;
 use super::file::{AFTER_FAILURE, TASK, encoded, row_lines};
 use super::work::Work;
+use super::{AT_ONCE, Inner};
 use crate::state::Journal;
 
 impl Inner {
@@ -67,6 +67,3 @@ impl Inner {
         changed
     }
 }
-
-/// Addresses under one lock.
-const AT_ONCE: usize = 2000;

@@ -70,9 +70,10 @@ fn what_was_cancelled_is_not_done_after_a_restart_either() {
     let mut lines = encoded(&work.manner, work.created);
     lines.extend(work.saved.take_lines(&work.rows, work.wanted, [None, None]));
     work.cancel();
-    assert_eq!(work.revive().len(), 4);
+    assert!(work.begin_revival());
     let site: Arc<str> = "a.test".into();
-    (0..4).for_each(|index| work.enlist(index, &site));
+    (0..4).for_each(|index| work.revive(index, &site));
+    work.end_revival();
     work.cancel();
     lines.extend(work.saved.take_lines(&work.rows, work.wanted, [None, None]));
     assert_eq!((again(&lines).counts.done, work.counts.done), (0, 0));
