@@ -65,7 +65,6 @@ struct State {
     /// Counts what has happened, for whoever waits for something to do.
     version: u64,
     is_stopping: bool,
-    is_failing: bool,
 }
 
 impl Tasks {

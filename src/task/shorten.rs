@@ -61,9 +61,9 @@ impl Inner {
         let mut held = self.lock();
         let Some(work) = held.works.get_mut(&id) else { return Vec::new() };
         let Work { saved, rows, wanted, started, ended, .. } = work;
-        let changed = saved.changed.clone();
         saved.is_stale = true;
-        lines.extend(saved.take_lines(rows, *wanted, [*started, *ended]));
-        changed
+        let chunk = saved.take_chunk(rows, *wanted, [*started, *ended], usize::MAX);
+        lines.extend(chunk.lines);
+        chunk.changed
     }
 }

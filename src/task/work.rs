@@ -81,6 +81,8 @@ pub struct Saved {
     pub is_stale: bool,
     /// After a failure it is tried again then (monotonic).
     pub not_before: Duration,
+    /// The last try failed, and that has been said.
+    pub is_failing: bool,
 }
 
 /// What is left of one site.
