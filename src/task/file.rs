@@ -69,6 +69,9 @@ impl Inner {
         }
         if work.wanted == Wanted::Cancel {
             work.drop_left();
+        } else if work.is_active() {
+            // The end of its journal was lost, which said that it goes on after all.
+            work.ended = None;
         }
         work.settle(self.clock.now().wall);
     }
