@@ -193,9 +193,13 @@ fn turned_away(denied: Denied, is_https: bool) -> Reply {
             let reply = Reply::problem(401, "Not signed in", "the session is over; sign in again");
             challenge(reply).with("Set-Cookie", access::set_cookie(None, is_https))
         }
-        Denied::TooManyAttempts => {
-            let detail = "ten different wrong tokens in a minute; wait a minute and try again";
-            Reply::problem(429, "Too many attempts", detail).with("Retry-After", "60")
+        Denied::TooManyAttempts(wait) => {
+            let seconds = wait.as_millis().div_ceil(1000).max(1);
+            let detail = format!(
+                "too many different wrong tokens from this address: until {seconds} s have passed, none is looked at, the \
+                 right one neither; then one may be tried every six seconds"
+            );
+            Reply::problem(429, "Too many attempts", &detail).with("Retry-After", seconds.to_string())
         }
         Denied::CrossSite => {
             let detail = "a change must come from the console's own page, or with the token in Authorization";
