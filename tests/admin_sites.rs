@@ -302,16 +302,25 @@ fn what_cannot_be_put_in_force_is_taken_out_of_the_file_again() {
     scene.edge.shutdown();
 }
 
-#[test]
-fn a_fix_of_the_doctors_heals_a_site_that_others_stood_before() {
+/// A site whose origin's certificate has another name than its own, which the doctor mends.
+struct Sick {
+    _certificates: Certificates,
+    _origin: Origin,
+    site: String,
+}
+
+fn sick() -> Sick {
     let certificates = Certificates::new();
-    let secure =
+    let origin =
         Origin::tls(OriginTls::new(&certificates.issue("o", &Leaf::names(&["right.test"]))), |_| Reply::ok("healed"));
     let trust = certificates.ca_file().display().to_string();
-    let sick = format!("protocol = \"https\"\ntrust = \"{trust}\"\n");
-    let text = site("b.test", "192.0.2.1:80") + &site("a.test", &secure.address().to_string()) + &sick;
-    let scene = Scene::new(&text);
-    assert_eq!(scene.change("DELETE", "/api/v1/sites/b.test", "").0, 200);
+    let site = site("a.test", &origin.address().to_string()) + &format!("protocol = \"https\"\ntrust = \"{trust}\"\n");
+    Sick { _certificates: certificates, _origin: origin, site }
+}
+
+/// Has the doctor look at the site, and its remedy written.
+#[track_caller]
+fn healed(scene: &Scene) {
     let told = scene.door.ask("POST", "/api/v1/doctor", "{\"target\":\"a.test\"}").text();
     let last: Value = serde_json::from_str(told.lines().last().unwrap()).unwrap();
     let checks = last["report"]["servers"][0]["checks"].as_array().unwrap();
@@ -320,6 +329,25 @@ fn a_fix_of_the_doctors_heals_a_site_that_others_stood_before() {
     let (status, told) = scene.change("POST", "/api/v1/config/apply_fix", &fix);
     assert_eq!((status, changed(&told)), (200, vec!["+common_name_whitelist = [\"right.test\"]".to_owned()]), "{told}");
     assert_eq!(scene.get("a.test").text(), "healed");
+}
+
+#[test]
+fn a_fix_of_the_doctors_heals_a_site_that_others_stood_before() {
+    let sick = sick();
+    let scene = Scene::new(&(site("b.test", "192.0.2.1:80") + &sick.site));
+    assert_eq!(scene.change("DELETE", "/api/v1/sites/b.test", "").0, 200);
+    healed(&scene);
+    scene.edge.shutdown();
+}
+
+#[test]
+fn a_fix_of_the_doctors_finds_its_line_after_a_comment_was_written_above_it() {
+    let sick = sick();
+    let scene = Scene::new(&sick.site);
+    fs::write(scene.path(), format!("# One more line.\n{}", scene.text())).unwrap();
+    let reloaded = scene.door.ask("POST", "/api/v1/reload", "");
+    assert_eq!((reloaded.status, &json_of(&reloaded)["changed"]), (200, &json!([])));
+    healed(&scene);
     scene.edge.shutdown();
 }
 

@@ -180,7 +180,7 @@ impl Written {
         }
         let is_there = |site: &usize| self.lines(*site).get(key) == Some(&line);
         let found = Some(*number).filter(is_there).or_else(|| (0..self.sites().len()).find(is_there));
-        let moved = || Unwritable::Elsewhere(format!("{} is not in line {line} any more: diagnose again", remedy.key));
+        let moved = || Unwritable::Elsewhere(format!("{} is not in line {line} any more: reload, and diagnose again", remedy.key));
         Ok((found.ok_or_else(moved)?, steps.to_vec()))
     }
 
