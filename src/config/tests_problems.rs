@@ -304,3 +304,9 @@ fn whatever_a_file_holds_each_of_its_problems_is_one_line_of_bounded_length() {
         assert!(problem.to_string().len() < 1000 && !problem.to_string().contains('\n'), "{problem}");
     }
 }
+
+#[test]
+fn a_file_without_end_is_refused() {
+    let problems = Config::load(Path::new("/dev/zero")).unwrap_err();
+    assert_eq!(show(&problems), "/dev/zero: cannot read the file: it is larger than 64 MiB\n");
+}
