@@ -169,6 +169,10 @@ impl Shelves {
         if let Some(known) = shelf.and_then(|shelf| shelf.iter_mut().find(is_it)) {
             if known.fingerprint == sighting.fingerprint && known.refusal.is_some() == sighting.refusal.is_some() {
                 known.seen.1 = known.seen.1.max(at);
+                // The same one may be refused for another reason, once the settings have changed.
+                if let Some(words) = sighting.refusal {
+                    known.refusal = Some(clean(words, DETAIL));
+                }
                 return false;
             }
             before = Some(known.clone());

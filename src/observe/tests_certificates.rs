@@ -90,6 +90,8 @@ fn a_refusal_is_kept_until_the_certificate_is_accepted() {
     let book = CertificateBook::default();
     book.note(&Sighting { refusal: Some("it expired"), ..shown(1, "One") }, at(1));
     assert_eq!(book.rows()[0].refusal.as_deref(), Some("it expired"));
+    book.note(&Sighting { refusal: Some("it has another name"), ..shown(1, "One") }, at(1));
+    assert_eq!(book.rows()[0].refusal.as_deref(), Some("it has another name"), "the last reason counts");
     book.note(&shown(1, "One"), at(2));
     assert_eq!((&book.rows()[0].refusal, book.rows()[0].seen.0.as_secs()), (&None, 1));
 }
