@@ -233,7 +233,9 @@ impl Sighting<'_> {
     fn after(&self, before: Option<&SeenCertificate>, at: Duration) -> SeenCertificate {
         let (issuer, organisation) = (clean(self.issuer, NAME), clean(self.organisation, NAME));
         let mut issuers = before.map(|row| row.issuers.clone()).unwrap_or_default();
-        let change = before.filter(|_| !issuers.contains(&issuer)).map(|row| IssuerChange {
+        // One without a name is in no list that comes back from a file.
+        let is_new = |row: &&SeenCertificate| row.issuer != issuer && !issuers.contains(&issuer);
+        let change = before.filter(is_new).map(|row| IssuerChange {
             from: row.issuer.clone(),
             to: issuer.clone(),
             is_same_organisation: !organisation.is_empty() && organisation == row.organisation,

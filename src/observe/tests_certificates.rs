@@ -77,6 +77,15 @@ fn a_ca_that_changes_its_intermediates_is_known_by_its_organisation() {
 }
 
 #[test]
+fn a_certificate_without_an_issuers_name_is_renewed_in_silence_after_a_restart_too() {
+    let (before, book) = (CertificateBook::default(), CertificateBook::default());
+    before.note(&shown(1, ""), at(1));
+    book.restore(&before.encode()).unwrap();
+    book.note(&shown(2, ""), at(2));
+    assert_eq!((news(&book), &book.rows()[0].change), (vec![(2, false)], &None));
+}
+
+#[test]
 fn each_site_server_and_server_name_is_a_row_of_its_own() {
     let book = CertificateBook::default();
     let one = shown(1, "One");
