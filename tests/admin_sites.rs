@@ -4,7 +4,8 @@
 mod support;
 
 use std::fs;
-use std::net::TcpListener;
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::PathBuf;
 
 use millpond::Edge;
@@ -12,7 +13,7 @@ use millpond::config::Config;
 use serde_json::{Value, json};
 use support::client::Response;
 use support::door::json_of;
-use support::{Certificates, Client, Door, Leaf, Origin, OriginTls, Reply, TempDir};
+use support::{Certificates, Client, Door, Gate, Leaf, Origin, OriginTls, Reply, TempDir};
 
 /// A POP that serves a file, with a state directory beside it.
 struct Scene {
@@ -285,6 +286,34 @@ fn a_change_that_would_break_a_healthy_site_is_refused_unless_it_is_forced() {
         &json!({ "origin": { "servers": [origin.address().to_string()] } }).to_string(),
     );
     assert_eq!((status, scene.get("a.test").text()), (200, "h.test".to_owned()));
+    scene.edge.shutdown();
+}
+
+#[test]
+fn a_change_whose_client_leaves_while_it_is_rehearsed_is_not_made() {
+    let (gate, origin) = (Gate::new(), hello());
+    let held = gate.clone();
+    let silent = Origin::plain(move |_| {
+        held.wait();
+        Reply::ok("late")
+    });
+    let scene = Scene::new(&site("a.test", &origin.address().to_string()));
+    let (before, etag) = (scene.text(), scene.door.get("/api/v1/config").field("etag").unwrap().to_owned());
+    let body = json!({ "origin": { "servers": [silent.address().to_string()] } }).to_string();
+    let (address, bearer, length) = (scene.door.address, scene.door.bearer(), body.len());
+    let mut client = TcpStream::connect(address).unwrap();
+    let head = format!(
+        "PATCH /api/v1/sites/a.test HTTP/1.1\r\nHost: {address}\r\n{bearer}\r\nIf-Match: {etag}\r\nContent-Length: \
+         {length}\r\nConnection: close\r\n\r\n"
+    );
+    client.write_all(format!("{head}{body}").as_bytes()).unwrap();
+    silent.wait_for_requests(1);
+    client.shutdown(Shutdown::Write).unwrap();
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 409 ") && answer.contains("rehearse=false"), "{answer}");
+    assert_eq!((scene.text(), scene.get("a.test").text()), (before, "a.test".to_owned()));
+    gate.open();
     scene.edge.shutdown();
 }
 

@@ -127,12 +127,13 @@ impl Admin {
     }
 
     /// Has the endpoint do its work, here or on a thread of its own.
-    fn go(&self, call: Call<'_, ()>, endpoint: Endpoint, request: Request, is_head: bool) -> Step<Admin> {
+    fn go(&self, call: Call<'_, ()>, endpoint: Endpoint, mut request: Request, is_head: bool) -> Step<Admin> {
         let reply = match endpoint.work() {
             Work::Now(answer) => answer(&self.desk, &request).unwrap_or_else(|refusal| refusal),
             Work::Later(answer) => {
                 let desk = self.desk.clone();
                 let job = move |responder: jobs::Responder| {
+                    request.audience = responder.audience();
                     responder.answer(answer(&desk, &request).unwrap_or_else(|refusal| refusal));
                 };
                 match self.jobs.submit(job) {
@@ -271,6 +272,12 @@ impl Handler for Admin {
     }
 
     fn finish(&self, _: &mut (), _: Now, (): (), _: Delivery) {}
+
+    fn half_closed(&self, exchange: &Exchange) {
+        if let Exchange::Job(pending, _) = exchange {
+            pending.half_close();
+        }
+    }
 
     fn abandoned(&self, _: &mut (), _: Now, _: Exchange) {}
 
