@@ -290,6 +290,19 @@ fn a_change_that_would_break_a_healthy_site_is_refused_unless_it_is_forced() {
 }
 
 #[test]
+fn a_rehearsal_says_which_sites_it_does_not_look_at() {
+    let origin = hello();
+    let scene = Scene::new("");
+    let sites: String = (0..17).map(|number| site(&format!("{number}.test"), &origin.address().to_string())).collect();
+    let target = "/api/v1/config?dry_run=true&rehearse=true";
+    let (status, told) = scene.change("PUT", target, &format!("{}{sites}", scene.text()));
+    let rows = told["rehearsal"]["sites"].as_array().unwrap();
+    assert_eq!((status, rows.len(), &rows[15]["ok"], &rows[16]["ok"]), (200, 17, &json!(true), &Value::Null), "{told}");
+    assert!(rows[16]["ending"].as_str().unwrap().starts_with("not looked at"), "{told}");
+    scene.edge.shutdown();
+}
+
+#[test]
 fn a_change_whose_client_leaves_while_it_is_rehearsed_is_not_made() {
     let (gate, origin) = (Gate::new(), hello());
     let held = gate.clone();

@@ -91,7 +91,8 @@ impl Rehearsals {
         let is_there = |name: &String| proposal.old.iter().flat_map(|old| &old.sites).any(|site| site.name == *name);
         let breaks = |name: &String| outcomes.get(name).is_some_and(|outcome| outcome.breaks) && is_there(name);
         let broken = names.clone().filter(breaks).collect();
-        Ok(Rehearsal { sites: names.map(|site| shown(site, &outcomes)).collect(), broken })
+        let sites = names.enumerate().map(|(place, site)| shown(site, place < MOST_SITES, &outcomes));
+        Ok(Rehearsal { sites: sites.collect(), broken })
     }
 
     /// Notes what a rehearsal has shown of sites as they are now.
@@ -165,10 +166,14 @@ impl Rehearsal {
     }
 }
 
-fn shown(site: String, outcomes: &HashMap<String, Outcome>) -> Shown {
+fn shown(site: String, is_looked_at: bool, outcomes: &HashMap<String, Outcome>) -> Shown {
     match outcomes.get(&site) {
         Some(outcome) => Shown { site, is_healthy: Some(outcome.is_healthy), ending: outcome.ending.clone() },
-        None => Shown { site, is_healthy: None, ending: "not known in time".to_owned() },
+        None if is_looked_at => Shown { site, is_healthy: None, ending: "not known in time".to_owned() },
+        None => {
+            let ending = format!("not looked at: of one change the first {MOST_SITES} sites are");
+            Shown { site, is_healthy: None, ending }
+        }
     }
 }
 
