@@ -100,7 +100,8 @@ fn after_ten_guesses_the_right_token_has_to_wait() {
         assert_eq!(response.status, 401);
     }
     let response = door.get("/api/v1/version");
-    assert_eq!((response.status, response.field("retry-after")), (429, Some("60")));
+    let wait = response.field("retry-after").and_then(|seconds| seconds.parse::<u64>().ok());
+    assert!(response.status == 429 && wait.is_some_and(|wait| (1..=6).contains(&wait)), "{response:?}");
 }
 
 /// The cookie of a new session, as the browser sends it.

@@ -4,7 +4,8 @@
 mod support;
 
 use std::fs;
-use std::net::TcpListener;
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::PathBuf;
 
 use millpond::Edge;
@@ -12,7 +13,7 @@ use millpond::config::Config;
 use serde_json::{Value, json};
 use support::client::Response;
 use support::door::json_of;
-use support::{Certificates, Client, Door, Leaf, Origin, OriginTls, Reply, TempDir};
+use support::{Certificates, Client, Door, Gate, Leaf, Origin, OriginTls, Reply, TempDir};
 
 /// A POP that serves a file, with a state directory beside it.
 struct Scene {
@@ -289,6 +290,47 @@ fn a_change_that_would_break_a_healthy_site_is_refused_unless_it_is_forced() {
 }
 
 #[test]
+fn a_rehearsal_says_which_sites_it_does_not_look_at() {
+    let origin = hello();
+    let scene = Scene::new("");
+    let sites: String = (0..17).map(|number| site(&format!("{number}.test"), &origin.address().to_string())).collect();
+    let target = "/api/v1/config?dry_run=true&rehearse=true";
+    let (status, told) = scene.change("PUT", target, &format!("{}{sites}", scene.text()));
+    let rows = told["rehearsal"]["sites"].as_array().unwrap();
+    assert_eq!((status, rows.len(), &rows[15]["ok"], &rows[16]["ok"]), (200, 17, &json!(true), &Value::Null), "{told}");
+    assert!(rows[16]["ending"].as_str().unwrap().starts_with("not looked at"), "{told}");
+    scene.edge.shutdown();
+}
+
+#[test]
+fn a_change_whose_client_leaves_while_it_is_rehearsed_is_not_made() {
+    let (gate, origin) = (Gate::new(), hello());
+    let held = gate.clone();
+    let silent = Origin::plain(move |_| {
+        held.wait();
+        Reply::ok("late")
+    });
+    let scene = Scene::new(&site("a.test", &origin.address().to_string()));
+    let (before, etag) = (scene.text(), scene.door.get("/api/v1/config").field("etag").unwrap().to_owned());
+    let body = json!({ "origin": { "servers": [silent.address().to_string()] } }).to_string();
+    let (address, bearer, length) = (scene.door.address, scene.door.bearer(), body.len());
+    let mut client = TcpStream::connect(address).unwrap();
+    let head = format!(
+        "PATCH /api/v1/sites/a.test HTTP/1.1\r\nHost: {address}\r\n{bearer}\r\nIf-Match: {etag}\r\nContent-Length: \
+         {length}\r\nConnection: close\r\n\r\n"
+    );
+    client.write_all(format!("{head}{body}").as_bytes()).unwrap();
+    silent.wait_for_requests(1);
+    client.shutdown(Shutdown::Write).unwrap();
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 409 ") && answer.contains("rehearse=false"), "{answer}");
+    assert_eq!((scene.text(), scene.get("a.test").text()), (before, "a.test".to_owned()));
+    gate.open();
+    scene.edge.shutdown();
+}
+
+#[test]
 fn what_cannot_be_put_in_force_is_taken_out_of_the_file_again() {
     let origin = hello();
     let scene = Scene::new(&site("a.test", &origin.address().to_string()));
@@ -302,16 +344,25 @@ fn what_cannot_be_put_in_force_is_taken_out_of_the_file_again() {
     scene.edge.shutdown();
 }
 
-#[test]
-fn a_fix_of_the_doctors_heals_a_site_that_others_stood_before() {
+/// A site whose origin's certificate has another name than its own, which the doctor mends.
+struct Sick {
+    _certificates: Certificates,
+    _origin: Origin,
+    site: String,
+}
+
+fn sick() -> Sick {
     let certificates = Certificates::new();
-    let secure =
+    let origin =
         Origin::tls(OriginTls::new(&certificates.issue("o", &Leaf::names(&["right.test"]))), |_| Reply::ok("healed"));
     let trust = certificates.ca_file().display().to_string();
-    let sick = format!("protocol = \"https\"\ntrust = \"{trust}\"\n");
-    let text = site("b.test", "192.0.2.1:80") + &site("a.test", &secure.address().to_string()) + &sick;
-    let scene = Scene::new(&text);
-    assert_eq!(scene.change("DELETE", "/api/v1/sites/b.test", "").0, 200);
+    let site = site("a.test", &origin.address().to_string()) + &format!("protocol = \"https\"\ntrust = \"{trust}\"\n");
+    Sick { _certificates: certificates, _origin: origin, site }
+}
+
+/// Has the doctor look at the site, and its remedy written.
+#[track_caller]
+fn healed(scene: &Scene) {
     let told = scene.door.ask("POST", "/api/v1/doctor", "{\"target\":\"a.test\"}").text();
     let last: Value = serde_json::from_str(told.lines().last().unwrap()).unwrap();
     let checks = last["report"]["servers"][0]["checks"].as_array().unwrap();
@@ -320,6 +371,25 @@ fn a_fix_of_the_doctors_heals_a_site_that_others_stood_before() {
     let (status, told) = scene.change("POST", "/api/v1/config/apply_fix", &fix);
     assert_eq!((status, changed(&told)), (200, vec!["+common_name_whitelist = [\"right.test\"]".to_owned()]), "{told}");
     assert_eq!(scene.get("a.test").text(), "healed");
+}
+
+#[test]
+fn a_fix_of_the_doctors_heals_a_site_that_others_stood_before() {
+    let sick = sick();
+    let scene = Scene::new(&(site("b.test", "192.0.2.1:80") + &sick.site));
+    assert_eq!(scene.change("DELETE", "/api/v1/sites/b.test", "").0, 200);
+    healed(&scene);
+    scene.edge.shutdown();
+}
+
+#[test]
+fn a_fix_of_the_doctors_finds_its_line_after_a_comment_was_written_above_it() {
+    let sick = sick();
+    let scene = Scene::new(&sick.site);
+    fs::write(scene.path(), format!("# One more line.\n{}", scene.text())).unwrap();
+    let reloaded = scene.door.ask("POST", "/api/v1/reload", "");
+    assert_eq!((reloaded.status, &json_of(&reloaded)["changed"]), (200, &json!([])));
+    healed(&scene);
     scene.edge.shutdown();
 }
 

@@ -283,7 +283,9 @@ fn who_cannot_be_asked_is_told_so() {
     let without = dir.write("a.toml", &toml);
     let with = dir.write("b.toml", format!("{toml}\n[state]\ndir = \"{}\"\n", dir.path().display()));
     let none = dir.path().join("none.toml");
+    let no_site = dir.write("c.toml", "[state]\ndir = \"nowhere\"\n");
     let rows = [
+        (no_site, 1, "has it been started with this state directory"),
         (without, 2, "no state directory"),
         (with, 1, "cannot ask http://"),
         (none, 2, "name the file that it serves with --config FILE"),

@@ -450,6 +450,26 @@ fn a_journal_that_has_grown_long_is_begun_anew() {
 }
 
 #[test]
+fn a_task_whose_end_was_written_though_an_address_is_left_goes_on() {
+    let dir = TempDir::new();
+    let origin = fresh();
+    let toml = with_state(dir.path(), &site("a.test", &origin));
+    let pop = Pop::start(&toml);
+    let id = begin(&pop, &many(3)).id;
+    ended(&pop, id);
+    pop.shutdown();
+    // As if a retry had been cut off: the address is to be done again, and that the task goes on was not written any more.
+    let file = dir.path().join("tasks").join(id.to_string());
+    let text = fs::read_to_string(&file).unwrap();
+    let (done, rest): (Vec<&str>, Vec<&str>) = text.lines().partition(|line| line.starts_with("r\t1\t"));
+    assert_eq!(done.len(), 1, "{text}");
+    fs::write(&file, rest.join("\n") + "\n").unwrap();
+    let pop = Pop::start(&toml);
+    wait_until(|| pop.edge().task(id).is_some_and(|task| task.done == 3));
+    assert_eq!((ended(&pop, id).state, origin.count()), (TaskState::Complete, 4));
+}
+
+#[test]
 fn no_more_fetches_run_from_one_site_than_the_task_says() {
     let (gate, at_once, most) = (Gate::new(), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let (held, now, peak) = (gate.clone(), at_once.clone(), most.clone());

@@ -23,13 +23,21 @@ pub struct Responder(Arc<Mutex<Slot>>);
 /// Where the session looks for it.
 pub struct Pending(Arc<Mutex<Slot>>);
 
+/// Who waits for the answer, as the work sees it.
+#[derive(Clone, Default)]
+pub struct Audience(Arc<Mutex<Slot>>);
+
 #[derive(Default)]
 struct Slot {
     reply: Option<Reply>,
     is_answered: bool,
     /// The client has left.
     is_abandoned: bool,
+    /// The client has ended its side of the connection: it has left, or reads on.
+    is_half_closed: bool,
     wake: Option<Wake>,
+    /// What is to be done once either is so.
+    farewell: Option<Box<dyn FnOnce() + Send>>,
 }
 
 impl Jobs {
@@ -82,6 +90,11 @@ impl Job for Work {
 }
 
 impl Responder {
+    /// Who waits for the answer.
+    pub fn audience(&self) -> Audience {
+        Audience(self.0.clone())
+    }
+
     /// Answers; what comes after the first answer is of no use to anyone.
     pub fn answer(&self, reply: Reply) {
         let mut slot = lock(&self.0);
@@ -114,9 +127,40 @@ impl Pending {
     }
 }
 
+impl Pending {
+    /// The client has ended its side of the connection.
+    pub fn half_close(&self) {
+        let mut slot = lock(&self.0);
+        slot.is_half_closed = true;
+        bid(slot);
+    }
+}
+
 impl Drop for Pending {
     fn drop(&mut self) {
-        lock(&self.0).is_abandoned = true;
+        let mut slot = lock(&self.0);
+        slot.is_abandoned = true;
+        bid(slot);
+    }
+}
+
+impl Audience {
+    /// Does `farewell` once the client has left, or may have; at once where that is so already. The last one given counts.
+    pub fn on_leaving(&self, farewell: impl FnOnce() + Send + 'static) {
+        let mut slot = lock(&self.0);
+        slot.farewell = Some(Box::new(farewell));
+        if slot.is_abandoned || slot.is_half_closed {
+            bid(slot);
+        }
+    }
+}
+
+/// Does what was to be done, without the lock.
+fn bid(mut slot: MutexGuard<'_, Slot>) {
+    let farewell = slot.farewell.take();
+    drop(slot);
+    if let Some(farewell) = farewell {
+        farewell();
     }
 }
 

@@ -127,12 +127,13 @@ impl Admin {
     }
 
     /// Has the endpoint do its work, here or on a thread of its own.
-    fn go(&self, call: Call<'_, ()>, endpoint: Endpoint, request: Request, is_head: bool) -> Step<Admin> {
+    fn go(&self, call: Call<'_, ()>, endpoint: Endpoint, mut request: Request, is_head: bool) -> Step<Admin> {
         let reply = match endpoint.work() {
             Work::Now(answer) => answer(&self.desk, &request).unwrap_or_else(|refusal| refusal),
             Work::Later(answer) => {
                 let desk = self.desk.clone();
                 let job = move |responder: jobs::Responder| {
+                    request.audience = responder.audience();
                     responder.answer(answer(&desk, &request).unwrap_or_else(|refusal| refusal));
                 };
                 match self.jobs.submit(job) {
@@ -193,9 +194,13 @@ fn turned_away(denied: Denied, is_https: bool) -> Reply {
             let reply = Reply::problem(401, "Not signed in", "the session is over; sign in again");
             challenge(reply).with("Set-Cookie", access::set_cookie(None, is_https))
         }
-        Denied::TooManyAttempts => {
-            let detail = "ten different wrong tokens in a minute; wait a minute and try again";
-            Reply::problem(429, "Too many attempts", detail).with("Retry-After", "60")
+        Denied::TooManyAttempts(wait) => {
+            let seconds = wait.as_millis().div_ceil(1000).max(1);
+            let detail = format!(
+                "too many different wrong tokens from this address: until {seconds} s have passed, none is looked at, the \
+                 right one neither; then one may be tried every six seconds"
+            );
+            Reply::problem(429, "Too many attempts", &detail).with("Retry-After", seconds.to_string())
         }
         Denied::CrossSite => {
             let detail = "a change must come from the console's own page, or with the token in Authorization";
@@ -267,6 +272,12 @@ impl Handler for Admin {
     }
 
     fn finish(&self, _: &mut (), _: Now, (): (), _: Delivery) {}
+
+    fn half_closed(&self, exchange: &Exchange) {
+        if let Exchange::Job(pending, _) = exchange {
+            pending.half_close();
+        }
+    }
 
     fn abandoned(&self, _: &mut (), _: Now, _: Exchange) {}
 

@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, Weak, mpsc};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use super::jobs::Audience;
 use super::reply::Reply;
 use crate::config::{Config, Site};
 use crate::doctor::rehearse_sites;
@@ -35,6 +36,14 @@ struct Shown {
     ending: String,
 }
 
+/// What happens while a rehearsal is waited for.
+enum Event {
+    /// A site has been looked at.
+    Seen(String, Outcome),
+    /// Who waits has left.
+    Left,
+}
+
 /// How one site came out.
 struct Outcome {
     is_healthy: bool,
@@ -46,26 +55,44 @@ struct Outcome {
 
 impl Rehearsals {
     /// Looks at every site that a proposal would bring or change, and where one would not answer, whether it does now.
-    /// Takes [`LONGEST`] at most.
+    /// Takes [`LONGEST`] at most, and ends once its audience has left.
     ///
     /// # Errors
-    /// 503 where too many are under way.
-    pub fn rehearse(&self, proposal: &Proposal) -> Result<Rehearsal, Reply> {
+    /// 503 where too many are under way, 409 where nobody waits any more for what it shows.
+    pub fn rehearse(&self, proposal: &Proposal, audience: &Audience) -> Result<Rehearsal, Reply> {
         let end = Instant::now() + LONGEST;
         let sites = proposal.changed_sites();
         let (Ok(config), false) = (&proposal.config, sites.is_empty()) else { return Ok(Rehearsal::default()) };
         let looked_at = sites.iter().take(MOST_SITES).cloned().collect();
-        let arrived = self.begin(proposal.old.clone(), config.clone(), looked_at)?;
+        let (sender, arrived) = mpsc::channel();
+        let sender = Arc::new(sender);
+        let leaving = Arc::downgrade(&sender);
+        audience.on_leaving(move || {
+            if let Some(sender) = leaving.upgrade() {
+                let _ = sender.send(Event::Left);
+            }
+        });
+        // Nothing is looked at any more once this is dropped.
+        let wanted = Arc::new(());
+        self.begin(proposal.old.clone(), config.clone(), looked_at, sender, Arc::downgrade(&wanted))?;
         let mut outcomes = HashMap::new();
-        while let Ok((site, outcome)) = arrived.recv_timeout(end.saturating_duration_since(Instant::now())) {
-            outcomes.insert(site, outcome);
+        while let Ok(event) = arrived.recv_timeout(end.saturating_duration_since(Instant::now())) {
+            match event {
+                Event::Seen(site, outcome) => _ = outcomes.insert(site, outcome),
+                Event::Left => {
+                    let detail = "the connection was closed from there while the sites were rehearsed, so nothing is \
+                                  changed: keep it open until the answer, or ask with rehearse=false";
+                    return Err(Reply::conflict(detail));
+                }
+            }
         }
         let names = sites.iter().map(|site| site.name.clone());
         // A site that is new breaks nothing.
         let is_there = |name: &String| proposal.old.iter().flat_map(|old| &old.sites).any(|site| site.name == *name);
         let breaks = |name: &String| outcomes.get(name).is_some_and(|outcome| outcome.breaks) && is_there(name);
         let broken = names.clone().filter(breaks).collect();
-        Ok(Rehearsal { sites: names.map(|site| shown(site, &outcomes)).collect(), broken })
+        let sites = names.enumerate().map(|(place, site)| shown(site, place < MOST_SITES, &outcomes));
+        Ok(Rehearsal { sites: sites.collect(), broken })
     }
 
     /// Notes what a rehearsal has shown of sites as they are now.
@@ -83,28 +110,30 @@ impl Rehearsals {
         self.healthy.lock().unwrap_or_else(PoisonError::into_inner).get(site).copied()
     }
 
-    /// Has the sites looked at on a thread of its own, which ends by the time-outs of the sites, wanted or not. Of what comes
-    /// for a site, the last holds.
+    /// Has the sites looked at on a thread of its own, which makes no further step once it is not `wanted` any more. Of what
+    /// comes for a site, the last holds.
     fn begin(
         &self,
         old: Option<Config>,
         new: Config,
         sites: Vec<Arc<Site>>,
-    ) -> Result<mpsc::Receiver<(String, Outcome)>, Reply> {
+        sender: Arc<mpsc::Sender<Event>>,
+        wanted: Weak<()>,
+    ) -> Result<(), Reply> {
         let busy = || Reply::problem(503, "Busy", "other rehearsals are under way; try again in a moment");
         let running = Running::begin(&self.running).ok_or_else(busy)?;
-        let (sender, arrived) = mpsc::channel();
         let look = move || {
             let _running = running;
-            rehearse_sites(old.as_ref(), &new, &sites, AT_ONCE, &mut |one| {
+            let is_wanted = || wanted.strong_count() > 0;
+            rehearse_sites(old.as_ref(), &new, &sites, AT_ONCE, &is_wanted, &mut |one| {
                 let (report, breaks) = (&one.report, one.breaks());
                 let outcome = Outcome { is_healthy: !report.is_dead(), breaks, ending: report.ending() };
                 // Whoever asked may have gone.
-                let _ = sender.send((report.site.clone().unwrap_or_default(), outcome));
+                let _ = sender.send(Event::Seen(report.site.clone().unwrap_or_default(), outcome));
             });
         };
         let thread = std::thread::Builder::new().name("rehearsal".into()).spawn(look);
-        thread.map(|_| arrived).map_err(|_| busy())
+        thread.map(|_| ()).map_err(|_| busy())
     }
 }
 
@@ -137,10 +166,14 @@ impl Rehearsal {
     }
 }
 
-fn shown(site: String, outcomes: &HashMap<String, Outcome>) -> Shown {
+fn shown(site: String, is_looked_at: bool, outcomes: &HashMap<String, Outcome>) -> Shown {
     match outcomes.get(&site) {
         Some(outcome) => Shown { site, is_healthy: Some(outcome.is_healthy), ending: outcome.ending.clone() },
-        None => Shown { site, is_healthy: None, ending: "not known in time".to_owned() },
+        None if is_looked_at => Shown { site, is_healthy: None, ending: "not known in time".to_owned() },
+        None => {
+            let ending = format!("not looked at: of one change the first {MOST_SITES} sites are");
+            Shown { site, is_healthy: None, ending }
+        }
     }
 }
 

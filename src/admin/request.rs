@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use serde_json::{Map, Value};
 
+use super::jobs::Audience;
 use super::reply::Reply;
 use crate::http1::RequestHead;
 use crate::policy::Fields;
@@ -21,6 +22,8 @@ pub struct Request {
     pub is_https: bool,
     /// Its body, where the endpoint takes one.
     pub body: Vec<u8>,
+    /// Who waits for the answer, where a job gives it.
+    pub audience: Audience,
     /// The parts of the path that stand for `{…}`, decoded, in order.
     pub parameters: Vec<String>,
     /// The query's pairs, decoded.
@@ -50,6 +53,7 @@ impl Request {
             peer: peer.address.ip(),
             is_https: peer.is_https,
             body: Vec::new(),
+            audience: Audience::default(),
             parameters: Vec::new(),
             query: Vec::new(),
             fields,

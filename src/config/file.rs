@@ -8,7 +8,7 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
 
-use super::problem::{Fault, Place, Problems, nearest, quoted, shorten};
+use super::problem::{Fault, Place, Problems, nearest, quoted, shorten, shown_name};
 use super::reference::{Key, Kind, ROOT, Spec};
 use super::section::{Content, Item, Located, Origin, Section, Value};
 
@@ -95,7 +95,7 @@ impl Reader<'_> {
                 Some(Content::List(vec![Item::Text(Located { text: text.clone().into_owned(), place })]))
             }
             (Kind::Texts | Kind::TextsOrTables(_), DeValue::String(text)) => {
-                let hint = format!("write {} = [\"{text}\"]", key.name);
+                let hint = format!("write {} = [{}]", key.name, quoted(text));
                 self.problems.refuse(place, Fault::new("this must be a list", hint));
                 None
             }
@@ -121,7 +121,7 @@ impl Reader<'_> {
     fn pairs(&mut self, key: &'static Key, place: &Place, table: &DeTable<'_>) -> Vec<(Located, Value)> {
         let mut pairs = Vec::new();
         for (name, value) in table {
-            let path = format!("{}.{}", place.key, shorten(name.get_ref()));
+            let path = format!("{}.{}", place.key, shown_name(name.get_ref()));
             let place = Place { line: self.lines.at(&name.span()), key: path };
             let value = match (key.kind, value.get_ref()) {
                 (Kind::Times, value) => read_value(Kind::DurationOrOff, value),
@@ -191,7 +191,7 @@ impl Reader<'_> {
         } else {
             format!("known here: {}", names.join(", "))
         };
-        let place = Place { line, key: section.path_of(&shorten(name)) };
+        let place = Place { line, key: section.path_of(&shown_name(name)) };
         let what = if spec.header.is_empty() { "there is no such section" } else { "there is no such key" };
         self.problems.refuse(place, Fault::new(what, hint));
     }

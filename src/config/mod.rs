@@ -48,6 +48,8 @@ mod units;
 pub(crate) mod written;
 
 use std::collections::HashMap;
+use std::fs::File;
+use std::io::Read;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -322,7 +324,13 @@ impl Config {
 }
 
 fn read_text(path: &Path) -> Result<String, Vec<Problem>> {
-    let bytes = std::fs::read(path).map_err(|error| vec![unreadable(path, &error)])?;
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(MOST_BYTES + 1).read_to_end(&mut bytes));
+    let whole = read.and_then(|length| match u64::try_from(length).is_ok_and(|length| length <= MOST_BYTES) {
+        true => Ok(bytes),
+        false => Err(std::io::Error::other(format!("it is larger than {} MiB", MOST_BYTES >> 20))),
+    });
+    let bytes = whole.map_err(|error| vec![unreadable(path, &error)])?;
     String::from_utf8(bytes).map_err(|error| vec![not_utf8(path, &error)])
 }
 
@@ -340,3 +348,6 @@ fn not_utf8(path: &Path, error: &std::string::FromUtf8Error) -> Problem {
     let fault = Fault::new("this line is not UTF-8", "TOML files are UTF-8: save it so");
     fault.at(path, Place::line(line))
 }
+
+/// Tens of thousands of sites; a path to something without end is a slip.
+const MOST_BYTES: u64 = 64 << 20;

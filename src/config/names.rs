@@ -4,7 +4,7 @@
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-use super::problem::{Fault, quoted};
+use super::problem::{Fault, quoted, shown_name};
 
 /// An accelerated domain: a name, `*.suffix` or an address; lower-case, without final dot, IPv6 in brackets.
 pub(super) fn domain(text: &str) -> Result<String, Fault> {
@@ -26,8 +26,8 @@ pub(super) fn server(text: &str) -> Result<(String, Option<u16>), Fault> {
     if let Some((scheme, rest)) = text.split_once("://") {
         let host = rest.split('/').next().unwrap_or_default();
         let hint = match scheme {
-            "http" | "https" => format!("write \"{host}\" and set protocol = \"{scheme}\""),
-            _ => format!("write \"{host}\""),
+            "http" | "https" => format!("write {} and set protocol = \"{scheme}\"", quoted(host)),
+            _ => format!("write {}", quoted(host)),
         };
         return Err(Fault::new(format!("{} is a URL, not a server", quoted(text)), hint));
     }
@@ -35,7 +35,7 @@ pub(super) fn server(text: &str) -> Result<(String, Option<u16>), Fault> {
         let host = text.split('/').next().unwrap_or_default();
         return Err(Fault::new(
             format!("{} has a path", quoted(text)),
-            format!("write \"{host}\"; requests keep the path that the client asked for"),
+            format!("write {}; requests keep the path that the client asked for", quoted(host)),
         ));
     }
     // An IPv6 address bears colons of its own, so it has a port only behind brackets.
@@ -167,7 +167,7 @@ pub(super) fn origin_url(text: &str) -> Result<OriginUrl, Fault> {
     let rest = rest.strip_suffix('/').unwrap_or(rest);
     if let Some(index) = rest.find(['/', '?', '#']) {
         let host = rest.get(..index).unwrap_or_default();
-        let hint = format!("write {scheme}://{host}; requests keep the path that the client asked for");
+        let hint = format!("write {scheme}://{}; requests keep the path that the client asked for", shown_name(host));
         return Err(Fault::new(format!("{} has a path or a query", quoted(text)), hint));
     }
     if rest.contains('@') {

@@ -66,8 +66,23 @@ impl Fault {
     /// The problem that this is at a place of a file.
     pub fn at(self, file: &Path, place: Place) -> Problem {
         let Place { line, key } = place;
-        Problem { file: file.to_owned(), line, key, message: self.message, hint: self.hint, is_warning: false }
+        let (message, hint) = (one_line(self.message), one_line(self.hint));
+        Problem { file: file.to_owned(), line, key, message, hint, is_warning: false }
     }
+}
+
+/// A sentence with a text of the operator's in it, whoever has written it: no line of a log, and no end of one.
+fn one_line(text: String) -> String {
+    if text.len() <= LONGEST && !text.contains(char::is_control) {
+        return text;
+    }
+    let end = text.char_indices().nth(LONGEST).map_or(text.len(), |(end, _)| end);
+    let cut = text.get(..end).unwrap_or_default();
+    let plain: String = cut
+        .chars()
+        .map(|letter| if letter.is_control() { letter.escape_debug().to_string() } else { letter.to_string() })
+        .collect();
+    if end < text.len() { plain + "…" } else { plain }
 }
 
 impl fmt::Display for Fault {
@@ -145,6 +160,11 @@ pub(super) fn quoted(text: &str) -> String {
     format!("\"{}\"", shorten(text).escape_debug())
 }
 
+/// A name of the operator's in the path of a key.
+pub(super) fn shown_name(name: &str) -> String {
+    shorten(name).escape_debug().to_string()
+}
+
 /// At most 80 characters of a text.
 pub(super) fn shorten(text: &str) -> String {
     match text.char_indices().nth(80) {
@@ -184,6 +204,9 @@ fn distance(a: &str, b: &str) -> usize {
     }
     last.last().copied().unwrap_or(0)
 }
+
+/// Characters of a message, or of a hint.
+const LONGEST: usize = 400;
 
 #[cfg(test)]
 mod tests {

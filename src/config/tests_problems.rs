@@ -269,3 +269,44 @@ fn a_debug_token_is_long_and_has_no_blanks_and_is_not_repeated_in_the_problem() 
         );
     }
 }
+
+#[test]
+fn whatever_a_file_holds_each_of_its_problems_is_one_line_of_bounded_length() {
+    for nasty in ["x\\n2026 ERROR all is lost\\u001b[31m".to_owned(), "x/".repeat(100_000), "http://a\\nb/c".to_owned()]
+    {
+        let text = format!("\"{nasty}\"");
+        let values = [
+            "[listen]\nhttp = N",
+            "[cache]\nmemory = N\nmax_response = N",
+            "[log]\nformat = N",
+            "[limits]\nhead_timeout = N\nN = 1",
+            "[N]\na = 1",
+            "[debug]\ntoken = N",
+            "[admin]\nlisten = N\nhosts = [N]",
+            "[[site]]\ndomains = N",
+            "[[site]]\ndomains = [N]\nrange_fetch = N\n[site.origin]\nservers = [N, { address = N, host = N, sni = N }]\nhost \
+             = N\nsni = N\npin = [N]\ncommon_name_whitelist = [N]\nprotocol = N\nretry_on = N",
+            "[[site]]\n[site.origin]\nservers = N\n[site.origin.health]\npath = N\nhost = N\n[site.origin.timeouts]\nhead = N",
+            "[[site]]\n[site.origin.request]\nremove = [N]\nset = { N = N }\nadd = { X = N }\nstrip_prefix = N\npath_prefix = \
+             N\nrewrite = [{ from = N, to = N }]\nquery = { remove = [N], set = { N = N } }",
+            "[[site]]\n[[site.rule]]\npath = N\nextension = N\nstatus = N\nheader = N\ncookie = N\nquery = N\nttl = N",
+            "[[site]]\n[site.cache]\nstatus = { N = N }\nquery_keep = N\nkey_headers = N\nkey_cookies = N\ndefault_ttl = N",
+            "[[site]]\n[site.response]\nset = { N = N }\nadd = { X = N }\nremove = N",
+        ];
+        for value in values {
+            for problem in Config::parse(&value.replace('N', &text), Path::new("m.toml")).expect_err(value) {
+                let shown = problem.to_string();
+                assert!(shown.len() < 1000 && !shown.contains(char::is_control), "{value}: {shown:.2000}");
+            }
+        }
+        let problem =
+            Config::for_origin(&nasty.replace("\\n", "\n"), "127.0.0.1:1".parse().unwrap(), false).unwrap_err();
+        assert!(problem.to_string().len() < 1000 && !problem.to_string().contains('\n'), "{problem}");
+    }
+}
+
+#[test]
+fn a_file_without_end_is_refused() {
+    let problems = Config::load(Path::new("/dev/zero")).unwrap_err();
+    assert_eq!(show(&problems), "/dev/zero: cannot read the file: it is larger than 64 MiB\n");
+}

@@ -8,7 +8,7 @@ use std::thread;
 
 use super::report::{Report, Step};
 use super::run::Run;
-use super::{Subject, origins};
+use super::{Progress, Subject, origins};
 use crate::config::{Config, Site};
 use crate::origin::{Origins, Resolver};
 
@@ -34,7 +34,10 @@ impl Rehearsal {
 /// A site is asked for `/` under its first domain; where that is a pattern, for `www` in the place of the `*`.
 pub fn rehearse(config: &Config, at_once: usize, done: &mut dyn FnMut(&Report, usize)) -> Vec<Report> {
     let origins = origins(config, Resolver::system());
-    let look = |site: &Site, tell: &dyn Fn(Report)| tell(run(&origins, config, &Subject::of_site(config, site)));
+    let is_wanted = || true;
+    let look = |site: &Site, tell: &dyn Fn(Report)| {
+        tell(run(&origins, config, &Subject::of_site(config, site), &is_wanted));
+    };
     let mut left = config.sites.len();
     all(&config.sites, at_once, look, &mut |report| {
         left = left.saturating_sub(1);
@@ -48,27 +51,32 @@ pub fn rehearse(config: &Config, at_once: usize, done: &mut dyn FnMut(&Report, u
 ///
 /// [`Edge::config`](crate::Edge::config) is the one in force, and [`Rehearsal::breaks`] the reason not to reload.
 pub fn rehearse_change(old: &Config, new: &Config, at_once: usize) -> Vec<Rehearsal> {
-    rehearse_sites(Some(old), new, &new.sites_unlike(old), at_once, &mut |_| ())
+    rehearse_sites(Some(old), new, &new.sites_unlike(old), at_once, &|| true, &mut |_| ())
 }
 
 /// The same for these `sites` of `new`. `told` is called on this thread with what is known of each as it comes: of one that is
-/// dead at once, as if it had not been so before, and once more where it was.
+/// dead at once, as if it had not been so before, and once more where it was. Once it is not wanted any more, no further step
+/// is made, and nothing more is told.
 pub fn rehearse_sites(
     old: Option<&Config>,
     new: &Config,
     sites: &[Arc<Site>],
     at_once: usize,
+    is_wanted: &(dyn Fn() -> bool + Sync),
     told: &mut dyn FnMut(&Rehearsal),
 ) -> Vec<Rehearsal> {
     let after = origins(new, Resolver::system());
     let before = old.map(|old| (origins(old, Resolver::system()), old));
     let look = |site: &Site, tell: &dyn Fn(Rehearsal)| {
         let subject = Subject::of_site(new, site);
-        let report = run(&after, new, &subject);
+        let report = run(&after, new, &subject, is_wanted);
+        if !is_wanted() {
+            return;
+        }
         tell(Rehearsal { report: report.clone(), was_dead: false });
         if let Some((before, old)) = before.as_ref().filter(|_| report.is_dead()) {
-            let earlier = run(before, old, &subject);
-            if earlier.site.is_some() && earlier.is_dead() {
+            let earlier = run(before, old, &subject, is_wanted);
+            if is_wanted() && earlier.site.is_some() && earlier.is_dead() {
                 tell(Rehearsal { report, was_dead: true });
             }
         }
@@ -76,8 +84,9 @@ pub fn rehearse_sites(
     all(sites, at_once, look, told)
 }
 
-fn run(origins: &Origins, config: &Config, subject: &Subject) -> Report {
-    Run::new(origins, config, subject, Step::Http, &mut |_| ControlFlow::Continue(())).report()
+fn run(origins: &Origins, config: &Config, subject: &Subject, is_wanted: &dyn Fn() -> bool) -> Report {
+    let mut go_on = |_: Progress<'_>| if is_wanted() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) };
+    Run::new(origins, config, subject, Step::Http, &mut go_on).report()
 }
 
 /// The last that `look` tells of each site, in their order, on at most `at_once` threads.

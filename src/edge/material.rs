@@ -6,7 +6,7 @@ use std::path::Path;
 use super::radar::{CertificateSide, OwnCertificate};
 use crate::config::{Config, Problem, Site, Trust};
 use crate::tls::{CertificateFacts, CertificateProblem, CertificatesBuilder, ProblemKind, TrustSource};
-use crate::tls::{client_certificate, leaf_facts, trust_roots};
+use crate::tls::{client_certificate, leaf_facts, read_pem, trust_roots};
 
 /// What was read, and what is wrong or doubtful with it.
 pub struct Material {
@@ -155,7 +155,7 @@ fn read_pair(paths: (&Path, &Path), keys: &[String; 2]) -> Result<(Vec<u8>, Vec<
 }
 
 fn read_file(path: &Path, key: &str) -> Result<Vec<u8>, Trouble> {
-    std::fs::read(path).map_err(|error| Trouble {
+    read_pem(path).map_err(|error| Trouble {
         key: key.to_owned(),
         what: format!("cannot read {}: {error}", path.display()),
         hint: "give the path of a PEM file that this user may read".into(),

@@ -152,11 +152,10 @@ impl Front {
     /// refused before its certificate is taken away, so no handshake leads nowhere.
     fn swap(&self, ready: Ready, proxy: &Proxy, server: &Server) -> Reloaded {
         let Ready { live, change, certificates, door, own, listening, gone } = ready;
-        if !change.is_none() {
-            let limits = live.config.limits.clone();
-            proxy.replace(live);
-            server.renew(limits);
-        }
+        let limits = live.config.limits.clone();
+        // Also where nothing changed but the places of things in the file, by which problems and remedies are told.
+        proxy.replace(live);
+        server.renew(limits);
         let at_door = self.door.as_ref().zip(door).map_or(0, |(door, builder)| door.replace(builder));
         let certificates = self.certificates.replace(certificates).saturating_add(at_door);
         self.own.replace(own);

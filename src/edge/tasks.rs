@@ -74,7 +74,7 @@ impl Edge {
         self.held_tasks()?.cancel(id)
     }
 
-    /// Does again what failed in a task, and what was not done because it was cancelled.
+    /// Does again what failed in a task, and what was not done because it was cancelled. A task that is paused stays so.
     ///
     /// # Errors
     /// Where nothing did.

@@ -5,9 +5,9 @@
 //! lines are lost and counted ([`Counter::LogLinesDropped`], [`Counter::LogWritesFailed`]). Rotation is a rename by
 //! whoever rotates, then [`AccessLog::reopen`].
 
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -54,7 +54,8 @@ struct Orders {
 pub(super) type Open = Box<dyn FnMut() -> io::Result<Box<dyn Write + Send>> + Send>;
 
 impl AccessLog {
-    /// Opens `path` for appending (mode 0640 if it is new), or standard output for `-`, and starts the writer.
+    /// Opens `path` for appending (mode 0640 if it is new), or standard output for `-`, and starts the writer. Waits for
+    /// nobody: a named pipe may be without a reader.
     ///
     /// # Errors
     /// [`Error::Io`] if the file cannot be opened or the thread not be started.
@@ -302,7 +303,9 @@ fn opener(path: PathBuf) -> Open {
         if path.as_os_str() == "-" {
             return Ok(Box::new(io::stdout()));
         }
-        let file = OpenOptions::new().append(true).create(true).mode(0o640).open(&path)?;
+        // A pipe that is opened for both ends waits for nobody: its reader may come later, or never.
+        let is_pipe = fs::metadata(&path).is_ok_and(|found| found.file_type().is_fifo());
+        let file = OpenOptions::new().append(true).read(is_pipe).create(true).mode(0o640).open(&path)?;
         Ok(Box::new(file))
     })
 }

@@ -169,6 +169,10 @@ impl Shelves {
         if let Some(known) = shelf.and_then(|shelf| shelf.iter_mut().find(is_it)) {
             if known.fingerprint == sighting.fingerprint && known.refusal.is_some() == sighting.refusal.is_some() {
                 known.seen.1 = known.seen.1.max(at);
+                // The same one may be refused for another reason, once the settings have changed.
+                if let Some(words) = sighting.refusal {
+                    known.refusal = Some(clean(words, DETAIL));
+                }
                 return false;
             }
             before = Some(known.clone());
@@ -229,7 +233,9 @@ impl Sighting<'_> {
     fn after(&self, before: Option<&SeenCertificate>, at: Duration) -> SeenCertificate {
         let (issuer, organisation) = (clean(self.issuer, NAME), clean(self.organisation, NAME));
         let mut issuers = before.map(|row| row.issuers.clone()).unwrap_or_default();
-        let change = before.filter(|_| !issuers.contains(&issuer)).map(|row| IssuerChange {
+        // One without a name is in no list that comes back from a file.
+        let is_new = |row: &&SeenCertificate| row.issuer != issuer && !issuers.contains(&issuer);
+        let change = before.filter(is_new).map(|row| IssuerChange {
             from: row.issuer.clone(),
             to: issuer.clone(),
             is_same_organisation: !organisation.is_empty() && organisation == row.organisation,

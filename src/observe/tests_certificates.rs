@@ -77,6 +77,15 @@ fn a_ca_that_changes_its_intermediates_is_known_by_its_organisation() {
 }
 
 #[test]
+fn a_certificate_without_an_issuers_name_is_renewed_in_silence_after_a_restart_too() {
+    let (before, book) = (CertificateBook::default(), CertificateBook::default());
+    before.note(&shown(1, ""), at(1));
+    book.restore(&before.encode()).unwrap();
+    book.note(&shown(2, ""), at(2));
+    assert_eq!((news(&book), &book.rows()[0].change), (vec![(2, false)], &None));
+}
+
+#[test]
 fn each_site_server_and_server_name_is_a_row_of_its_own() {
     let book = CertificateBook::default();
     let one = shown(1, "One");
@@ -90,6 +99,8 @@ fn a_refusal_is_kept_until_the_certificate_is_accepted() {
     let book = CertificateBook::default();
     book.note(&Sighting { refusal: Some("it expired"), ..shown(1, "One") }, at(1));
     assert_eq!(book.rows()[0].refusal.as_deref(), Some("it expired"));
+    book.note(&Sighting { refusal: Some("it has another name"), ..shown(1, "One") }, at(1));
+    assert_eq!(book.rows()[0].refusal.as_deref(), Some("it has another name"), "the last reason counts");
     book.note(&shown(1, "One"), at(2));
     assert_eq!((&book.rows()[0].refusal, book.rows()[0].seen.0.as_secs()), (&None, 1));
 }

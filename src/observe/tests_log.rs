@@ -251,6 +251,22 @@ fn a_new_file_is_not_for_everybody() {
 }
 
 #[test]
+fn a_pipe_without_a_reader_holds_up_no_start() {
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+    let path = path("pipe.log");
+    let _ = fs::remove_file(&path);
+    mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    let log = AccessLog::open(Format::Combined, &path, Arc::new(Metrics::new(1))).unwrap();
+    hand_over(&log, &["/1"]);
+    let reader = fs::File::open(&path).unwrap();
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(reader), &mut line).unwrap();
+    assert_eq!(targets(line.as_bytes()), ["/1"]);
+    assert!(log.shutdown(LONG));
+    fs::remove_file(&path).unwrap();
+}
+
+#[test]
 fn buffers_come_back() {
     let Script { log, calls, answers, .. } = script(1);
     let mut buffer = log.buffer();

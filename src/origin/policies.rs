@@ -14,7 +14,8 @@ use rustls::{ClientConfig, RootCertStore};
 use super::error::Cause;
 use crate::config::{CertificateNames, ClientCertificate, OriginConfig, Site, TlsMin, Trust};
 use crate::tls::{
-    ClientSide, NameCheck, NameRule, TrustSource, client_certificate, client_config, origin_verifier, trust_roots,
+    ClientSide, NameCheck, NameRule, TrustSource, client_certificate, client_config, origin_verifier, read_pem,
+    trust_roots,
 };
 
 /// One policy in use.
@@ -137,7 +138,7 @@ impl Policy {
     fn read(&self) -> Result<Files, Cause> {
         let roots = trust_roots(&source(&self.trust)).map_err(|problem| Cause::Setting(problem.to_string()))?;
         let read = |path: &Path| {
-            std::fs::read(path).map_err(|error| Cause::Setting(format!("cannot read {}: {error}", path.display())))
+            read_pem(path).map_err(|error| Cause::Setting(format!("cannot read {}: {error}", path.display())))
         };
         let client = match &self.client {
             Some(paths) => Some([read(&paths.certificate)?, read(&paths.key)?]),

@@ -64,6 +64,10 @@ pub trait Handler: Send + Sync + 'static {
     fn refuse(&self, call: Call<'_, Self::Local>, exchange: Option<Self::Exchange>, refusal: Refusal) -> Answer<Self>;
     /// The answer has been delivered, or the client is gone.
     fn finish(&self, local: &mut Self::Local, now: Now, note: Self::Note, delivery: Delivery);
+    /// The client has ended its side of the connection while the exchange waits: it has left, or has nothing more to say and
+    /// reads on. May be called more than once.
+    fn half_closed(&self, _exchange: &Self::Exchange) {}
+
     /// The client left while the exchange waited.
     fn abandoned(&self, local: &mut Self::Local, now: Now, exchange: Self::Exchange);
     /// Something happened at a connection that no exchange tells.

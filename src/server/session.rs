@@ -272,6 +272,9 @@ impl<H: Handler> Await<H> {
             turn.handler.abandoned(&mut turn.local, turn.now, self.exchange);
             return Next::Close;
         }
+        if connection.is_read_closed {
+            turn.handler.half_closed(&self.exchange);
+        }
         turn.out.clear();
         turn.out.append(&mut self.unsent);
         let wake = connection.wake(&turn.mailbox).clone();

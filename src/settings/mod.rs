@@ -73,7 +73,7 @@ pub struct Applied<T> {
     pub in_force: T,
 }
 
-/// Why a change was not made. The file is as it was.
+/// Why a change was not made. The file is as it was, but where what is not in force could not be put back.
 #[derive(Debug)]
 pub enum NotApplied<E> {
     /// The file is not in the state any more that was to be changed.

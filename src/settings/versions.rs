@@ -103,7 +103,8 @@ impl Versions {
                 let beside = folder.join("new");
                 file::put(&beside, text, |_| Ok(()))?;
                 fs::rename(&beside, folder.join(format!("{id}{SUFFIX}")))?;
-                fs::File::open(folder)?.sync_all()?;
+                // Not every file system can do it.
+                let _ = fs::File::open(folder).and_then(|folder| folder.sync_all());
             }
         }
         let all: Vec<Version> = std::iter::once(version).chain(all).collect();

@@ -117,13 +117,16 @@ impl StateDir {
             let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
             file.write_all(text)?;
             file.sync_all()?;
-            fs::rename(&beside, place)?;
-            File::open(&self.path)?.sync_all()
+            fs::rename(&beside, place)
         };
         put().inspect_err(|_| {
             // No use to anyone, and it takes room on a disk that may be full.
             let _ = fs::remove_file(&beside);
-        })
+        })?;
+        // It is in its place, and every reader sees it there. That it is there too after a machine has stopped is asked for,
+        // and not every file system grants it.
+        let _ = File::open(&self.path).and_then(|folder| folder.sync_all());
+        Ok(())
     }
 
     /// Moves a damaged file out of the way, to a name with the time `unix` in it, which comes back. Only the latest few

@@ -46,6 +46,18 @@ fn damage(dir: &StateDir) -> &'static str {
 }
 
 #[test]
+fn a_folder_that_cannot_be_flushed_is_no_failure() {
+    let folder = Folder::new();
+    let dir = folder.dir();
+    dir.write(&KIND, b"one\n").unwrap();
+    // Nobody but root can open it.
+    fs::set_permissions(&dir.path, fs::Permissions::from_mode(0o300)).unwrap();
+    let written = dir.write(&KIND, b"two\n");
+    fs::set_permissions(&dir.path, fs::Permissions::from_mode(0o700)).unwrap();
+    assert_eq!((written.is_ok(), dir.read(&KIND).unwrap().unwrap()), (true, b"two\n".to_vec()));
+}
+
+#[test]
 fn what_is_written_is_read_back_and_nobody_else_may_read_it() {
     let folder = Folder::new();
     let dir = folder.dir();

@@ -10,7 +10,7 @@ use super::begin::site_of;
 use super::plan::Window;
 use super::rows::{MOST_TEXT, Part, Row, Rows};
 use super::work::{Manner, Saved, Wanted, Work, cut};
-use super::{Inner, UrlState};
+use super::{AT_ONCE, Inner, UrlState};
 use crate::proxy::Kept;
 use crate::state::{StateKind, Unread};
 
@@ -69,6 +69,9 @@ impl Inner {
         }
         if work.wanted == Wanted::Cancel {
             work.drop_left();
+        } else if work.is_active() {
+            // The end of its journal was lost, which said that it goes on after all.
+            work.ended = None;
         }
         work.settle(self.clock.now().wall);
     }
@@ -77,7 +80,7 @@ impl Inner {
     pub fn save_new(&self, work: &mut Work) {
         let Some(dir) = &self.dir else { return };
         let mut lines = encoded(&work.manner, work.created);
-        lines.extend(work.saved.take_lines(&work.rows, work.wanted, [work.started, work.ended]));
+        lines.extend(work.saved.take_chunk(&work.rows, work.wanted, [work.started, work.ended], usize::MAX).lines);
         match dir.begin_journal(&TASK, work.id, lines.iter().map(String::as_str)) {
             Ok(journal) => work.saved.journal = Some(journal),
             Err(error) => (self.tell)(&format!(
@@ -88,7 +91,7 @@ impl Inner {
         }
     }
 
-    /// Adds what has happened to the journals; no lock is held while they are written.
+    /// Adds what has happened to the journals, a part at a time: the lock is held neither for long nor while they are written.
     pub fn save(&self, is_last: bool) {
         let now = self.clock.now().monotonic;
         let held = self.lock();
@@ -96,44 +99,59 @@ impl Inner {
         let due: Vec<u64> = held.works.values().filter(is_due).map(|work| work.id).collect();
         drop(held);
         for id in due {
-            let mut held = self.lock();
-            let Some(work) = held.works.get_mut(&id).filter(|work| is_last || work.saved.not_before <= now) else {
-                continue;
-            };
-            let Some(mut journal) = work.saved.journal.take() else { continue };
-            let before = (work.saved.rows, work.saved.changed.clone());
-            let is_safe = is_last || work.ended.is_some();
-            let lines = work.saved.take_lines(&work.rows, work.wanted, [work.started, work.ended]);
-            drop(held);
-            let outcome = journal.add(lines.iter().map(String::as_str), is_safe);
-            let mut held = self.lock();
-            let Some(work) = held.works.get_mut(&id) else {
-                drop(held);
-                // It was removed meanwhile.
-                let _ = journal.remove();
-                continue;
-            };
-            work.saved.journal = Some(journal);
-            if outcome.is_err() {
-                (work.saved.rows, work.saved.is_stale) = (before.0, true);
-                work.saved.changed.extend(before.1);
-                work.saved.not_before = now.saturating_add(AFTER_FAILURE);
-            }
-            let was_failing = std::mem::replace(&mut held.is_failing, outcome.is_err());
-            drop(held);
-            match outcome {
-                Ok(()) => self.shorten(id),
-                Err(error) if !was_failing => {
-                    (self.tell)(&format!(
-                        "cannot write the journal of task {id}: {error}; it is tried again every {} s: look at the room on \
-                         the disk, and make the folder tasks in the state directory writable for this user",
-                        AFTER_FAILURE.as_secs()
-                    ));
+            while let Some(has_more) = self.save_chunk(id, is_last, now) {
+                if !has_more {
+                    self.shorten(id);
+                    break;
                 }
-                Err(_) => {}
             }
         }
     }
+
+    /// Adds a part to one journal; whether there is more, or nothing where it cannot be written now.
+    fn save_chunk(&self, id: u64, is_last: bool, now: Duration) -> Option<bool> {
+        let mut held = self.lock();
+        let work = held.works.get_mut(&id).filter(|work| is_last || work.saved.not_before <= now)?;
+        let mut journal = work.saved.journal.take()?;
+        let chunk = work.saved.take_chunk(&work.rows, work.wanted, [work.started, work.ended], AT_ONCE);
+        let is_safe = !chunk.has_more && (is_last || work.ended.is_some());
+        drop(held);
+        let outcome = journal.add(chunk.lines.iter().map(String::as_str), is_safe);
+        let mut held = self.lock();
+        let Some(work) = held.works.get_mut(&id) else {
+            drop(held);
+            // It was removed meanwhile.
+            let _ = journal.remove();
+            return None;
+        };
+        work.saved.journal = Some(journal);
+        let Err(error) = outcome else {
+            work.saved.is_failing = false;
+            return Some(chunk.has_more);
+        };
+        work.saved.give_back(chunk, now.saturating_add(AFTER_FAILURE));
+        let was_failing = std::mem::replace(&mut work.saved.is_failing, true);
+        drop(held);
+        if !was_failing {
+            (self.tell)(&format!(
+                "cannot write the journal of task {id}: {error}; it is tried again every {} s: look at the room on the \
+                 disk, and make the folder tasks in the state directory writable for this user",
+                AFTER_FAILURE.as_secs()
+            ));
+        }
+        None
+    }
+}
+
+/// Lines for a journal, which count as written.
+pub struct Chunk {
+    pub lines: Vec<String>,
+    /// More is not written yet.
+    pub has_more: bool,
+    /// Addresses that were written before.
+    rows: usize,
+    /// Those whose standing the lines say.
+    pub changed: Vec<usize>,
 }
 
 impl Saved {
@@ -142,22 +160,33 @@ impl Saved {
         self.is_stale || !self.changed.is_empty() || self.rows < rows.len()
     }
 
-    /// The lines of all that is not written yet, which counts as written then. Addresses come first: a document is done
-    /// only once what it names is known.
-    pub fn take_lines(&mut self, rows: &Rows, wanted: Wanted, times: [Option<Duration>; 2]) -> Vec<String> {
-        let mut lines: Vec<String> = (self.rows..rows.len())
+    /// At most about `most` lines of what is not written yet. Addresses come first: a document is done only once what it
+    /// names is known. How the task itself stands comes last: it ends only once all else of it is said.
+    pub fn take_chunk(&mut self, rows: &Rows, wanted: Wanted, times: [Option<Duration>; 2], most: usize) -> Chunk {
+        let before = self.rows;
+        self.rows = rows.len().min(before.saturating_add(most));
+        let mut lines: Vec<String> = (before..self.rows)
             .filter_map(|index| Some(line(&["u", rows.row(index)?.part.token(), rows.url(index)])))
             .collect();
-        self.rows = rows.len();
-        let mut changed = std::mem::take(&mut self.changed);
-        changed.sort_unstable();
-        changed.dedup();
-        lines.extend(changed.iter().filter_map(|index| Some(row_line(rows, *index, rows.row(*index)?))));
-        if std::mem::take(&mut self.is_stale) || lines.is_empty() {
+        let mut changed = Vec::new();
+        if self.rows == rows.len() {
+            changed = self.changed.split_off(self.changed.len().saturating_sub(most.saturating_sub(lines.len())));
+            changed.sort_unstable();
+            changed.dedup();
+            lines.extend(changed.iter().filter_map(|index| Some(row_line(rows, *index, rows.row(*index)?))));
+        }
+        let has_more = self.rows < rows.len() || !self.changed.is_empty();
+        if !has_more && (std::mem::take(&mut self.is_stale) || lines.is_empty()) {
             let [started, ended] = times.map(|time| time.map(millis).unwrap_or_default());
             lines.push(line(&["s", wanted_token(wanted), &started, &ended]));
         }
-        lines
+        Chunk { lines, has_more, rows: before, changed }
+    }
+
+    /// A part that could not be written, to be tried again then (monotonic).
+    fn give_back(&mut self, chunk: Chunk, not_before: Duration) {
+        (self.rows, self.is_stale, self.not_before) = (chunk.rows, true, not_before);
+        self.changed.extend(chunk.changed);
     }
 }
 

@@ -9,6 +9,7 @@
 mod begin;
 mod file;
 mod plan;
+mod retry;
 mod rows;
 mod run;
 mod shorten;
@@ -64,7 +65,6 @@ struct State {
     /// Counts what has happened, for whoever waits for something to do.
     version: u64,
     is_stopping: bool,
-    is_failing: bool,
 }
 
 impl Tasks {
@@ -179,25 +179,6 @@ impl Tasks {
         })
     }
 
-    /// Does again what failed, and what was not done because it was cancelled.
-    ///
-    /// # Errors
-    /// Where there is nothing of the kind.
-    pub fn retry(&self, id: u64) -> Result<Task, TaskError> {
-        let proxy = &self.inner.proxy;
-        self.change(id, |work| {
-            let revived = work.revive();
-            if revived.is_empty() {
-                return Err(TaskError::State("nothing of it failed or was cancelled".into()));
-            }
-            for index in revived {
-                let site = begin::site_of(proxy, work.rows.url(index)).unwrap_or_else(|_| "".into());
-                work.enlist(index, &site);
-            }
-            Ok(())
-        })
-    }
-
     /// Forgets a task that has ended, and removes its journal.
     ///
     /// # Errors
@@ -259,5 +240,7 @@ impl Inner {
     }
 }
 
+/// Addresses that are looked at under one lock.
+const AT_ONCE: usize = 2000;
 /// How long an end waits for what was called off.
 const STEPS_END: Duration = Duration::from_secs(1);

@@ -152,6 +152,10 @@ pub fn address(text: &str) -> Result<Url, String> {
 fn check_field(name: &str, value: &str) -> Result<(), TaskError> {
     let refuse = |why: &str| Err(TaskError::Unfit(format!("field {name:?}: {why}")));
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    // Told without the name, which may be a megabyte.
+    if name.len() > LONGEST_NAME {
+        return Err(TaskError::Unfit(format!("a field name is longer than {LONGEST_NAME} bytes")));
+    }
     if name.is_empty() || !name.bytes().all(is_token) {
         return refuse("this is no field name");
     }
@@ -185,6 +189,7 @@ const NOT_OURS: [&str; 12] = [
     "proxy-connection",
 ];
 const MOST_FIELDS: usize = 32;
+const LONGEST_NAME: usize = 256;
 const MOST_PARALLEL: u32 = 64;
 const MOST_URL: usize = 8 << 10;
 const DAY: u64 = 86_400;
@@ -233,6 +238,7 @@ mod tests {
             Prefetch { parallel: Some(0), ..one.clone() },
             Prefetch { parallel: Some(65), ..one.clone() },
             field("", "x"),
+            field(&"x".repeat(300_000), "x"),
             field("a b", "x"),
             field("X", "a\r\nHost: b"),
             field("Host", "b.test"),

@@ -54,6 +54,7 @@ impl Inner {
 impl State {
     /// What may begin now, and how long until more may.
     fn pick(&mut self, now: Now) -> (Vec<Start>, Duration) {
+        self.works.values_mut().for_each(|work| work.sample(now.monotonic));
         let (mut starts, mut wait) = (Vec::new(), BETWEEN_WRITES);
         // One of each task in turn, so that a long one does not keep a short one waiting.
         let mut has_more = true;
@@ -84,7 +85,6 @@ impl State {
                 }
             }
         }
-        self.works.values_mut().for_each(|work| work.sample(now.monotonic));
         (starts, wait.max(SHORTEST_WAIT))
     }
 
@@ -123,3 +123,32 @@ const IDLE: Duration = Duration::from_secs(60);
 /// Until it is looked again whether a fetcher is idle.
 const CROWDED: Duration = Duration::from_millis(50);
 const SHORTEST_WAIT: Duration = Duration::from_millis(1);
+
+#[cfg(test)]
+mod tests {
+    use super::super::rows::Part;
+    use super::super::work::{Manner, Work};
+    use super::*;
+    use crate::proxy::Visited;
+
+    #[test]
+    fn how_fast_a_task_is_is_known_while_as_much_runs_as_may() {
+        let mut work = Work::new(1, Manner { parallel: Some(64), ..Manner::default() }, Duration::ZERO);
+        for number in 0..200 {
+            assert!(work.add(&(format!("http://a.test/{number}"), Part::Page, Ok("a.test".into()))));
+        }
+        let mut state = State::default();
+        state.works.insert(1, work);
+        let at = |seconds| Now { wall: Duration::from_secs(seconds), monotonic: Duration::from_secs(seconds) };
+        for second in 1..=5 {
+            let (starts, _) = state.pick(at(second));
+            assert_eq!(state.running, MOST_RUNNING);
+            for start in starts.iter().take(10) {
+                state.leave(&start.site);
+                state.works.get_mut(&1).unwrap().finish(start.index, &Visited::default(), None);
+            }
+        }
+        let shown = state.works.get(&1).unwrap().shown(at(6).monotonic);
+        assert_eq!((shown.rate, shown.seconds_left), (10.0, Some(15)));
+    }
+}

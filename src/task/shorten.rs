@@ -1,8 +1,8 @@
 //! Journals that have grown long, begun anew: what was said again and again of an address is said once.
 
-use super::Inner;
 use super::file::{AFTER_FAILURE, TASK, encoded, row_lines};
-use super::work::Work;
+use super::work::{Saved, Work};
+use super::{AT_ONCE, Inner};
 use crate::state::Journal;
 
 impl Inner {
@@ -52,7 +52,7 @@ impl Inner {
         let mut held = self.lock();
         let saved = &mut held.works.get_mut(&id)?.saved;
         let journal = saved.journal.take_if(|journal| journal.is_long())?;
-        Some((journal, (saved.rows, std::mem::take(&mut saved.changed))))
+        Some((journal, (saved.rows, saved.take_known())))
     }
 
     /// What has happened since, all under one lock: a document counts as read only together with what it names. The numbers
@@ -61,12 +61,30 @@ impl Inner {
         let mut held = self.lock();
         let Some(work) = held.works.get_mut(&id) else { return Vec::new() };
         let Work { saved, rows, wanted, started, ended, .. } = work;
-        let changed = saved.changed.clone();
         saved.is_stale = true;
-        lines.extend(saved.take_lines(rows, *wanted, [*started, *ended]));
-        changed
+        let chunk = saved.take_chunk(rows, *wanted, [*started, *ended], usize::MAX);
+        lines.extend(chunk.lines);
+        chunk.changed
     }
 }
 
-/// Addresses under one lock.
-const AT_ONCE: usize = 2000;
+impl Saved {
+    /// Takes out the changed ones among the addresses that the journal has: they are said anew from what is known. How those
+    /// stand that came since is said behind them.
+    fn take_known(&mut self) -> Vec<usize> {
+        let (known, new) = std::mem::take(&mut self.changed).into_iter().partition(|index| *index < self.rows);
+        self.changed = new;
+        known
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_became_of_addresses_that_the_journal_does_not_have_yet_is_not_forgotten() {
+        let mut saved = Saved { rows: 2, changed: vec![3, 0, 2, 1], ..Saved::default() };
+        assert_eq!((saved.take_known(), saved.changed), (vec![0, 1], vec![3, 2]));
+    }
+}

@@ -4,18 +4,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::Inner;
 use super::begin::found;
 use super::file::MOST_WEIGHT;
 use super::plan::address;
 use super::sources::{most_bytes, read};
 use super::work::{Addition, Start};
+use super::{AT_ONCE, Inner};
 use crate::policy::redirect::Url;
 use crate::pool::{Job, Turn};
 use crate::proxy::{Errand, Kept, Visited};
 use crate::status::{Phase, ProxyError};
 
-/// An address that has begun. Dropped undone, it is left again.
+/// An address that has begun. Dropped undone, as by a panic, it has failed.
 pub struct Step {
     pub inner: Arc<Inner>,
     pub start: Start,
@@ -189,8 +189,6 @@ fn refused(why: String) -> Outcome {
 
 /// Documents read at once, of all tasks together: each is up to 50 MiB of text, and the addresses in it.
 const MOST_READING: usize = 4;
-/// Addresses added under one lock.
-const AT_ONCE: usize = 2000;
 /// Until a crowded site is tried again.
 const LATER: Duration = Duration::from_millis(500);
 

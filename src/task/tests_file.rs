@@ -36,7 +36,7 @@ fn again(lines: &[String]) -> Work {
 fn a_task_comes_back_as_it_was() {
     let mut work = work();
     let mut lines = encoded(&work.manner, work.created);
-    lines.extend(work.saved.take_lines(&work.rows, work.wanted, [None, None]));
+    lines.extend(work.saved.take_chunk(&work.rows, work.wanted, [None, None], usize::MAX).lines);
     let read = again(&lines);
     assert_eq!((read.manner.clone(), read.created), (work.manner.clone(), work.created));
     assert_eq!(read.rows.url(1), work.rows.url(1));
@@ -47,7 +47,7 @@ fn a_task_comes_back_as_it_was() {
     work.finish(0, &Visited { status: 200, kept: Some(Kept::Stored), lifetime: Some(60), ..Visited::default() }, None);
     work.wanted = Wanted::Pause;
     work.saved.is_stale = true;
-    let more = work.saved.take_lines(&work.rows, work.wanted, [Some(Duration::from_secs(5)), None]);
+    let more = work.saved.take_chunk(&work.rows, work.wanted, [Some(Duration::from_secs(5)), None], usize::MAX).lines;
     assert_eq!(more.len(), 3, "only what has changed: {more:?}");
     lines.extend(more);
     let read = again(&lines);
@@ -68,14 +68,38 @@ fn a_task_comes_back_as_it_was() {
 fn what_was_cancelled_is_not_done_after_a_restart_either() {
     let mut work = work();
     let mut lines = encoded(&work.manner, work.created);
-    lines.extend(work.saved.take_lines(&work.rows, work.wanted, [None, None]));
+    lines.extend(work.saved.take_chunk(&work.rows, work.wanted, [None, None], usize::MAX).lines);
     work.cancel();
-    assert_eq!(work.revive().len(), 4);
+    assert!(work.begin_revival());
     let site: Arc<str> = "a.test".into();
-    (0..4).for_each(|index| work.enlist(index, &site));
+    (0..4).for_each(|index| work.revive(index, &site));
+    work.end_revival();
     work.cancel();
-    lines.extend(work.saved.take_lines(&work.rows, work.wanted, [None, None]));
+    lines.extend(work.saved.take_chunk(&work.rows, work.wanted, [None, None], usize::MAX).lines);
     assert_eq!((again(&lines).counts.done, work.counts.done), (0, 0));
+}
+
+#[test]
+fn what_is_not_written_yet_is_taken_in_chunks_addresses_first_and_the_end_last() {
+    let mut work = work();
+    work.cancel();
+    work.settle(Duration::from_secs(9));
+    (0..3).for_each(|index| work.saved.changed.push(index));
+    let mut take = |most| {
+        let chunk = work.saved.take_chunk(&work.rows, work.wanted, [None, work.ended], most);
+        let kinds: String = chunk.lines.iter().filter_map(|line| line.chars().next()).collect();
+        (kinds, chunk.has_more, chunk)
+    };
+    let (first, second, third) = (take(3), take(3), take(3));
+    assert_eq!([&first.0, &second.0, &third.0], ["uuu", "urr", "rrs"]);
+    assert_eq!([first.1, second.1, third.1], [true, true, false]);
+    let mut lines = encoded(&work.manner, work.created);
+    lines.extend([first.2.lines, second.2.lines, third.2.lines.clone()].concat());
+    assert_eq!(again(&lines).ended, Some(Duration::from_secs(9)));
+    assert!(!work.saved.is_due(&work.rows));
+    work.saved.give_back(third.2, Duration::ZERO);
+    let chunk = work.saved.take_chunk(&work.rows, work.wanted, [None, None], 3);
+    assert_eq!((chunk.lines.len(), chunk.has_more), (3, false), "what could not be written is said again");
 }
 
 #[test]

@@ -51,6 +51,8 @@ pub struct Work {
     turn: usize,
     left: usize,
     running: Vec<(usize, Arc<Signal>)>,
+    /// Retries that are putting back what was lost.
+    pub revivals: usize,
     /// When the rate allows the next (monotonic).
     not_before: Duration,
     /// What has been named so far, while documents are still to be read.
@@ -79,6 +81,8 @@ pub struct Saved {
     pub is_stale: bool,
     /// After a failure it is tried again then (monotonic).
     pub not_before: Duration,
+    /// The last try failed, and that has been said.
+    pub is_failing: bool,
 }
 
 /// What is left of one site.
@@ -154,12 +158,12 @@ impl Work {
 
     /// Nothing is left to be done.
     pub fn is_over(&self) -> bool {
-        self.running.is_empty() && (self.left == 0 || self.wanted == Wanted::Cancel)
+        self.running.is_empty() && self.revivals == 0 && (self.left == 0 || self.wanted == Wanted::Cancel)
     }
 
     /// Something may be begun, or will be.
     pub fn is_active(&self) -> bool {
-        self.wanted == Wanted::Run && self.left > 0
+        self.wanted == Wanted::Run && self.left > 0 && self.revivals == 0
     }
 
     /// The next address that may begin; where none may yet, how long until one may.
@@ -288,31 +292,6 @@ impl Work {
     /// What is under way ends without a result.
     pub fn call_off(&self) {
         self.running.iter().for_each(|(_, signal)| signal.call_off());
-    }
-
-    /// What failed, or was not done because it was cancelled, is to be done after all: the numbers of its addresses, to be
-    /// enlisted.
-    pub fn revive(&mut self) -> Vec<usize> {
-        let mut revived = Vec::new();
-        for index in 0..self.rows.len() {
-            let Some(row) = self.rows.row_mut(index) else { continue };
-            if !matches!(row.state, UrlState::Failed | UrlState::Cancelled) {
-                continue;
-            }
-            let was_done = usize::from(row.state == UrlState::Failed);
-            self.counts.done = self.counts.done.saturating_sub(was_done);
-            self.counts.failed = self.counts.failed.saturating_sub(was_done);
-            self.counts.bytes = self.counts.bytes.saturating_sub(row.bytes);
-            (row.state, row.bytes) = (UrlState::Pending, 0);
-            self.rows.set_detail(index, None);
-            revived.push(index);
-        }
-        if revived.is_empty() {
-            return revived;
-        }
-        self.saved.changed.extend(&revived);
-        (self.wanted, self.ended, self.saved.is_stale) = (Wanted::Run, None, true);
-        revived
     }
 
     /// How far it has come, about once a second.

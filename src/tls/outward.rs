@@ -11,6 +11,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{AlertDescription, ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
+use super::pem_file::read_pem;
 use super::reject::reject_of;
 use super::trust::{TrustSource, trust_roots};
 use super::verifier::{ClientSide, NameCheck, client_config, fingerprint};
@@ -120,7 +121,7 @@ impl Write for TlsStream {
 /// The fingerprints of the certificates in a PEM file.
 fn prints(path: &Path) -> Result<Vec<[u8; 32]>, TlsFailure> {
     let unusable = |why: &dyn fmt::Display| TlsFailure::File(format!("{}: {why}", path.display()));
-    let pem = std::fs::read(path).map_err(|error| unusable(&error))?;
+    let pem = read_pem(path).map_err(|error| unusable(&error))?;
     let read = CertificateDer::pem_slice_iter(&pem).map(|der| Ok(fingerprint(&der?)));
     let prints: Vec<_> =
         read.collect::<Result<_, rustls::pki_types::pem::Error>>().map_err(|error| unusable(&error))?;

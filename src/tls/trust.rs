@@ -10,6 +10,7 @@ use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
+use super::pem_file::read_pem;
 use super::verifier::fingerprint;
 
 /// Where trusted root certificates come from.
@@ -47,7 +48,7 @@ pub(crate) fn trust_roots(source: &TrustSource) -> Result<Arc<RootCertStore>, Tr
         TrustSource::System => Ok(Arc::clone(SYSTEM.get_or_init(load_system))),
         TrustSource::Bundled => Ok(bundled()),
         TrustSource::File(path) => {
-            let pem = std::fs::read(path).map_err(|error| TrustProblem {
+            let pem = read_pem(path).map_err(|error| TrustProblem {
                 what: format!("cannot read the CA file {}: {error}", path.display()),
                 hint: "trust takes \"system\", \"bundled\" or the path of a PEM file that Millpond may read".to_owned(),
             })?;

@@ -98,7 +98,8 @@ pub fn make(
     if !found.problems.is_empty() {
         return Err(problems_reply("the configuration would not be accepted", &found.problems, Some(diff)));
     }
-    let rehearsal = manner.is_rehearsed.then(|| desk.rehearsals.rehearse(&proposal)).transpose()?;
+    let rehearsal = manner.is_rehearsed.then(|| desk.rehearsals.rehearse(&proposal, &request.audience));
+    let rehearsal = rehearsal.transpose()?;
     let told = |applied: Option<&Applied<Changes>>| {
         json!({
             "applied": applied.is_some(),

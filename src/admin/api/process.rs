@@ -11,7 +11,7 @@ use super::{Answered, Reply, Request, Row};
 pub static ROWS: &[Row] = &[
     Row::get("/healthz", |_, _| Ok(Reply::text(200, "ok\n"))).open(),
     Row::get("/readyz", ready).open(),
-    Row::get("/api/v1/version", version),
+    Row::get("/api/v1/version", version).later(version),
     Row::get("/api/v1/openapi.json", document).open(),
 ];
 

@@ -17,7 +17,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use given::Given;
+use given::{Given, Line};
 use millpond::Question;
 pub use operate::{Operation, Place, PrefetchAsked, What};
 use table::COMMANDS;
@@ -223,8 +223,9 @@ impl Command {
             return Err(unknown_command(&first));
         };
         match Given::read(spec, arguments)? {
-            Some(given) => given.command(),
-            None => Ok(Command::Help(spec.topic)),
+            Line::Given(given) => given.command(),
+            Line::Help => Ok(Command::Help(spec.topic)),
+            Line::Version => Ok(Command::Version),
         }
     }
 }

@@ -81,7 +81,8 @@ impl Walk {
 
     /// Lines whose first and last differ.
     fn middle<T: PartialEq>(&mut self, old: &[T], new: &[T]) {
-        if old.len().saturating_mul(new.len()) > MOST_CELLS {
+        // Where one side has no line at all there is nothing to compare, however long the other one is.
+        if old.is_empty() || new.is_empty() || old.len().saturating_mul(new.len()) > MOST_CELLS {
             self.go(Kind::Removed, old.len());
             return self.go(Kind::Added, new.len());
         }

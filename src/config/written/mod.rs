@@ -107,7 +107,7 @@ impl Written {
 
     /// The line of each key that the file has for a site, by its path below it, such as `origin.servers[2].sni`.
     pub fn lines(&self, site: usize) -> BTreeMap<String, usize> {
-        places::of_site(&self.document, &self.text, site)
+        places::of_site(&self.document, &places::starts(&self.text), site)
     }
 
     /// The text with a site changed by a merge patch (RFC 7396).
@@ -146,8 +146,11 @@ impl Written {
     /// The text with lines of the doctor's written into it, one after the other.
     ///
     /// # Errors
-    /// Where one of them is about another state of the file, or says what cannot be written.
+    /// Where one of them is about another state of the file, or says what cannot be written; also where they are too many.
     pub fn with_remedies(&self, remedies: &[Remedy<'_>]) -> Result<String, Unwritable> {
+        if remedies.len() > MOST_REMEDIES {
+            return Err(Unwritable::Unfit(format!("these are more than {MOST_REMEDIES} lines: write them by hand")));
+        }
         let mut sites = self.sites().to_vec();
         for remedy in remedies {
             let (site, steps) = self.target(remedy)?;
@@ -178,9 +181,12 @@ impl Written {
         if line == 0 {
             return Ok((*number, steps.to_vec()));
         }
-        let is_there = |site: &usize| self.lines(*site).get(key) == Some(&line);
+        let starts = places::starts(&self.text);
+        let is_there = |site: &usize| places::of_site(&self.document, &starts, *site).get(key) == Some(&line);
         let found = Some(*number).filter(is_there).or_else(|| (0..self.sites().len()).find(is_there));
-        let moved = || Unwritable::Elsewhere(format!("{} is not in line {line} any more: diagnose again", remedy.key));
+        let moved = || {
+            Unwritable::Elsewhere(format!("{} is not in line {line} any more: reload, and diagnose again", remedy.key))
+        };
         Ok((found.ok_or_else(moved)?, steps.to_vec()))
     }
 
@@ -262,3 +268,6 @@ fn normal(name: &str) -> String {
 fn site_spec() -> Option<&'static Spec> {
     ROOT.key("site").and_then(|key| key.kind.spec())
 }
+
+/// The doctor has a few at once; each is looked for in all sites.
+const MOST_REMEDIES: usize = 64;

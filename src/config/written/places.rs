@@ -4,9 +4,13 @@ use std::collections::BTreeMap;
 
 use toml_edit::{Document, Item, Table, Value};
 
-/// The line of each key of a site, from 1, by its path below the site.
-pub(super) fn of_site(document: &Document<String>, text: &str, site: usize) -> BTreeMap<String, usize> {
-    let starts: Vec<usize> = text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(at, _)| at + 1).collect();
+/// Where each line of a text but the first begins.
+pub(super) fn starts(text: &str) -> Vec<usize> {
+    text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(at, _)| at + 1).collect()
+}
+
+/// The line of each key of a site, from 1, by its path below the site; `starts` are those of the document's text.
+pub(super) fn of_site(document: &Document<String>, starts: &[usize], site: usize) -> BTreeMap<String, usize> {
     let mut places = Places { starts, found: BTreeMap::new() };
     match document.as_table().get("site") {
         Some(Item::ArrayOfTables(sites)) => {
@@ -24,13 +28,12 @@ pub(super) fn of_site(document: &Document<String>, text: &str, site: usize) -> B
     places.found
 }
 
-struct Places {
-    /// Where each line but the first begins.
-    starts: Vec<usize>,
+struct Places<'s> {
+    starts: &'s [usize],
     found: BTreeMap<String, usize>,
 }
 
-impl Places {
+impl Places<'_> {
     fn note(&mut self, path: &str, span: Option<std::ops::Range<usize>>) {
         if let Some(span) = span {
             let line = self.starts.partition_point(|start| *start <= span.start) + 1;

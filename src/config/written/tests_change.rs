@@ -293,6 +293,9 @@ fn the_doctors_lines_are_written_where_the_keys_stand() {
     ] {
         assert!(file.with_remedies(&[wrong]).is_err(), "{wrong:?}");
     }
+    let fits = remedy(0, 0, "site[2].domains", "domains = [\"d.example\"]");
+    assert!(file.with_remedies(&[fits; 64]).is_ok());
+    assert!(matches!(file.with_remedies(&[fits; 65]), Err(Unwritable::Unfit(_))), "the work is bounded");
 }
 
 #[test]

@@ -6,6 +6,16 @@ use super::Usage;
 use super::table::CommandSpec;
 use super::words::suggestion;
 
+/// What a line that begins with a command asks for.
+pub(super) enum Line {
+    /// The command.
+    Given(Given),
+    /// Its help.
+    Help,
+    /// The program's version, as it may be asked for anywhere.
+    Version,
+}
+
 /// What was given to a command.
 pub(super) struct Given {
     pub spec: &'static CommandSpec,
@@ -18,16 +28,15 @@ pub(super) struct Given {
 }
 
 impl Given {
-    /// Sorts the arguments of a command; `None` means that its help was asked for.
-    pub fn read(
-        spec: &'static CommandSpec,
-        mut arguments: impl Iterator<Item = OsString>,
-    ) -> Result<Option<Given>, Usage> {
+    /// Sorts the arguments of a command, unless something else is asked for among them.
+    pub fn read(spec: &'static CommandSpec, mut arguments: impl Iterator<Item = OsString>) -> Result<Line, Usage> {
         let mut given = Given { spec, options: Vec::new(), argument: None, further: Vec::new() };
         while let Some(argument) = arguments.next() {
             let text = argument.to_string_lossy().into_owned();
-            if matches!(text.as_str(), "-h" | "--help") {
-                return Ok(None);
+            match text.as_str() {
+                "-h" | "--help" => return Ok(Line::Help),
+                "-V" | "--version" => return Ok(Line::Version),
+                _ => {}
             }
             if text.starts_with('-') && text.len() > 1 {
                 given.option(&argument, &text, &mut arguments)?;
@@ -35,7 +44,7 @@ impl Given {
                 given.plain(argument)?;
             }
         }
-        Ok(Some(given))
+        Ok(Line::Given(given))
     }
 
     /// `--name`, `--name value` or `--name=value`.

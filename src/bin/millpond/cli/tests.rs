@@ -35,6 +35,8 @@ fn commands_are_read() {
     check("help help", Command::Help(Topic::Help));
     check("serve --help", Command::Help(Topic::Serve));
     check("check --config m.toml -h", Command::Help(Topic::Check));
+    check("serve --version", Command::Version);
+    check("prefetch http://a.test/ -V", Command::Version);
     check("init", Command::Init { file: None });
     check("init m.toml", Command::Init { file: Some("m.toml".into()) });
     check("demo", Command::Demo { is_once: false });

@@ -69,7 +69,7 @@ impl Client {
                 "name the file that it serves with --config FILE, or where it is with --admin URL --token-file FILE";
             return refused(&format!("there is no file {shown}"), hint);
         }
-        let config = Config::load(path)?.with_door();
+        let config = Config::load_with_door(path)?;
         let door = config.admin.as_ref();
         let Some(mut address) = door.and_then(|door| door.listen) else {
             return refused(
