@@ -203,7 +203,7 @@ impl<H: Handler> Deliver<H> {
                 return Pushed::Spent;
             }
             match self.write(connection, turn) {
-                Ok(Some(n)) => connection.budget = connection.budget.saturating_sub(n),
+                Ok(Some(n)) => connection.budget = connection.budget.saturating_sub(n.max(LEAST_SPENT)),
                 Ok(None) => return Pushed::Blocked,
                 Err(_) => {
                     connection.is_gone = true;
@@ -362,6 +362,8 @@ fn write_length(out: &mut Vec<u8>, length: u64) {
     out.extend_from_slice(b"\r\n");
 }
 
+/// What a write costs of a turn at least: many small ones take as long as a few large ones.
+const LEAST_SPENT: usize = 4 << 10;
 /// A body that grows wakes its readers; this only bounds what a fault of ours could hold.
 const BODY_WAIT: Duration = Duration::from_secs(600);
 /// Over which time the least rate is taken.
