@@ -263,6 +263,9 @@ impl<H: Handler> Deliver<H> {
                 socket.send_file(file, *offset, most, &mut turn.file)?
             }
             Some(chunk) => {
+                if self.sent >= PACED_FROM {
+                    socket.pace();
+                }
                 let bytes = chunk.bytes().unwrap_or_default();
                 let most = bytes.len().min(TURN_BYTES);
                 let bytes = bytes.get(..most).unwrap_or_default();
@@ -362,6 +365,8 @@ fn write_length(out: &mut Vec<u8>, length: u64) {
     out.extend_from_slice(b"\r\n");
 }
 
+/// From here on the system queues only a little of an answer that comes in pieces: one that is this large may be far larger.
+const PACED_FROM: u64 = 64 << 10;
 /// What a write costs of a turn at least: many small ones take as long as a few large ones.
 const LEAST_SPENT: usize = 4 << 10;
 /// A body that grows wakes its readers; this only bounds what a fault of ours could hold.
