@@ -3,7 +3,6 @@
 //! The body is read whole before the fetch begins, so a slow client never holds a fetcher or the origin, and the body can
 //! be sent again on a retry. Workers never write to a disk: one helper thread does, and its queue is bounded.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
@@ -19,7 +18,7 @@ use super::worker::Turn;
 use super::{Call, Event, Handler, Refusal, Slow};
 use crate::error::Error;
 use crate::http1::{BodyLength, BodyReader};
-use crate::store::{Chunk, temporary_file};
+use crate::store::{Chunk, Nameless, temporary_file};
 use crate::wake::Wake;
 
 /// A request body, whole.
@@ -84,7 +83,7 @@ pub struct Upload<H: Handler> {
     received: u64,
     memory: Vec<u8>,
     chunks: Vec<Chunk>,
-    file: Option<Arc<File>>,
+    file: Option<Arc<Nameless>>,
     written: u64,
     spilling: Option<Arc<Slot>>,
     window_start: Duration,
@@ -92,7 +91,7 @@ pub struct Upload<H: Handler> {
 }
 
 /// Where the helper thread leaves its answer.
-type Slot = Mutex<Option<io::Result<Arc<File>>>>;
+type Slot = Mutex<Option<io::Result<Arc<Nameless>>>>;
 
 impl<H: Handler> Upload<H> {
     /// Begins to read a body of `length`; refuses at once what says itself to be too large.
@@ -293,7 +292,7 @@ pub struct SpillerRemote {
 }
 
 struct Job {
-    file: Option<Arc<File>>,
+    file: Option<Arc<Nameless>>,
     offset: u64,
     data: Vec<u8>,
     slot: Arc<Slot>,
