@@ -199,6 +199,8 @@ pub enum Event {
     Panicked,
     /// A request body went to a temporary file.
     Spilled,
+    /// It was refused, for its temporary file could not be written.
+    SpillFailed(std::io::ErrorKind),
 }
 
 /// At what a client was too slow.

@@ -44,7 +44,7 @@ pub use nameless::Nameless;
 pub use purges::Matches;
 pub use reader::{Next, Reader};
 pub use response::{Builder, Mark, StoredHead, StoredResponse};
-pub use spill::{Spill, temporary_file};
+pub use spill::{Spill, leave_room, temporary_file};
 pub use writer::Writer;
 
 /// The memory of the cache. Clones share it.

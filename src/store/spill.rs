@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use rustix::fs::{MemfdFlags, Mode, OFlags, fcntl_setfl, memfd_create, open, unlink};
+use rustix::fs::{MemfdFlags, Mode, OFlags, fcntl_setfl, fstatvfs, memfd_create, open, unlink};
 
 use super::nameless::Nameless;
 
@@ -60,6 +60,7 @@ impl SpillFiles {
             _ => (Arc::new(temporary_file(dir)?), 0),
         };
         let end = offset.saturating_add(u64::try_from(data.len()).unwrap_or(u64::MAX));
+        leave_room(&file)?;
         self.current = None; // a write that fails half-way leaves bytes that nobody may count on
         file.write_all_at(data, offset)?;
         self.current = Some((Arc::clone(&file), end));
@@ -128,6 +129,25 @@ fn nameless_file(dir: &Path) -> io::Result<File> {
     Ok(File::from(file))
 }
 
+/// To be asked before a temporary file grows: the last of a drive is for others, who have no way to do without it.
+///
+/// # Errors
+/// Less than 256 MiB is left of the drive that the file is on, and less than a sixteenth of it; or what the system says.
+pub fn leave_room(file: &File) -> io::Result<()> {
+    let drive = fstatvfs(file)?;
+    let bytes = |blocks: u64| blocks.saturating_mul(drive.f_frsize);
+    if has_room(bytes(drive.f_bavail), bytes(drive.f_blocks)) {
+        return Ok(());
+    }
+    Err(io::Error::new(io::ErrorKind::StorageFull, "the drive is nearly full, and what is left is for others"))
+}
+
+/// Some file systems do not say how large they are.
+fn has_room(left: u64, all: u64) -> bool {
+    all == 0 || left >= (all / 16).min(LEFT_FOR_OTHERS)
+}
+
+const LEFT_FOR_OTHERS: u64 = 256 << 20;
 const FILES: u64 = 32;
 const SMALLEST_FILE: u64 = 4096;
 
@@ -154,6 +174,22 @@ mod tests {
         std::fs::remove_dir(&dir).unwrap();
         files.close();
         assert!(files.write(&dir, b"x").is_err());
+    }
+
+    #[test]
+    fn the_last_of_a_drive_is_left_to_others() {
+        const MIB: u64 = 1 << 20;
+        let rows = [
+            (300 * MIB, 1000 * 1024 * MIB, true),
+            (255 * MIB, 1000 * 1024 * MIB, false),
+            (2 * MIB, 20 * MIB, true),
+            (MIB, 20 * MIB, false),
+            (0, 20 * MIB, false),
+            (0, 0, true),
+        ];
+        for (left, all, expected) in rows {
+            assert_eq!(has_room(left, all), expected, "{left} of {all}");
+        }
     }
 
     #[test]
