@@ -7,6 +7,8 @@ mod support;
 
 #[path = "faults/clients.rs"]
 mod clients;
+#[path = "faults/clock.rs"]
+mod clock;
 #[path = "faults/crowd.rs"]
 mod crowd;
 #[path = "faults/machine.rs"]

@@ -206,19 +206,29 @@ enum Taken {
     End,
 }
 
-/// Data that was read ahead.
+/// Data that was read ahead: of several chunks, as far as they have come. Each read costs everybody more than a few bytes do.
 fn take_buffered(connection: &mut Connection, reader: &mut BodyReader, out: &mut [u8]) -> Result<Taken, Cause> {
-    let input = connection.input.bytes();
-    // No more than fits, since the reader counts as read what it is shown.
-    let shown = input.get(..out.len()).unwrap_or(input);
-    let piece = reader.read(shown).map_err(Cause::Body)?;
-    let data = shown.get(piece.data).unwrap_or_default();
-    if let Some(place) = out.get_mut(..data.len()) {
-        place.copy_from_slice(data);
+    let mut count = 0;
+    loop {
+        let room = out.get_mut(count..).unwrap_or_default();
+        let input = connection.input.bytes();
+        // No more than fits, since the reader counts as read what it is shown.
+        let shown = input.get(..room.len()).unwrap_or(input);
+        let piece = match reader.read(shown) {
+            // What came before a fault comes before it here as well; the reader says it again.
+            Err(_) if count > 0 => return Ok(Taken::Data(count)),
+            piece => piece.map_err(Cause::Body)?,
+        };
+        let data = shown.get(piece.data).unwrap_or_default();
+        if let Some(place) = room.get_mut(..data.len()) {
+            place.copy_from_slice(data);
+        }
+        count += data.len();
+        connection.input.consume(piece.consumed);
+        if piece.is_done || count == out.len() || connection.input.is_empty() {
+            return Ok(Taken::Data(count));
+        }
     }
-    let count = data.len();
-    connection.input.consume(piece.consumed);
-    Ok(Taken::Data(count))
 }
 
 /// Bodies without chunks go from the socket into `out` without a copy.

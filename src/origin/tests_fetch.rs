@@ -195,6 +195,26 @@ fn bodies_that_are_cut_or_broken_are_never_complete() {
 }
 
 #[test]
+fn small_chunks_that_came_together_are_read_together_up_to_a_fault() {
+    let chunks = "1\r\nx\r\n".repeat(1000);
+    for (rest, is_whole) in [("0\r\n\r\n", true), ("y\r\n", false)] {
+        let response = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}{rest}");
+        let origin = ScriptedOrigin::new(vec![answer(response)]);
+        let mut fetched = origins().send(&site(&[origin.address]), &get(), None).unwrap();
+        let (mut room, mut sum, mut reads) = ([0; 4096], 0, 0);
+        let end = loop {
+            match fetched.body.read(&mut room) {
+                Ok(count @ 1..) => (sum, reads) = (sum + count, reads + 1),
+                end => break end,
+            }
+        };
+        assert_eq!((sum, end.is_ok()), (1000, is_whole));
+        assert!(reads < 100, "{reads} for a thousand chunks");
+        origin.finish();
+    }
+}
+
+#[test]
 fn a_broken_body_stays_broken() {
     let origin = ScriptedOrigin::new(vec![answer("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello")]);
     let mut fetched = origins().send(&site(&[origin.address]), &get(), None).unwrap();

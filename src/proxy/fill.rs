@@ -57,7 +57,7 @@ impl Fetch {
             self.core.metrics.add(Counter::BytesFetched, u64::try_from(n).unwrap_or(0));
             let pushed = writer.push(room.get(..n).unwrap_or_default());
             if let Some(fault) = writer.take_fault() {
-                self.core.spill_failed(&fault);
+                self.core.spill_failed(&fault, "large responses go on at the pace of their slowest client");
             }
             if pushed.is_err() {
                 writer.fail(ProxyError::ProxyInternalError);
@@ -89,14 +89,13 @@ impl Fetch {
 }
 
 impl Core {
-    /// The disk refuses temporary files: counted, and told at most once a minute.
-    fn spill_failed(&self, fault: &std::io::Error) {
+    /// The disk refuses temporary files: counted, and told at most once a minute with what comes of it.
+    pub(super) fn spill_failed(&self, fault: &dyn std::fmt::Display, consequence: &str) {
         self.metrics.add(Counter::SpillFaults, 1);
         self.spill_warned.warn(self.clock.now().monotonic, || {
             let dir = self.spill.dir.display();
             format!(
-                "cannot write a temporary file in {dir}: {fault}; large responses go on at the pace of their slowest client: \
-                 make room there, or set another cache.temp_dir"
+                "cannot write a temporary file in {dir}: {fault}; {consequence}: make room there, or set another cache.temp_dir"
             )
         });
     }

@@ -345,6 +345,7 @@ impl Handler for Proxy {
             Event::Spent => block.add(Counter::ConnectionsSpent, 1),
             Event::Panicked => block.add(Counter::Panics, 1),
             Event::Spilled => block.add(Counter::UploadsSpilled, 1),
+            Event::SpillFailed(fault) => self.core.spill_failed(&fault, "large request bodies are refused"),
         }
     }
 

@@ -203,7 +203,7 @@ impl<H: Handler> Deliver<H> {
                 return Pushed::Spent;
             }
             match self.write(connection, turn) {
-                Ok(Some(n)) => connection.budget = connection.budget.saturating_sub(n),
+                Ok(Some(n)) => connection.budget = connection.budget.saturating_sub(n.max(LEAST_SPENT)),
                 Ok(None) => return Pushed::Blocked,
                 Err(_) => {
                     connection.is_gone = true;
@@ -265,6 +265,9 @@ impl<H: Handler> Deliver<H> {
             }
             Some(Chunk::File { len, .. }) if *len > TURN_BYTES as u64 => socket.write_before_file(before)?,
             Some(chunk) => {
+                if self.sent >= PACED_FROM {
+                    socket.pace();
+                }
                 let bytes = chunk.bytes().unwrap_or_default();
                 let most = bytes.len().min(TURN_BYTES);
                 let bytes = bytes.get(..most).unwrap_or_default();
@@ -364,6 +367,10 @@ fn write_length(out: &mut Vec<u8>, length: u64) {
     out.extend_from_slice(b"\r\n");
 }
 
+/// From here on the system queues only a little of an answer that comes in pieces: one that is this large may be far larger.
+const PACED_FROM: u64 = 64 << 10;
+/// What a write costs of a turn at least: many small ones take as long as a few large ones.
+const LEAST_SPENT: usize = 4 << 10;
 /// A body that grows wakes its readers; this only bounds what a fault of ours could hold.
 const BODY_WAIT: Duration = Duration::from_secs(600);
 /// Over which time the least rate is taken.

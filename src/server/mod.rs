@@ -11,6 +11,7 @@ mod head;
 mod inherited;
 mod listener;
 mod post;
+mod ready;
 mod renew;
 mod seats;
 mod session;
@@ -19,6 +20,8 @@ mod source;
 mod states;
 #[cfg(test)]
 mod tests_panic;
+#[cfg(test)]
+mod tests_turns;
 mod upload;
 mod worker;
 
@@ -200,6 +203,8 @@ pub enum Event {
     Panicked,
     /// A request body went to a temporary file.
     Spilled,
+    /// It was refused, for its temporary file could not be written.
+    SpillFailed(std::io::ErrorKind),
 }
 
 /// At what a client was too slow.

@@ -143,6 +143,16 @@ impl<H: Handler> Session<H> {
         self.connection.address
     }
 
+    /// Its answer goes out: it asks for nothing new.
+    pub fn is_under_way(&self) -> bool {
+        matches!(self.stage, Stage::Deliver(_))
+    }
+
+    /// What it has spent of its last turn.
+    pub fn spent(&self) -> usize {
+        TURN_BYTES.saturating_sub(self.connection.budget)
+    }
+
     /// Takes in what epoll says.
     pub fn note(&mut self, event: &Readiness) {
         let connection = &mut self.connection;

@@ -3,7 +3,6 @@
 //! The body is read whole before the fetch begins, so a slow client never holds a fetcher or the origin, and the body can
 //! be sent again on a retry. Workers never write to a disk: one helper thread does, and its queue is bounded.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
@@ -19,7 +18,7 @@ use super::worker::Turn;
 use super::{Call, Event, Handler, Refusal, Slow};
 use crate::error::Error;
 use crate::http1::{BodyLength, BodyReader};
-use crate::store::{Chunk, temporary_file};
+use crate::store::{Chunk, Nameless, leave_room, temporary_file};
 use crate::wake::Wake;
 
 /// A request body, whole.
@@ -84,7 +83,7 @@ pub struct Upload<H: Handler> {
     received: u64,
     memory: Vec<u8>,
     chunks: Vec<Chunk>,
-    file: Option<Arc<File>>,
+    file: Option<Arc<Nameless>>,
     written: u64,
     spilling: Option<Arc<Slot>>,
     window_start: Duration,
@@ -92,7 +91,7 @@ pub struct Upload<H: Handler> {
 }
 
 /// Where the helper thread leaves its answer.
-type Slot = Mutex<Option<io::Result<Arc<File>>>>;
+type Slot = Mutex<Option<io::Result<Arc<Nameless>>>>;
 
 impl<H: Handler> Upload<H> {
     /// Begins to read a body of `length`; refuses at once what says itself to be too large.
@@ -136,8 +135,14 @@ impl<H: Handler> Upload<H> {
 
     /// Reads on; the whole body goes to the handler.
     pub fn step(mut self: Box<Self>, connection: &mut Connection, turn: &mut Turn<H>) -> Next<H> {
-        if !self.has_spilled() {
-            return Next::Park(Stage::Upload(self));
+        match self.spilled() {
+            None => return Next::Park(Stage::Upload(self)),
+            Some(Ok(())) => {}
+            Some(Err(fault)) => {
+                turn.handler.count(&mut turn.local, Event::SpillFailed(fault.kind()));
+                let reply = self.reply.unread();
+                return Next::Go(refuse(connection, turn, Some(self.exchange), reply, NO_DISK));
+            }
         }
         let mut start = 0;
         let mut filled = restore(connection, &mut turn.input);
@@ -240,21 +245,16 @@ impl<H: Handler> Upload<H> {
         Next::Park(Stage::Upload(self))
     }
 
-    /// False while the helper thread still writes.
-    fn has_spilled(&mut self) -> bool {
-        let Some(slot) = &self.spilling else { return true };
-        let Some(written) = slot.lock().unwrap_or_else(PoisonError::into_inner).take() else { return false };
+    /// What the helper thread has come to, if anything was left to it; `None` while it still writes.
+    fn spilled(&mut self) -> Option<io::Result<()>> {
+        let Some(slot) = &self.spilling else { return Some(Ok(())) };
+        let written = slot.lock().unwrap_or_else(PoisonError::into_inner).take()?;
         self.spilling = None;
-        match written {
-            Ok(file) => {
-                let offset = self.chunks.iter().map(Chunk::len).sum();
-                self.chunks.push(Chunk::File { file: file.clone(), offset, len: self.written - offset });
-                self.file = Some(file);
-            }
-            // Nothing more is accepted: the next byte is one too many, and the client gets its 413.
-            Err(_) => self.limit = 0,
-        }
-        true
+        Some(written.map(|file| {
+            let offset = self.chunks.iter().map(Chunk::len).sum();
+            self.chunks.push(Chunk::File { file: file.clone(), offset, len: self.written - offset });
+            self.file = Some(file);
+        }))
     }
 
     /// The deadline has passed: too slow, or the next window begins.
@@ -293,7 +293,7 @@ pub struct SpillerRemote {
 }
 
 struct Job {
-    file: Option<Arc<File>>,
+    file: Option<Arc<Nameless>>,
     offset: u64,
     data: Vec<u8>,
     slot: Arc<Slot>,
@@ -347,7 +347,10 @@ impl Job {
             Some(file) => Ok(file),
             None => temporary_file(directory).map(Arc::new),
         }
-        .and_then(|file| file.write_all_at(&self.data, self.offset).map(|()| file));
+        .and_then(|file| {
+            leave_room(&file)?;
+            file.write_all_at(&self.data, self.offset).map(|()| file)
+        });
         *self.slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(written);
         self.wake.wake();
     }
@@ -359,4 +362,5 @@ const SPILL_TIME: Duration = Duration::from_secs(60);
 const TOO_LARGE: Refusal = Refusal { status: 413, reason: "the request body is larger than this site accepts" };
 const BAD_BODY: Refusal = Refusal { status: 400, reason: "the request body is not framed as it says" };
 const TOO_SLOW: Refusal = Refusal { status: 408, reason: "the request body arrives too slowly" };
+const NO_DISK: Refusal = Refusal { status: 503, reason: "there is no room for a request body of this size now" };
 const NO_ROOM: Refusal = Refusal { status: 503, reason: "too many request bodies are being stored" };

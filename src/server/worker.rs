@@ -1,9 +1,8 @@
 //! One worker: an epoll over its own sessions, and a loop that runs each until it would wait.
 //!
-//! A worker waits for nothing but its epoll. Sessions that are ready stand in a list; one that has spent its turn goes to
-//! the end of it. Wakes from flights and bodies, and new connections, arrive through channels whose senders never block.
+//! A worker waits for nothing but its epoll. Sessions that are ready stand in line ([`Ready`]); one that has spent its turn
+//! goes to the end. Wakes from flights and bodies, and new connections, arrive through channels whose senders never block.
 
-use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -18,6 +17,7 @@ use mio::{Events, Poll, Registry, Token, Waker};
 use super::deadline::Wheel;
 use super::listener::worker_slot;
 use super::post::Post;
+use super::ready::Ready;
 use super::renew::input_size;
 use super::seats::Seat;
 use super::session::{Outcome, Session};
@@ -114,7 +114,7 @@ struct Worker<H: Handler> {
     sessions: Vec<Option<Box<Session<H>>>>,
     /// Slots whose client had ended its side before the socket itself came; no event will tell of it again.
     early_ends: Vec<usize>,
-    ready: VecDeque<Address>,
+    ready: Ready,
     wheel: Wheel,
     due: Vec<Address>,
     generation: u64,
@@ -171,7 +171,7 @@ pub fn start<H: Handler>(
         open: open.clone(),
         sessions: Vec::new(),
         early_ends: Vec::new(),
-        ready: VecDeque::with_capacity(1024),
+        ready: Ready::new(),
         wheel: Wheel::new(now.monotonic),
         due: Vec::new(),
         generation: 0,
@@ -200,10 +200,9 @@ impl<H: Handler> Worker<H> {
             self.turn.handshakes = HANDSHAKES;
             self.turn.keep_up();
             self.note(&events);
-            for _ in 0..self.ready.len() {
-                if let Some(address) = self.ready.pop_front() {
-                    self.run_session(address);
-                }
+            self.ready.begin_round();
+            while let Some(address) = self.ready.take_next() {
+                self.run_session(address);
             }
             self.expire();
             self.is_busy = self.spare();
@@ -311,7 +310,8 @@ impl<H: Handler> Worker<H> {
         if let Some(session) = self.session(address.slot)
             && !std::mem::replace(&mut session.is_queued, true)
         {
-            self.ready.push_back(address);
+            let is_under_way = session.is_under_way();
+            self.ready.push(address, is_under_way);
         }
     }
 
@@ -327,6 +327,7 @@ impl<H: Handler> Worker<H> {
             turn.handler.count(&mut turn.local, Event::Panicked);
             Outcome::Close
         });
+        self.ready.note_spent(session.spent());
         match outcome {
             Outcome::Park => {
                 if session.deadline < session.armed {

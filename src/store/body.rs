@@ -9,13 +9,13 @@
 //! A body that is full of a small response costs its bytes and about a hundred more; all that only a body under way
 //! needs is in a box ([`Filling`]) that sealing drops.
 
-use std::fs::File;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::account::{Account, Fact};
 use super::budget::{Budget, Ledger};
 use super::chunk::{Chunk, Shared};
 use super::filling::{Filling, Hold, Leftovers, PIECE_COST, file_cost};
+use super::nameless::Nameless;
 use super::spill::Spill;
 use super::writer::Writer;
 use crate::status::ProxyError;
@@ -59,7 +59,7 @@ pub enum State {
 pub(super) enum Sealed {
     Bytes(Box<[u8]>),
     /// A file and its length; boxed, because every small body pays for the size of this.
-    File(Box<(Arc<File>, u64)>),
+    File(Box<(Arc<Nameless>, u64)>),
 }
 
 // A word more here, and a small stored response costs sixteen bytes more.

@@ -2,10 +2,10 @@
 //!
 //! Knows nothing of sockets, and of the body that it was cut from no more than how to keep it.
 
-use std::fs::File;
 use std::sync::Arc;
 
 use super::body::Body;
+use super::nameless::Nameless;
 
 /// A stretch of a body. Cloning shares, and copies nothing.
 #[derive(Clone, Debug)]
@@ -22,7 +22,7 @@ pub enum Chunk {
     /// `len` bytes of `file` from `offset`; written once and never again, so they may be queued in a socket.
     File {
         /// A memory file or an unlinked temporary file.
-        file: Arc<File>,
+        file: Arc<Nameless>,
         /// Where the range begins.
         offset: u64,
         /// How many bytes it has.

@@ -4,11 +4,11 @@
 //! memory and files, wakes, giving back the charge) leaves in [`Leftovers`].
 
 use std::collections::VecDeque;
-use std::fs::File;
 use std::sync::{Arc, Condvar};
 
 use super::body::State;
 use super::chunk::Chunk;
+use super::nameless::Nameless;
 use super::reader::Next;
 use super::readers::Readers;
 use crate::status::ProxyError;
@@ -53,7 +53,7 @@ pub struct Segment {
 #[derive(Clone)]
 enum Data {
     Bytes(Arc<[u8]>),
-    File { file: Arc<File>, offset: u64, len: u64, is_memory: bool },
+    File { file: Arc<Nameless>, offset: u64, len: u64, is_memory: bool },
 }
 
 /// What to do once the lock is open.
@@ -112,7 +112,7 @@ impl Filling {
     }
 
     /// Adds `n` bytes that were written to `file` at `offset`.
-    pub fn append_file(&mut self, new: &Arc<File>, offset: u64, n: u64, is_memory: bool) {
+    pub fn append_file(&mut self, new: &Arc<Nameless>, offset: u64, n: u64, is_memory: bool) {
         match self.segments.back_mut() {
             Some(Segment { data: Data::File { file, offset: from, len, .. }, .. })
                 if Arc::ptr_eq(file, new) && from.saturating_add(*len) == offset =>
@@ -130,7 +130,7 @@ impl Filling {
     }
 
     /// The heap pieces of a kept body now live in `file`. Readers know positions only, and do not notice.
-    pub fn move_into(&mut self, file: &Arc<File>) -> Leftovers {
+    pub fn move_into(&mut self, file: &Arc<Nameless>) -> Leftovers {
         let old = std::mem::take(&mut self.segments);
         if self.len > 0 {
             let data = Data::File { file: Arc::clone(file), offset: 0, len: self.len, is_memory: true };
@@ -140,7 +140,7 @@ impl Filling {
     }
 
     /// All that was pushed lies on disk now, in these places, in order: file, offset, length.
-    pub fn move_to_disk(&mut self, places: Vec<(Arc<File>, u64, u64)>) -> Leftovers {
+    pub fn move_to_disk(&mut self, places: Vec<(Arc<Nameless>, u64, u64)>) -> Leftovers {
         let old = std::mem::take(&mut self.segments);
         let len = std::mem::take(&mut self.len);
         (self.in_memory, self.on_disk) = (0, 0);

@@ -11,6 +11,7 @@ mod entry;
 mod filling;
 mod held;
 mod lru;
+mod nameless;
 mod purges;
 mod reader;
 mod readers;
@@ -39,10 +40,11 @@ pub use budget::Budget;
 pub use chunk::Chunk;
 use entry::{Entry, Victims, entry_cost};
 use lru::{BorrowedKey, Shards};
+pub use nameless::Nameless;
 pub use purges::Matches;
 pub use reader::{Next, Reader};
 pub use response::{Builder, Mark, StoredHead, StoredResponse};
-pub use spill::{Spill, temporary_file};
+pub use spill::{Spill, leave_room, temporary_file};
 pub use writer::Writer;
 
 /// The memory of the cache. Clones share it.

@@ -13,7 +13,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use rustix::fs::{MemfdFlags, Mode, OFlags, memfd_create, open, unlink};
+use rustix::fs::{MemfdFlags, Mode, OFlags, fcntl_setfl, fstatvfs, memfd_create, open, unlink};
+
+use super::nameless::Nameless;
 
 /// How a body that is not kept may outrun its readers.
 #[derive(Clone, Debug)]
@@ -31,7 +33,7 @@ pub struct Spill {
 /// The temporary files of one passing body; writes only at the end of the last one.
 #[derive(Debug)]
 pub(super) struct SpillFiles {
-    current: Option<(Arc<File>, u64)>,
+    current: Option<(Arc<Nameless>, u64)>,
     file_size: u64,
 }
 
@@ -45,19 +47,20 @@ impl SpillFiles {
     #[cfg(test)]
     pub fn full() -> SpillFiles {
         let full = File::options().write(true).open("/dev/full").expect("every Linux has it");
-        SpillFiles { current: Some((Arc::new(full), 0)), file_size: u64::MAX }
+        SpillFiles { current: Some((Arc::new(full.into()), 0)), file_size: u64::MAX }
     }
 
     /// Writes `data` behind what is there and says where it went.
     ///
     /// # Errors
     /// What the system says where no file can be made, or the disk is full.
-    pub fn write(&mut self, dir: &Path, data: &[u8]) -> io::Result<(Arc<File>, u64)> {
+    pub fn write(&mut self, dir: &Path, data: &[u8]) -> io::Result<(Arc<Nameless>, u64)> {
         let (file, offset) = match &self.current {
             Some((file, end)) if *end < self.file_size => (Arc::clone(file), *end),
             _ => (Arc::new(temporary_file(dir)?), 0),
         };
         let end = offset.saturating_add(u64::try_from(data.len()).unwrap_or(u64::MAX));
+        leave_room(&file)?;
         self.current = None; // a write that fails half-way leaves bytes that nobody may count on
         file.write_all_at(data, offset)?;
         self.current = Some((Arc::clone(&file), end));
@@ -101,12 +104,19 @@ impl Fault {
 ///
 /// # Errors
 /// What the system says: no descriptor left, or no such call.
-pub(super) fn memory_file() -> io::Result<File> {
-    Ok(File::from(memfd_create("millpond", MemfdFlags::CLOEXEC)?))
+pub(super) fn memory_file() -> io::Result<Nameless> {
+    Ok(File::from(memfd_create("millpond", MemfdFlags::CLOEXEC)?).into())
 }
 
 /// A file in `dir` that has no name: made so, or unlinked at once where the file system cannot.
-pub fn temporary_file(dir: &Path) -> io::Result<File> {
+pub fn temporary_file(dir: &Path) -> io::Result<Nameless> {
+    let file = nameless_file(dir)?;
+    // Else the file system notes every reading, and whoever reads waits for its journal while the disk is busy.
+    let _ = fcntl_setfl(&file, OFlags::NOATIME);
+    Ok(file.into())
+}
+
+fn nameless_file(dir: &Path) -> io::Result<File> {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let access = OFlags::RDWR | OFlags::CLOEXEC;
     if let Ok(file) = open(dir, access | OFlags::TMPFILE, Mode::RUSR | Mode::WUSR) {
@@ -119,11 +129,32 @@ pub fn temporary_file(dir: &Path) -> io::Result<File> {
     Ok(File::from(file))
 }
 
+/// To be asked before a temporary file grows: the last of a drive is for others, who have no way to do without it.
+///
+/// # Errors
+/// Less than 256 MiB is left of the drive that the file is on, and less than a sixteenth of it; or what the system says.
+pub fn leave_room(file: &File) -> io::Result<()> {
+    let drive = fstatvfs(file)?;
+    let bytes = |blocks: u64| blocks.saturating_mul(drive.f_frsize);
+    if has_room(bytes(drive.f_bavail), bytes(drive.f_blocks)) {
+        return Ok(());
+    }
+    Err(io::Error::new(io::ErrorKind::StorageFull, "the drive is nearly full, and what is left is for others"))
+}
+
+/// Some file systems do not say how large they are.
+fn has_room(left: u64, all: u64) -> bool {
+    all == 0 || left >= (all / 16).min(LEFT_FOR_OTHERS)
+}
+
+const LEFT_FOR_OTHERS: u64 = 256 << 20;
 const FILES: u64 = 32;
 const SMALLEST_FILE: u64 = 4096;
 
 #[cfg(test)]
 mod tests {
+    use rustix::fs::fcntl_getfl;
+
     use super::*;
 
     #[test]
@@ -143,5 +174,27 @@ mod tests {
         std::fs::remove_dir(&dir).unwrap();
         files.close();
         assert!(files.write(&dir, b"x").is_err());
+    }
+
+    #[test]
+    fn the_last_of_a_drive_is_left_to_others() {
+        const MIB: u64 = 1 << 20;
+        let rows = [
+            (300 * MIB, 1000 * 1024 * MIB, true),
+            (255 * MIB, 1000 * 1024 * MIB, false),
+            (2 * MIB, 20 * MIB, true),
+            (MIB, 20 * MIB, false),
+            (0, 20 * MIB, false),
+            (0, 0, true),
+        ];
+        for (left, all, expected) in rows {
+            assert_eq!(has_room(left, all), expected, "{left} of {all}");
+        }
+    }
+
+    #[test]
+    fn to_read_a_temporary_file_writes_nothing_to_the_disk() {
+        let file = temporary_file(&std::env::temp_dir()).unwrap();
+        assert!(fcntl_getfl(&*file).unwrap().contains(OFlags::NOATIME));
     }
 }

@@ -5,7 +5,6 @@
 //! passes, and a passing one waits. No lock is
 //! held over I/O, over a charge or over a wake.
 
-use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Condvar, PoisonError};
@@ -13,6 +12,7 @@ use std::sync::{Arc, Condvar, PoisonError};
 use super::body::{Body, OPEN_COST, Plan, Sealed, State};
 use super::budget::Budget;
 use super::filling::{Fill, Filling, Hold, Leftovers, PIECE_COST, file_cost};
+use super::nameless::Nameless;
 use super::spill::{Fault, SpillFiles, memory_file};
 use crate::status::ProxyError;
 use crate::wake::Wake;
@@ -38,7 +38,7 @@ enum Memory {
     Heap,
     /// On the heap for good: no memory file was to be had.
     HeapOnly,
-    File(Arc<File>),
+    File(Arc<Nameless>),
 }
 
 /// Why a push was refused; the fetch ends, and the writer is to be failed or dropped.
@@ -185,7 +185,7 @@ impl Writer {
         Some(())
     }
 
-    fn keep_in_file(&self, file: &Arc<File>, data: &[u8], total: u64) -> bool {
+    fn keep_in_file(&self, file: &Arc<Nameless>, data: &[u8], total: u64) -> bool {
         let more = file_cost(total).saturating_sub(file_cost(self.len));
         if !self.charge(more) {
             return false;
@@ -199,7 +199,7 @@ impl Writer {
     }
 
     /// Opens a memory file and moves what was pushed so far into it.
-    fn move_to_file(&self) -> Option<Arc<File>> {
+    fn move_to_file(&self) -> Option<Arc<Nameless>> {
         let cost = file_cost(self.len);
         if !self.charge(cost) {
             return None;
@@ -212,7 +212,7 @@ impl Writer {
         file
     }
 
-    fn open_file(&self) -> Option<Arc<File>> {
+    fn open_file(&self) -> Option<Arc<Nameless>> {
         if self.body.ledger().is_some_and(|ledger| !ledger.take_file()) {
             return None;
         }
@@ -220,7 +220,7 @@ impl Writer {
         memory_file().ok().map(Arc::new)
     }
 
-    fn copy_pieces(&self, file: &File) -> bool {
+    fn copy_pieces(&self, file: &Nameless) -> bool {
         let mut at: u64 = 0;
         self.pieces().iter().all(|piece| {
             let offset = at;
@@ -279,7 +279,7 @@ impl Writer {
     }
 
     /// Writes `data` to the spill: where, and how much. A fault is noted.
-    fn spilled(&mut self, data: &[u8]) -> Option<(Arc<File>, u64, u64)> {
+    fn spilled(&mut self, data: &[u8]) -> Option<(Arc<Nameless>, u64, u64)> {
         match self.spill.write(&self.plan.spill.dir, data) {
             Ok((file, offset)) => Some((file, offset, size(data))),
             Err(fault) => {

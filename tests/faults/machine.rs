@@ -83,6 +83,23 @@ fn a_disk_that_fills_midway_cuts_nothing_short_and_is_told() {
     println!("| 33 disk that fills | {} bodies for 3 clients each, all whole |", crowds.len());
 }
 
+/// The same for request bodies: one that finds no room is refused, and nothing of it reaches the origin.
+#[test]
+fn an_upload_that_finds_no_room_is_refused_and_told() {
+    let origin = sound();
+    let program = Program::with_files_up_to(256 << 10, &site("a.test", &origin));
+    let post = |len: usize| {
+        let mut client = program.client();
+        client.send(format!("POST /up HTTP/1.1\r\nHost: a.test\r\nContent-Length: {len}\r\n\r\n"));
+        client.send_if_open(content("/up", len));
+        client.response().status
+    };
+    assert_eq!(post(1 << 20), 503);
+    program.line_with("large request bodies are refused");
+    assert_eq!(origin.count(), 0);
+    assert_eq!(post(100_000), 200);
+}
+
 /// Out of threads: fetches that get none wait for one that is there, or are turned away; hits go on, and later all is well.
 /// The limit counts for no root, so the program runs as somebody else where the scene is root's.
 #[test]

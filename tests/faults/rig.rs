@@ -7,7 +7,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
@@ -119,6 +119,15 @@ impl Program {
         let mut command = Command::new("sh");
         let script = format!("trap '' XFSZ; ulimit -f {}; exec \"$0\" serve --config \"$1\"", most / 512);
         command.args(["-c", &script]).arg(program()).arg(dir.path().join("millpond.toml")).stdin(Stdio::null());
+        Program::spawn(command, dir, &format!("{NO_DOOR}[listen]\nhttp = \"127.0.0.1:0\""), toml)
+    }
+
+    /// The same as [`Program::start`] with something more in its environment.
+    #[track_caller]
+    pub fn with_variables(variables: &[(&str, &Path)], toml: &str) -> Program {
+        let dir = TempDir::new();
+        let mut command = serve(&dir);
+        command.envs(variables.iter().copied());
         Program::spawn(command, dir, &format!("{NO_DOOR}[listen]\nhttp = \"127.0.0.1:0\""), toml)
     }
 

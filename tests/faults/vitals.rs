@@ -39,6 +39,19 @@ impl Vitals {
         fs::read_dir(self.folder.join("fd")).unwrap().count()
     }
 
+    /// Bytes that the system holds for this port's connections (IPv4) until the other ends take them.
+    pub fn unsent(port: u16) -> u64 {
+        let table = fs::read_to_string("/proc/net/tcp").unwrap();
+        let queue = |line: &str| {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            let [_, local, _, state, queues, ..] = fields[..] else { return None };
+            // A listener has its backlog in that place.
+            let is_ours = local.ends_with(&format!(":{port:04X}")) && state != "0A";
+            is_ours.then(|| u64::from_str_radix(queues.split(':').next().unwrap(), 16).unwrap())
+        };
+        table.lines().skip(1).filter_map(queue).sum()
+    }
+
     /// Processor time so far, of all threads.
     pub fn cpu(&self) -> Duration {
         let stat = fs::read_to_string(self.folder.join("stat")).unwrap();

@@ -193,6 +193,13 @@ fn where_none_belongs() -> Vec<Row> {
             with("POST", &length, SMUG).replace("a.test\r\nCon", "b.test\r\nCon"),
             421,
         ),
+        refused("OPTIONS * with a body", with("OPTIONS", &length, SMUG).replacen("$P", "*", 1), 204),
+        refused(
+            "OPTIONS with a body that ends here",
+            with("OPTIONS", &format!("{length}Max-Forwards: 0\r\n"), SMUG),
+            204,
+        ),
+        refused("a body that went round", with("POST", &format!("{length}CDN-Loop: millpond\r\n"), SMUG), 508),
         refused("a body that nobody asked for", with("POST", &format!("{length}Expect: x\r\n"), SMUG), 417),
         answered("TRACE", with("TRACE", "", ""), 405),
     ]

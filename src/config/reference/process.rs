@@ -48,7 +48,8 @@ pub(super) static CACHE: Spec = Spec {
             "temp_dir",
             Kind::Text,
             Value("/var/tmp"),
-            "Folder for temporary files without names, used by bodies that are not stored. On a drive, not in memory.",
+            "Folder for temporary files without names, used by bodies that are not stored. On a drive, not in memory; its last \
+             256 MiB, or sixteenth, are left to others.",
             r#""/var/tmp""#,
         ),
         key(
