@@ -16,7 +16,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use super::session::{Connection, Next, Reply, Stage, follow, refuse, restore};
 use super::socket::Fill;
 use super::worker::Turn;
-use super::{Call, Event, Handler, Refusal, Slow};
+use super::{Call, Event, Handler, Measure, Refusal, Slow};
 use crate::error::Error;
 use crate::http1::{BodyLength, BodyReader};
 use crate::store::{Chunk, temporary_file};
@@ -104,16 +104,8 @@ impl<H: Handler> Upload<H> {
         connection: &mut Connection,
         turn: &mut Turn<H>,
     ) -> Stage<H> {
-        if matches!(length, BodyLength::Exact(n) if n > limit) {
-            return refuse(connection, turn, Some(exchange), reply.unread(), TOO_LARGE);
-        }
-        if expects_continue && connection.input.is_empty() {
-            // A client that does not get it sends its body after a while all the same (RFC 9110 §10.1.1).
-            let _ = connection.socket.write(&[io::IoSlice::new(b"HTTP/1.1 100 Continue\r\n\r\n")]);
-        }
         let now = turn.now.monotonic;
-        connection.deadline = now + RATE_WINDOW;
-        Stage::Upload(Box::new(Upload {
+        let upload = Upload {
             exchange,
             reply,
             decoder: BodyReader::new(length),
@@ -126,7 +118,16 @@ impl<H: Handler> Upload<H> {
             spilling: None,
             window_start: now,
             window_bytes: 0,
-        }))
+        };
+        if matches!(length, BodyLength::Exact(n) if n > limit) {
+            return upload.refused(TOO_LARGE, connection, turn);
+        }
+        if expects_continue && connection.input.is_empty() {
+            // A client that does not get it sends its body after a while all the same (RFC 9110 §10.1.1).
+            let _ = connection.socket.write(&[io::IoSlice::new(b"HTTP/1.1 100 Continue\r\n\r\n")]);
+        }
+        connection.deadline = now + RATE_WINDOW;
+        Stage::Upload(Box::new(upload))
     }
 
     /// The exchange, for a client that left.
@@ -136,8 +137,10 @@ impl<H: Handler> Upload<H> {
 
     /// Reads on; the whole body goes to the handler.
     pub fn step(mut self: Box<Self>, connection: &mut Connection, turn: &mut Turn<H>) -> Next<H> {
-        if !self.has_spilled() {
-            return Next::Park(Stage::Upload(self));
+        match self.has_spilled() {
+            Ok(true) => {}
+            Ok(false) => return Next::Park(Stage::Upload(self)),
+            Err(refusal) => return Next::Go(self.refused(refusal, connection, turn)),
         }
         let mut start = 0;
         let mut filled = restore(connection, &mut turn.input);
@@ -150,10 +153,7 @@ impl<H: Handler> Upload<H> {
                         return self.complete(connection, turn);
                     }
                 }
-                Err(refusal) => {
-                    let reply = self.reply.unread();
-                    return Next::Go(refuse(connection, turn, Some(self.exchange), reply, refusal));
-                }
+                Err(refusal) => return Next::Go(self.refused(refusal, connection, turn)),
             }
             if self.memory.len() >= turn.limits.body_in_memory.max(1) {
                 connection.input.extend_from_slice(turn.input.get(start..filled).unwrap_or_default());
@@ -230,10 +230,11 @@ impl<H: Handler> Upload<H> {
         };
         let len = job.data.len() as u64;
         if turn.spiller.jobs.try_send(job).is_err() {
-            let reply = self.reply.unread();
-            return Next::Go(refuse(connection, turn, Some(self.exchange), reply, NO_ROOM));
+            return Next::Go(self.refused(NO_ROOM, connection, turn));
         }
-        turn.handler.count(&mut turn.local, Event::Spilled);
+        if self.written == 0 {
+            turn.handler.count(&mut turn.local, Event::Spilled);
+        }
         self.spilling = Some(slot);
         self.written += len;
         connection.deadline = turn.now.monotonic + SPILL_TIME;
@@ -241,41 +242,45 @@ impl<H: Handler> Upload<H> {
     }
 
     /// False while the helper thread still writes.
-    fn has_spilled(&mut self) -> bool {
-        let Some(slot) = &self.spilling else { return true };
-        let Some(written) = slot.lock().unwrap_or_else(PoisonError::into_inner).take() else { return false };
+    fn has_spilled(&mut self) -> Result<bool, Refusal> {
+        let Some(slot) = &self.spilling else { return Ok(true) };
+        let Some(written) = slot.lock().unwrap_or_else(PoisonError::into_inner).take() else { return Ok(false) };
         self.spilling = None;
-        match written {
-            Ok(file) => {
-                let offset = self.chunks.iter().map(Chunk::len).sum();
-                self.chunks.push(Chunk::File { file: file.clone(), offset, len: self.written - offset });
-                self.file = Some(file);
-            }
-            // Nothing more is accepted: the next byte is one too many, and the client gets its 413.
-            Err(_) => self.limit = 0,
+        let file = written.map_err(|_| NOT_KEPT)?;
+        let offset = self.chunks.iter().map(Chunk::len).sum();
+        self.chunks.push(Chunk::File { file: file.clone(), offset, len: self.written - offset });
+        self.file = Some(file);
+        Ok(true)
+    }
+
+    /// The answer to a body that is not read to its end.
+    fn refused(self, refusal: Refusal, connection: &mut Connection, turn: &mut Turn<H>) -> Stage<H> {
+        let event = match refusal {
+            TOO_LARGE => Some(Event::TooLarge(Measure::Body)),
+            TOO_SLOW => Some(Event::TimedOut(Slow::Upload)),
+            NOT_KEPT => Some(Event::SpillFailed),
+            _ => None,
+        };
+        if let Some(event) = event {
+            turn.handler.count(&mut turn.local, event);
         }
-        true
+        refuse(connection, turn, Some(self.exchange), Reply { has_unread_body: true, ..self.reply }, refusal)
     }
 
     /// The deadline has passed: too slow, or the next window begins.
     pub fn late(mut self: Box<Self>, connection: &mut Connection, turn: &mut Turn<H>) -> Option<Stage<H>> {
-        let needed = turn.limits.upload_rate.saturating_mul(RATE_WINDOW.as_secs());
-        if self.spilling.is_some() || self.window_bytes < needed {
-            turn.handler.count(&mut turn.local, Event::TimedOut(Slow::Upload));
-            let reply = self.reply.unread();
-            return Some(refuse(connection, turn, Some(self.exchange), reply, TOO_SLOW));
+        if self.spilling.is_some() {
+            return Some(self.refused(NOT_KEPT, connection, turn));
+        }
+        // Without a rate it is one byte, so that nobody is waited for without end.
+        let needed = turn.limits.upload_rate.saturating_mul(RATE_WINDOW.as_secs()).max(1);
+        if self.window_bytes < needed {
+            return Some(self.refused(TOO_SLOW, connection, turn));
         }
         self.window_start = turn.now.monotonic;
         self.window_bytes = 0;
         connection.deadline = self.window_start + RATE_WINDOW;
         Some(Stage::Upload(self))
-    }
-}
-
-impl Reply {
-    /// The same, for an answer given before the request body was read.
-    fn unread(self) -> Reply {
-        Reply { has_unread_body: true, ..self }
     }
 }
 
@@ -359,4 +364,6 @@ const SPILL_TIME: Duration = Duration::from_secs(60);
 const TOO_LARGE: Refusal = Refusal { status: 413, reason: "the request body is larger than this site accepts" };
 const BAD_BODY: Refusal = Refusal { status: 400, reason: "the request body is not framed as it says" };
 const TOO_SLOW: Refusal = Refusal { status: 408, reason: "the request body arrives too slowly" };
+const NOT_KEPT: Refusal =
+    Refusal { status: 503, reason: "the request body cannot be kept: there is no room for temporary files" };
 const NO_ROOM: Refusal = Refusal { status: 503, reason: "too many request bodies are being stored" };
