@@ -123,7 +123,19 @@ fn every_limit_towards_clients_has_a_count() {
     }
     wait_until(|| met("requests_per_connection") == 2.0);
     assert_eq!(met("connections_per_address"), 1.0);
-    for limit in ["connections", "handshake_timeout", "head_timeout", "idle_timeout", "upload_rate", "download_rate"] {
+    for limit in [
+        "request_line",
+        "request_head",
+        "request_fields",
+        "request_body",
+        "connections",
+        "handshake_timeout",
+        "head_timeout",
+        "idle_timeout",
+        "upload_rate",
+        "write_stall",
+        "download_rate",
+    ] {
         assert_eq!(met(limit), 0.0, "{limit}");
     }
 }

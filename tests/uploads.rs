@@ -5,8 +5,9 @@ mod support;
 
 use std::io::{Read, Write};
 
+use support::door::OPEN;
 use support::pop::{is_hit, is_stored, request, site, site_with};
-use support::{Certificates, Client, Gate, Origin, Pop, Reply, wait_until};
+use support::{Certificates, Client, Door, Gate, Origin, Pop, Reply, TempDir, wait_until};
 
 /// Bytes that show every shift and every swap.
 fn bytes(len: usize) -> Vec<u8> {
@@ -295,4 +296,25 @@ fn requests_behind_an_upload_wait_their_turn() {
     gate.open();
     assert_eq!(client.response_to("POST").text(), "posted");
     assert_eq!(client.response().text(), "got");
+}
+
+#[test]
+fn an_upload_that_cannot_be_kept_is_refused_for_that_and_one_that_is_counts_once() {
+    let origin = echo();
+    let folder = TempDir::new();
+    let cache = format!("[cache]\ntemp_dir = \"{}\"\n", folder.path().display());
+    let pop = Pop::start(&format!("{OPEN}{cache}{}", site("a.test", &origin)));
+    let door = Door::of(&pop);
+    let count = |name: &str| {
+        let page = door.get("/metrics").text();
+        page.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<u64>().ok()).unwrap()
+    };
+    let body = bytes(1 << 20);
+    let (_, response) = exchange(pop.client(), with_length("POST", &body));
+    assert_eq!((response.status, response.body.len()), (200, body.len()));
+    drop(folder);
+    let (_, response) = exchange(pop.client(), with_length("POST", &body));
+    assert_eq!(response.status, 503);
+    assert_eq!((count("millpond_uploads_spilled_total "), count("millpond_spill_errors_total ")), (2, 1));
+    assert_eq!((origin.count(), pop.stats().refusals), (1, vec![(503, 1)]));
 }

@@ -35,7 +35,6 @@ fn page(desk: &Desk, request: &Request) -> Answered {
         most_fetchers: live.config.workers.fetchers,
         origins: Origins::of(&proxy),
         clients: desk.control.clients(),
-        most_connections: live.config.limits.connections,
         certificates: desk.control.certificates(),
         tasks: desk.control.tasks().map(|tasks| TaskCounts::of(&tasks)).unwrap_or_default(),
         uptime: request.now.monotonic.saturating_sub(desk.started.monotonic),
@@ -63,8 +62,6 @@ struct Sources<'a> {
     origins: Origins,
     /// The server towards clients.
     clients: &'a server::Counts,
-    /// Client connections at most.
-    most_connections: usize,
     /// Certificates that we show, and that origins have shown.
     certificates: Vec<CertificateRow>,
     /// Prefetch tasks.
@@ -185,7 +182,8 @@ impl Sources<'_> {
             page,
             "millpond_spill_errors_total",
             Counter::SpillFaults,
-            "Response bodies whose temporary file could not be written; they go on at the pace of their slowest client.",
+            "Bodies whose temporary file could not be written: responses go on at the pace of their slowest client, \
+             requests are refused.",
         );
         self.plain(page, "millpond_log_lines_dropped_total", Counter::LogLinesDropped, "Access log lines not written.");
         self.plain(page, "millpond_log_write_errors_total", Counter::LogWritesFailed, "Access log writes refused.");
@@ -206,8 +204,8 @@ impl Sources<'_> {
             page.sample(name, &[("side", "client"), ("state", state.token())], count);
         }
         page.sample(name, &[("side", "origin"), ("state", "idle")], self.origins.idle);
-        page.gauge("millpond_connections_limit", "Client connections at most.");
-        page.sample("millpond_connections_limit", &[], self.most_connections);
+        page.gauge("millpond_connections_limit", "Client connections at most, as descriptors allow.");
+        page.sample("millpond_connections_limit", &[], self.clients.most_connections());
         self.client_limits(page);
         self.plain(
             page,
@@ -245,16 +243,17 @@ impl Sources<'_> {
         }
     }
 
-    /// What the limits towards clients have come to; those within a request are refusals.
+    /// What the limits towards clients have come to; those on what a request says are refusals too.
     fn client_limits(&self, page: &mut Page) {
         let name = "millpond_limits_met_total";
-        page.counter(
-            name,
-            "Times that a limit towards clients was met, by the setting: accepting paused, or a connection closed.",
-        );
+        page.counter(name, "Times that a limit towards clients was met, by the setting under [limits].");
         let (pauses, per_address) = self.clients.limited();
         let counted = |counter| self.counters.value(counter);
         for (limit, count) in [
+            ("request_line", counted(Counter::LongLines)),
+            ("request_head", counted(Counter::LargeHeads)),
+            ("request_fields", counted(Counter::ManyFields)),
+            ("request_body", counted(Counter::LargeBodies)),
             ("connections", pauses),
             ("connections_per_address", per_address),
             ("requests_per_connection", counted(Counter::ConnectionsSpent)),
@@ -262,6 +261,7 @@ impl Sources<'_> {
             ("head_timeout", counted(Counter::SlowHeads)),
             ("idle_timeout", counted(Counter::IdleClosed)),
             ("upload_rate", counted(Counter::SlowUploads)),
+            ("write_stall", counted(Counter::StalledDownloads)),
             ("download_rate", counted(Counter::SlowDownloads)),
         ] {
             page.sample(name, &[("limit", limit)], count);

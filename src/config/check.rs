@@ -143,11 +143,10 @@ fn limits(section: &Section, problems: &mut Problems) -> Limits {
     };
     if limits.request_line > limits.request_head {
         let name = if section.has("request_line") { "request_line" } else { "request_head" };
-        let fault = Fault::new(
-            "request_line is more than request_head",
-            "the head holds the request line: make request_head the larger one",
-        );
-        problems.refuse(section.place(name), fault);
+        let [line, head] = [limits.request_line, limits.request_head].map(|bytes| show_size(bytes as u64));
+        let message = format!("request_line, {line}, is more than request_head, {head}");
+        let hint = format!("the head holds the request line: write request_line = \"{head}\" or less");
+        problems.refuse(section.place(name), Fault::new(message, hint));
     }
     limits
 }

@@ -109,8 +109,30 @@ const WRONG_TYPES: &str = r#"
 [limits] idle_timeout = 1979-05-27
     limits.idle_timeout: this must be a duration, not a date; write "30s", "250ms", "5m" or "1h"
 [limits] request_line = "64KiB"
-    limits.request_line: request_line is more than request_head; the head holds the request line: make request_head
-    the larger one
+    limits.request_line: request_line, 64KiB, is more than request_head, 32KiB; the head holds the request line: write
+    request_line = "32KiB" or less
+[limits] request_head = "8KiB"
+    limits.request_head: request_line, 16KiB, is more than request_head, 8KiB; the head holds the request line: write
+    request_line = "8KiB" or less
+[limits] request_fields = 0
+    limits.request_fields: 0 is too small; anything from 8 to 128 will do
+[limits] request_body = "1G"
+    limits.request_body: "1G" is not a size; write a number and KiB, MiB or GiB, for example "256MiB"
+[limits] connections = "many"
+    limits.connections: this must be a whole number from 1 to 10000000, not the text "many"; write a plain number,
+    without quotes
+[limits] connections = 0
+    limits.connections: 0 is too small; anything from 1 to 10000000 will do
+[limits] requests_per_connection = 9999999999
+    limits.requests_per_connection: 9999999999 is too large; anything from 0 to 1000000000 will do
+[limits] handshake_timeout = "10M"
+    limits.handshake_timeout: "10M" is not a duration; write a whole number and ms, s, m, h or d, for example "30s"
+[limits] head_timeout = "400d"
+    limits.head_timeout: "400d" is more than a year; write a whole number and ms, s, m, h or d, for example "30s"
+[limits] upload_rate = "1GiB"
+    limits.upload_rate: 1GiB is too large; anything from 0B to 1MiB will do
+[limits] write_stall = 0
+    limits.write_stall: 0 is no time at all; write "30s", "250ms", "5m" or "1h"
 [limits] colour = 1
     limits.colour: there is no such key; known here: request_line, request_head, request_fields, request_body,
     body_in_memory, connections, connections_per_address, requests_per_connection, head_timeout, handshake_timeout,

@@ -50,8 +50,7 @@ pub struct Stats {
     pub log_drops: u64,
 }
 
-/// How often each limit towards clients has been met. Sizes and numbers within a request are in [`Stats::refusals`]: 413 a
-/// body, 414 a target, 431 a head or its number of fields.
+/// How often each limit towards clients has been met. What was answered is in [`Stats::refusals`] too.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Limited {
     /// Pauses in accepting, with as many connections as there may be (`connections`).
@@ -60,15 +59,25 @@ pub struct Limited {
     pub per_address: u64,
     /// Connections closed after their last request (`requests_per_connection`).
     pub spent: u64,
-    /// Connections closed because no request came (`idle_timeout`; `head_timeout` for the first).
+    /// Requests refused for the length of their request line, with 414 (`request_line`).
+    pub lines: u64,
+    /// Requests refused for the bytes of their head, with 431 (`request_head`).
+    pub large_heads: u64,
+    /// Requests refused for the number of their fields, with 431 (`request_fields`).
+    pub fields: u64,
+    /// Requests refused for the bytes of their body, with 413 (`request_body`).
+    pub bodies: u64,
+    /// Connections closed because no request came (`idle_timeout`).
     pub idle: u64,
     /// TLS handshakes that took too long (`handshake_timeout`).
     pub handshakes: u64,
-    /// Request heads that took too long (`head_timeout`).
+    /// Request heads that took too long, and new connections without one (`head_timeout`).
     pub heads: u64,
     /// Request bodies that came too slowly (`upload_rate`).
     pub uploads: u64,
-    /// Responses that were taken too slowly (`write_stall`, `download_rate`).
+    /// Responses of which nothing was taken for too long (`write_stall`).
+    pub stalls: u64,
+    /// Responses that were taken too slowly (`download_rate`).
     pub downloads: u64,
 }
 
@@ -79,10 +88,15 @@ impl Limited {
             accept_pauses,
             per_address,
             spent: counts.value(Counter::ConnectionsSpent),
+            lines: counts.value(Counter::LongLines),
+            large_heads: counts.value(Counter::LargeHeads),
+            fields: counts.value(Counter::ManyFields),
+            bodies: counts.value(Counter::LargeBodies),
             idle: counts.value(Counter::IdleClosed),
             handshakes: counts.value(Counter::SlowHandshakes),
             heads: counts.value(Counter::SlowHeads),
             uploads: counts.value(Counter::SlowUploads),
+            stalls: counts.value(Counter::StalledDownloads),
             downloads: counts.value(Counter::SlowDownloads),
         }
     }

@@ -5,6 +5,7 @@
 
 mod others;
 mod policy;
+mod slow;
 mod wire;
 
 /// What broke, in words.

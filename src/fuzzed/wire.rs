@@ -5,7 +5,7 @@ use std::net::{Shutdown, TcpListener};
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use super::{Fault, hold};
+use super::{Fault, hold, slow};
 use crate::config::{Config, Site};
 use crate::http1::{
     BodyError, BodyLength, BodyReader, ConnectionOptions, HeadLimits, HeadScan, LAST_CHUNK, Parsed, RequestError,
@@ -16,6 +16,9 @@ use crate::store::StoredHead;
 
 /// The limits of a default configuration.
 const CLIENT: HeadLimits = HeadLimits { line: 16 << 10, head: 32 << 10, fields: 100 };
+
+/// Limits that short inputs pass too.
+const SMALL: HeadLimits = HeadLimits { line: 64, head: 200, fields: 4 };
 
 /// What a request says, apart from where it lies.
 #[derive(Debug, PartialEq, Eq)]
@@ -37,9 +40,9 @@ fn said(head: &RequestHead<'_, '_>) -> Said {
     }
 }
 
-fn parse_request(data: &[u8], scan: &mut HeadScan) -> Result<Parsed<Said>, RequestError> {
+fn parse_request(data: &[u8], limits: &HeadLimits, scan: &mut HeadScan) -> Result<Parsed<Said>, RequestError> {
     let mut slots = Slots::new();
-    RequestHead::parse(data, &CLIENT, scan, &mut slots).map(|parsed| match parsed {
+    RequestHead::parse(data, limits, scan, &mut slots).map(|parsed| match parsed {
         Parsed::Partial => Parsed::Partial,
         Parsed::Whole(head) => Parsed::Whole(said(&head)),
     })
@@ -47,11 +50,13 @@ fn parse_request(data: &[u8], scan: &mut HeadScan) -> Result<Parsed<Said>, Reque
 
 /// A request head and the body behind it.
 pub fn request_head(data: &[u8]) -> Result<(), Fault> {
-    let whole = parse_request(data, &mut HeadScan::default());
+    let whole = parse_request(data, &CLIENT, &mut HeadScan::default());
+    agree(data, &CLIENT, &whole)?;
+    agree(data, &SMALL, &parse_request(data, &SMALL, &mut HeadScan::default()))?;
     let mut scan = HeadScan::default();
     let mut dripped = Ok(Parsed::Partial);
     for end in 0..=data.len() {
-        dripped = parse_request(data.get(..end).unwrap_or_default(), &mut scan);
+        dripped = parse_request(data.get(..end).unwrap_or_default(), &CLIENT, &mut scan);
         if dripped != Ok(Parsed::Partial) {
             break;
         }
@@ -66,6 +71,25 @@ pub fn request_head(data: &[u8]) -> Result<(), Fault> {
     };
     check_request(&said)?;
     body(data.get(said.len..).unwrap_or_default(), said.body)
+}
+
+/// The slow reader takes it too and says the same, or refuses it too.
+fn agree(data: &[u8], limits: &HeadLimits, found: &Result<Parsed<Said>, RequestError>) -> Result<(), Fault> {
+    let slow = slow::request(data, limits);
+    let is_same = match (found, &slow) {
+        (Ok(Parsed::Whole(said)), Some(slow)) => {
+            said.words == slow.words
+                && said.body == slow.body
+                && said.len == slow.head.len
+                && is_equal(&said.fields, &slow.head.fields)
+        }
+        (found, slow) => !matches!(found, Ok(Parsed::Whole(_))) && slow.is_none(),
+    };
+    hold(is_same, || format!("{found:?}, and read slowly {:?}", slow.map(|slow| slow.words)))
+}
+
+fn is_equal(fields: &[(String, Vec<u8>)], slow: &[(&str, &[u8])]) -> bool {
+    fields.len() == slow.len() && fields.iter().zip(slow).all(|(one, other)| one.0 == other.0 && one.1 == other.1)
 }
 
 fn check_request(said: &Said) -> Result<(), Fault> {
@@ -88,7 +112,7 @@ fn check_request(said: &Said) -> Result<(), Fault> {
     if text.len() > CLIENT.head || text.iter().position(|byte| *byte == b'\r').is_some_and(|line| line > CLIENT.line) {
         return Ok(());
     }
-    match parse_request(&text, &mut HeadScan::default()) {
+    match parse_request(&text, &CLIENT, &mut HeadScan::default()) {
         Ok(Parsed::Whole(again)) => hold(
             again.words.first() == Some(method) && again.words.get(1) == Some(target) && again.body == said.body,
             || format!("{said:?} became {again:?}"),
@@ -121,6 +145,14 @@ fn body(data: &[u8], length: BodyLength) -> Result<(), Fault> {
         hold(whole == split, || format!("whole {whole:?}, by {step} {split:?}"))?;
     }
     let Decoded { data: decoded, used, end } = whole;
+    if length == BodyLength::Chunked {
+        let slow = slow::chunked(data);
+        let is_same = match &slow {
+            Some((data, len)) => end == Ok(true) && *data == decoded && *len == used,
+            None => end != Ok(true),
+        };
+        hold(is_same, || format!("{end:?} at {used} with {decoded:?}, and read slowly {slow:?}"))?;
+    }
     hold(used <= data.len() && decoded.len() <= used, || format!("{used} of {}", data.len()))?;
     if end == Ok(true) && length == BodyLength::Chunked {
         let mut text = Vec::new();
@@ -198,8 +230,15 @@ pub fn response_head(data: &[u8]) -> Result<(), Fault> {
         }
     }
     hold(whole == dripped, || format!("whole {whole:?}, byte by byte {dripped:?}"))?;
+    let slow = slow::response(data);
+    let is_same = match (&whole, &slow) {
+        (Ok(Parsed::Whole((status, _, fields, body, len))), Some(slow)) => {
+            (*status, *len, body.ok()) == (slow.status, slow.head.len, slow.body) && is_equal(fields, &slow.head.fields)
+        }
+        (whole, slow) => !matches!(whole, Ok(Parsed::Whole(_))) && slow.is_none(),
+    };
+    hold(is_same, || format!("{whole:?}, and read slowly {:?}", slow.map(|slow| (slow.status, slow.body))))?;
     let Ok(Parsed::Whole((status, _, fields, length, len))) = whole else { return Ok(()) };
-    hold((100..600).contains(&status), || format!("status {status}"))?;
     check_fields(fields.iter().map(|(name, value)| (name.as_str(), value.as_slice())))?;
     let stored = fields.iter().fold(StoredHead::builder(status), |head, (name, value)| head.field(name, value));
     let stored = stored.build();
@@ -244,7 +283,7 @@ fn loopback() -> Option<&'static Loopback> {
     .as_ref()
 }
 
-/// A whole answer through a real fetch: what is taken for whole is what the same bytes say when they are read at rest.
+/// A whole answer through a real fetch: what is taken for whole is what the same bytes say when they are read slowly.
 pub fn fetched_response(data: &[u8]) -> Result<(), Fault> {
     static TURN: Mutex<()> = Mutex::new(());
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -266,27 +305,24 @@ pub fn fetched_response(data: &[u8]) -> Result<(), Fault> {
     let expected = at_rest(data);
     // A 400 that says so is the complaint of a TLS port, which is a failure of the fetch.
     let may_be_complaint = got.is_none() && matches!(expected, Some((400, _)));
-    hold(got == expected || may_be_complaint, || format!("fetched {got:?}, read {expected:?}"))
+    hold(got == expected || may_be_complaint, || format!("fetched {got:?}, read slowly {expected:?}"))
 }
 
 /// The final status and whole body that the bytes are, if they are.
 fn at_rest(data: &[u8]) -> Option<(u16, Vec<u8>)> {
-    let (mut rest, mut interims) = (data, 0);
-    loop {
-        let Ok(Parsed::Whole((status, _, _, length, len))) = parse_response(rest, &mut HeadScan::default()) else {
-            return None;
+    let mut rest = data;
+    for _ in 0..=16 {
+        let response = slow::response(rest)?;
+        rest = rest.get(response.head.len..)?;
+        let body = match response.body? {
+            _ if response.status == 101 => return None,
+            _ if response.status < 200 => continue,
+            BodyLength::None => Vec::new(),
+            BodyLength::Exact(length) => rest.get(..usize::try_from(length).ok()?)?.to_vec(),
+            BodyLength::Chunked => slow::chunked(rest)?.0,
+            BodyLength::UntilClose => rest.to_vec(),
         };
-        rest = rest.get(len..).unwrap_or_default();
-        if (100..200).contains(&status) {
-            interims += 1;
-            if status == 101 || interims > 16 {
-                return None;
-            }
-            continue;
-        }
-        let length = length.ok()?;
-        let decoded = decode(rest, length, rest.len().max(1));
-        let is_whole = decoded.end == Ok(true) || (length == BodyLength::UntilClose && decoded.end == Ok(false));
-        return is_whole.then_some((status, decoded.data));
+        return Some((response.status, body));
     }
+    None
 }

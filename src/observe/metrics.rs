@@ -163,7 +163,7 @@ pub enum Counter {
     BytesFetched,
     /// Request bodies that went to a file.
     UploadsSpilled,
-    /// Bodies on their way to clients whose temporary file could not be written.
+    /// Bodies, of requests or on their way to clients, whose temporary file could not be written.
     SpillFaults,
     /// Lines of the access log that were not written.
     LogLinesDropped,
@@ -181,6 +181,16 @@ pub enum Counter {
     SlowUploads,
     /// Responses that were taken too slowly.
     SlowDownloads,
+    /// Responses of which nothing was taken for too long.
+    StalledDownloads,
+    /// Requests refused for the length of their request line.
+    LongLines,
+    /// Requests refused for the bytes of their head.
+    LargeHeads,
+    /// Requests refused for the number of their fields.
+    ManyFields,
+    /// Requests refused for the bytes of their body.
+    LargeBodies,
     /// Panics that were contained. Keep it last.
     Panics,
 }

@@ -28,7 +28,7 @@ pub use certificates::{CertificateBook, IssuerChange, MAX_BOOK, News, SeenCertif
 pub use failure::{FailureExample, FailureRow};
 pub use ledger::{Failed, Ledger, MAX_TEXT};
 pub use line::Format;
-pub use metrics::{Counter, Metrics, Snapshot};
+pub use metrics::{Block, Counter, Metrics, Snapshot};
 pub use record::{CacheResult, FetchTimes, Record, RequestId};
 pub use series::{STEP, Sums};
 pub use tally::{BOUNDS, Counts, Histogram, PHASES, SiteCounts, Tally};

@@ -27,7 +27,7 @@ pub mod rewrite;
 pub mod rules;
 pub mod select;
 pub mod storable;
-mod structured;
+pub(crate) mod structured;
 pub mod template;
 pub mod trail;
 pub mod validator;

@@ -9,6 +9,7 @@ mod blame;
 mod decide;
 mod depart;
 mod error_page;
+mod events;
 mod exchange;
 mod fetch;
 mod fields;
@@ -50,10 +51,10 @@ pub use visit::{Errand, Kept, Visited};
 
 use crate::cache::Cache;
 use crate::config::{Config, Router};
-use crate::observe::{AccessLog, CertificateBook, Counter, Ledger, LogBuffer, Metrics, RequestId, Tally, Warned};
+use crate::observe::{AccessLog, CertificateBook, Ledger, LogBuffer, Metrics, RequestId, Tally, Warned};
 use crate::origin::Origins;
 use crate::pool::Pool;
-use crate::server::{Answer, Call, Clock, Delivery, Event, Handler, Refusal, Slow, Step, Uploaded};
+use crate::server::{Answer, Call, Clock, Delivery, Event, Handler, Refusal, Step, Uploaded};
 use crate::store::Spill;
 use crate::time::Now;
 use crate::wake::Wake;
@@ -333,20 +334,10 @@ impl Handler for Proxy {
     }
 
     fn count(&self, local: &mut Local, event: Event) {
-        let block = local.metrics.block(local.worker);
-        match event {
-            Event::Opened => block.add(Counter::ConnectionsAccepted, 1),
-            Event::Handshake => block.add(Counter::HandshakesDone, 1),
-            Event::HandshakeFailed => block.add(Counter::HandshakesFailed, 1),
-            Event::TimedOut(slow) => {
-                block.add(Counter::ConnectionsTimedOut, u64::from(slow != Slow::Idle));
-                block.add(slow_counter(slow), 1);
-            }
-            Event::Spent => block.add(Counter::ConnectionsSpent, 1),
-            Event::Panicked => block.add(Counter::Panics, 1),
-            Event::Spilled => block.add(Counter::UploadsSpilled, 1),
-            Event::SpillFailed(fault) => self.core.spill_failed(&fault, "large request bodies are refused"),
+        if let Event::SpillFailed(fault) = event {
+            self.core.spill_failed(&fault, "large request bodies are refused");
         }
+        events::count(local.metrics.block(local.worker), event);
     }
 
     fn spare(&self, now: Now) -> bool {
@@ -366,16 +357,6 @@ impl Handler for Proxy {
             log.flush_if_due(now);
         }
         local.tally.hand_over_if_due(now, local.metrics.totals());
-    }
-}
-
-fn slow_counter(slow: Slow) -> Counter {
-    match slow {
-        Slow::Handshake => Counter::SlowHandshakes,
-        Slow::Head => Counter::SlowHeads,
-        Slow::Upload => Counter::SlowUploads,
-        Slow::Download => Counter::SlowDownloads,
-        Slow::Idle => Counter::IdleClosed,
     }
 }
 

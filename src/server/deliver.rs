@@ -149,7 +149,11 @@ impl<H: Handler> Deliver<H> {
                 self.finish(true, turn);
                 self.end(connection, turn)
             }
-            Pushed::Spent => Next::Yield(Stage::Deliver(self)),
+            Pushed::Spent => {
+                // It is this worker that it waits for: no deadline of the client's may pass meanwhile.
+                connection.deadline = now + BODY_WAIT;
+                Next::Yield(Stage::Deliver(self))
+            }
             Pushed::Blocked => {
                 connection.deadline = self.patience(turn);
                 Next::Park(Stage::Deliver(self))
@@ -354,7 +358,8 @@ impl<H: Handler> Deliver<H> {
                 connection.deadline = self.patience(turn);
                 return Some(Stage::Deliver(self));
             }
-            turn.handler.count(&mut turn.local, Event::TimedOut(Slow::Download));
+            let slow = if is_stalled { Slow::Stall } else { Slow::Download };
+            turn.handler.count(&mut turn.local, Event::TimedOut(slow));
         }
         self.finish(false, turn);
         None
@@ -371,7 +376,8 @@ fn write_length(out: &mut Vec<u8>, length: u64) {
 const PACED_FROM: u64 = 64 << 10;
 /// What a write costs of a turn at least: many small ones take as long as a few large ones.
 const LEAST_SPENT: usize = 4 << 10;
-/// A body that grows wakes its readers; this only bounds what a fault of ours could hold.
+/// A body that grows wakes its readers, and who has spent a turn gets another: this only bounds what a fault of ours could
+/// hold.
 const BODY_WAIT: Duration = Duration::from_secs(600);
 /// Over which time the least rate is taken.
 const RATE_WINDOW: Duration = Duration::from_secs(60);

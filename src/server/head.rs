@@ -9,8 +9,9 @@ use super::session::{Connection, Next, Reply, Stage, follow, refuse, restore};
 use super::socket::Fill;
 use super::upload::Upload;
 use super::worker::Turn;
-use super::{Call, Event, Handler, Refusal, Step};
-use crate::http1::{BodyLength, HeadLimits, HeadScan, Parsed, RequestHead, Slots};
+use super::{Call, Event, Handler, Measure, Refusal, Slow, Step};
+use crate::config::Limits;
+use crate::http1::{BodyLength, HeadLimits, HeadScan, Parsed, RequestError, RequestHead, Slots};
 
 /// Waiting for a request head, or in the middle of one.
 #[derive(Default)]
@@ -55,7 +56,8 @@ impl Head {
                         self = Head::default();
                         let rest = Rest { start, filled };
                         match advance(step, reply, (body, expects_continue), rest, connection, turn) {
-                            None => {}
+                            // From here on it is idle: no byte of what follows, unless it is a request, puts that off.
+                            None => connection.deadline = turn.now.monotonic + turn.limits.idle_timeout,
                             Some(next) => return next,
                         }
                     }
@@ -109,8 +111,6 @@ impl Head {
             // from now on says so.
             let grace = if connection.requests > 0 { NEXT_REQUEST } else { FIRST_REQUEST };
             connection.deadline = connection.deadline.min(now + grace);
-        } else if connection.requests > 0 {
-            connection.deadline = now + turn.limits.idle_timeout;
         }
         Next::Park(Stage::Head(self))
     }
@@ -133,6 +133,9 @@ impl Head {
             Ok(Parsed::Whole(head)) => head,
             Ok(Parsed::Partial) => return Begun::Partial,
             Err(error) => {
+                if let Some(measure) = excess(&error) {
+                    turn.handler.count(&mut turn.local, Event::TooLarge(measure));
+                }
                 let refusal = Refusal { status: error.status, reason: error.reason };
                 return Begun::Refused(refusal, seems_head(bytes));
             }
@@ -194,9 +197,26 @@ fn advance<H: Handler>(
     }
 }
 
+/// The limit on a head's size that it passes, if it is that.
+fn excess(error: &RequestError) -> Option<Measure> {
+    match *error {
+        RequestError::LINE_TOO_LONG => Some(Measure::Line),
+        RequestError::HEAD_TOO_LARGE => Some(Measure::Head),
+        RequestError::TOO_MANY_FIELDS => Some(Measure::Fields),
+        _ => None,
+    }
+}
+
 /// Does a head that cannot be served, or is not whole, begin as one of HEAD? Its answer has no content (RFC 9110 §9.3.2).
 pub fn seems_head(bytes: &[u8]) -> bool {
     bytes.strip_prefix(b"\r\n").unwrap_or(bytes).starts_with(b"HEAD ")
+}
+
+/// How long a new connection may take for the first byte of a request, and what it is too slow at then: whichever of two
+/// limits is the nearer.
+pub fn first_wait(limits: &Limits) -> (Duration, Slow) {
+    let (head, idle) = (limits.head_timeout, limits.idle_timeout);
+    if head < idle { (head, Slow::Head) } else { (idle, Slow::Idle) }
 }
 
 /// Keeps unused bytes with the session; the worker's buffer belongs to the next one.

@@ -191,6 +191,17 @@ impl Accepting {
         self.hand_over(TcpStream::from_std(OwnedFd::into(socket)), peer)
     }
 
+    /// Counts a connection that has been accepted, once there is room for it: another acceptor may have had the last place
+    /// meanwhile, or the limit be another one. When the listener is to close, that is all the same.
+    fn admit(&self) {
+        let most = || self.shared.most_connections.load(Ordering::Relaxed);
+        let more = |open: usize| (open < most() || self.is_over.load(Ordering::SeqCst)).then(|| open.saturating_add(1));
+        while self.shared.connections.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_err() {
+            self.shared.accept_pauses.fetch_add(1, Ordering::Relaxed);
+            std::thread::sleep(PAUSE);
+        }
+    }
+
     fn hand_over(&mut self, mut stream: TcpStream, peer: SocketAddr) -> io::Result<()> {
         // Without a place the connection is closed at once: dropping it does that.
         let Ok(seat) = self.shared.seats.take(peer.ip()) else { return Ok(()) };
@@ -202,10 +213,13 @@ impl Accepting {
         else {
             return Ok(());
         };
+        self.admit();
         let token = Token(worker_slot(&stream));
         // Reading only: a new socket can always be written to, and the worker would be woken before there is a request.
-        worker.registry.register(&mut stream, token, Interest::READABLE)?;
-        self.shared.connections.fetch_add(1, Ordering::Relaxed);
+        if let Err(error) = worker.registry.register(&mut stream, token, Interest::READABLE) {
+            self.shared.connections.fetch_sub(1, Ordering::Relaxed);
+            return Err(error);
+        }
         worker.sessions.fetch_add(1, Ordering::Relaxed);
         worker.hand_over(Incoming { stream, peer, is_https: self.is_https, seat });
         Ok(())

@@ -7,6 +7,7 @@
 mod clock;
 mod deadline;
 mod deliver;
+mod event;
 mod head;
 mod inherited;
 mod listener;
@@ -32,6 +33,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 pub use clock::Clock;
+pub use event::{Event, Measure, Slow};
 pub use listener::Bound;
 pub use seats::network_of;
 pub use source::{Sequence, Stretch};
@@ -80,7 +82,7 @@ pub trait Handler: Send + Sync + 'static {
     fn spare(&self, _now: Now) -> bool {
         false
     }
-    /// Called now and then (at least once a second while there is anything to do), and after [`Server::renew`].
+    /// Called now and then (about once a second), and after [`Server::renew`].
     fn tick(&self, local: &mut Self::Local, now: Now);
 }
 
@@ -186,42 +188,6 @@ impl Delivery {
     pub const ABANDONED: Delivery = Delivery { bytes: 0, is_whole: false, fault: None };
 }
 
-/// What a connection lives through beside its exchanges.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// Accepted and handed to this worker.
-    Opened,
-    /// A TLS handshake is complete.
-    Handshake,
-    /// A TLS handshake failed.
-    HandshakeFailed,
-    /// Closed for being too slow.
-    TimedOut(Slow),
-    /// Closed after as many requests as a connection may have.
-    Spent,
-    /// A panic was contained.
-    Panicked,
-    /// A request body went to a temporary file.
-    Spilled,
-    /// It was refused, for its temporary file could not be written.
-    SpillFailed(std::io::ErrorKind),
-}
-
-/// At what a client was too slow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Slow {
-    /// Its TLS handshake.
-    Handshake,
-    /// A request head.
-    Head,
-    /// A request body.
-    Upload,
-    /// Taking its response.
-    Download,
-    /// Its next request, or its first.
-    Idle,
-}
-
 /// How the server is to run.
 #[derive(Clone)]
 pub struct Settings {
@@ -268,6 +234,11 @@ impl Counts {
     /// Connections open now.
     pub fn connections(&self) -> usize {
         self.0.connections.load(Ordering::Relaxed)
+    }
+
+    /// Connections at most: what the limits say, or what descriptors leave room for.
+    pub fn most_connections(&self) -> usize {
+        self.0.most_connections.load(Ordering::Relaxed)
     }
 
     /// Connections in each state, in the order of [`ConnectionState::ALL`]; up to a second late.

@@ -88,11 +88,12 @@ impl Shared {
 }
 
 impl<H: Handler> super::worker::Turn<H> {
-    /// Takes up what [`Server::renew`] has changed. To be called between sessions: the input buffer may be another one then.
-    pub fn keep_up(&mut self) {
+    /// Takes up what [`Server::renew`] has changed; true where that is anything. To be called between sessions: the input
+    /// buffer may be another one then.
+    pub fn keep_up(&mut self) -> bool {
         let renewals = self.shared.renewals.load(Ordering::Acquire);
         if std::mem::replace(&mut self.renewals, renewals) == renewals {
-            return;
+            return false;
         }
         self.limits = Limits::clone(&self.shared.limits());
         // Never smaller: a parked session's bytes must fit back in.
@@ -101,6 +102,7 @@ impl<H: Handler> super::worker::Turn<H> {
             self.input = vec![0; size].into_boxed_slice();
         }
         self.tick();
+        true
     }
 }
 

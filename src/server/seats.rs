@@ -33,7 +33,7 @@ impl Seats {
         Seats { limit: AtomicUsize::new(limit), ..Seats::default() }
     }
 
-    /// Another limit for connections to come.
+    /// Another limit for connections to come. Those that came while there was none have no place yet: see [`Seats::claim`].
     pub fn set_limit(&self, limit: usize) {
         self.limit.store(limit, Ordering::Relaxed);
     }
@@ -62,6 +62,16 @@ impl Seats {
         *count += 1;
         drop(taken);
         Ok(Some(Box::new(Seat { seats: Arc::clone(self), address })))
+    }
+
+    /// A place for a connection that is there already, over the limit or not; none where there is no limit.
+    pub fn claim(self: &Arc<Seats>, client: IpAddr) -> Option<Box<Seat>> {
+        if self.limit.load(Ordering::Relaxed) == 0 {
+            return None;
+        }
+        let address = network_of(client);
+        *self.lock().entry(address).or_default() += 1;
+        Some(Box::new(Seat { seats: Arc::clone(self), address }))
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
@@ -128,6 +138,17 @@ mod tests {
         let _seat = seats.take(ip("2001:db8:0:1::1")).unwrap();
         assert!(seats.take(ip("2001:db8:0:1:ffff::2")).is_err());
         assert!(seats.take(ip("2001:db8:0:2::1")).is_ok());
+    }
+
+    #[test]
+    fn who_came_before_there_was_a_limit_counts_against_it() {
+        let seats = Arc::new(Seats::new(0));
+        assert!(seats.claim(ip("192.0.2.1")).is_none());
+        seats.set_limit(1);
+        let there = [seats.claim(ip("192.0.2.1")), seats.claim(ip("192.0.2.1"))];
+        assert!(there.iter().all(Option::is_some) && seats.take(ip("192.0.2.1")).is_err());
+        drop(there);
+        assert!(seats.take(ip("192.0.2.1")).is_ok_and(|seat| seat.is_some()));
     }
 
     #[test]

@@ -11,8 +11,8 @@ use std::time::Duration;
 use mio::event::Event as Readiness;
 
 use super::deliver::Deliver;
-use super::head::{Head, seems_head};
-use super::seats::Seat;
+use super::head::{Head, first_wait, seems_head};
+use super::seats::{Seat, Seats};
 use super::socket::{Fill, Socket};
 use super::upload::Upload;
 use super::worker::{Incoming, Turn};
@@ -26,8 +26,8 @@ pub struct Session<H: Handler> {
     stage: Stage<H>,
     /// The state that it is counted in.
     counted: ConnectionState,
-    /// Free again when the session ends.
-    _seat: Option<Box<Seat>>,
+    /// Free again when the session ends; none where connections of an address are not limited.
+    seat: Option<Box<Seat>>,
     /// When the session is to be run though nothing happened.
     pub deadline: Duration,
     /// When the wheel will look at it next.
@@ -108,7 +108,7 @@ impl<H: Handler> Session<H> {
     pub fn new(incoming: Incoming, address: Address, has_ended: bool, turn: &mut Turn<H>) -> Option<Session<H>> {
         let Incoming { stream, peer, is_https, seat } = incoming;
         let limits = &turn.limits;
-        let wait = if is_https { limits.handshake_timeout } else { limits.head_timeout };
+        let wait = if is_https { limits.handshake_timeout } else { first_wait(limits).0 };
         let deadline = turn.now.monotonic + wait;
         let connection = Connection {
             socket: Socket::new(stream, if is_https { turn.tls.clone() } else { None }, turn.registry.clone()).ok()?,
@@ -126,16 +126,24 @@ impl<H: Handler> Session<H> {
         let stage = if is_https { Stage::Handshake } else { Stage::Head(Head::default()) };
         let counted = ConnectionState::of(&stage, &connection);
         turn.states.enter(counted);
+        let seat = seat.or_else(|| turn.shared.seats.claim(peer.ip()));
         Some(Session {
             connection,
             stage,
             counted,
-            _seat: seat,
+            seat,
             deadline,
             armed: Duration::MAX,
             is_queued: false,
             is_late: false,
         })
+    }
+
+    /// Gives it a place among those of its address, where there is a limit now and it has none.
+    pub fn sit(&mut self, seats: &Arc<Seats>) {
+        if self.seat.is_none() {
+            self.seat = seats.claim(self.connection.peer.address.ip());
+        }
     }
 
     /// Its place in the worker's table.
@@ -228,10 +236,12 @@ impl<H: Handler> Session<H> {
         match stage {
             Stage::Handshake => {
                 turn.handler.count(&mut turn.local, Event::TimedOut(Slow::Handshake));
+                turn.handler.count(&mut turn.local, Event::HandshakeFailed);
                 None
             }
             Stage::Head(_) if connection.input.is_empty() => {
-                turn.handler.count(&mut turn.local, Event::TimedOut(Slow::Idle));
+                let slow = if connection.requests == 0 { first_wait(&turn.limits).1 } else { Slow::Idle };
+                turn.handler.count(&mut turn.local, Event::TimedOut(slow));
                 connection.socket.notify_close();
                 None
             }
@@ -367,7 +377,7 @@ fn handshake<H: Handler>(connection: &mut Connection, turn: &mut Turn<H>) -> Nex
     match connection.socket.handshake() {
         Ok(fill) if !connection.socket.is_handshaking() && fill != Fill::End => {
             connection.peer.sni = connection.socket.server_name().map(|name| name.to_ascii_lowercase().into());
-            connection.deadline = turn.now.monotonic + turn.limits.head_timeout;
+            connection.deadline = turn.now.monotonic + first_wait(&turn.limits).0;
             connection.is_readable = true;
             turn.handler.count(&mut turn.local, Event::Handshake);
             Next::Go(Stage::Head(Head::default()))

@@ -15,7 +15,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use super::session::{Connection, Next, Reply, Stage, follow, refuse, restore};
 use super::socket::Fill;
 use super::worker::Turn;
-use super::{Call, Event, Handler, Refusal, Slow};
+use super::{Call, Event, Handler, Measure, Refusal, Slow};
 use crate::error::Error;
 use crate::http1::{BodyLength, BodyReader};
 use crate::store::{Chunk, Nameless, leave_room, temporary_file};
@@ -103,16 +103,8 @@ impl<H: Handler> Upload<H> {
         connection: &mut Connection,
         turn: &mut Turn<H>,
     ) -> Stage<H> {
-        if matches!(length, BodyLength::Exact(n) if n > limit) {
-            return refuse(connection, turn, Some(exchange), reply.unread(), TOO_LARGE);
-        }
-        if expects_continue && connection.input.is_empty() {
-            // A client that does not get it sends its body after a while all the same (RFC 9110 §10.1.1).
-            let _ = connection.socket.write(&[io::IoSlice::new(b"HTTP/1.1 100 Continue\r\n\r\n")]);
-        }
         let now = turn.now.monotonic;
-        connection.deadline = now + RATE_WINDOW;
-        Stage::Upload(Box::new(Upload {
+        let upload = Upload {
             exchange,
             reply,
             decoder: BodyReader::new(length),
@@ -125,7 +117,16 @@ impl<H: Handler> Upload<H> {
             spilling: None,
             window_start: now,
             window_bytes: 0,
-        }))
+        };
+        if matches!(length, BodyLength::Exact(n) if n > limit) {
+            return upload.refused(TOO_LARGE, connection, turn);
+        }
+        if expects_continue && connection.input.is_empty() {
+            // A client that does not get it sends its body after a while all the same (RFC 9110 §10.1.1).
+            let _ = connection.socket.write(&[io::IoSlice::new(b"HTTP/1.1 100 Continue\r\n\r\n")]);
+        }
+        connection.deadline = now + RATE_WINDOW;
+        Stage::Upload(Box::new(upload))
     }
 
     /// The exchange, for a client that left.
@@ -135,14 +136,10 @@ impl<H: Handler> Upload<H> {
 
     /// Reads on; the whole body goes to the handler.
     pub fn step(mut self: Box<Self>, connection: &mut Connection, turn: &mut Turn<H>) -> Next<H> {
-        match self.spilled() {
-            None => return Next::Park(Stage::Upload(self)),
-            Some(Ok(())) => {}
-            Some(Err(fault)) => {
-                turn.handler.count(&mut turn.local, Event::SpillFailed(fault.kind()));
-                let reply = self.reply.unread();
-                return Next::Go(refuse(connection, turn, Some(self.exchange), reply, NO_DISK));
-            }
+        match self.has_spilled() {
+            Ok(true) => {}
+            Ok(false) => return Next::Park(Stage::Upload(self)),
+            Err(fault) => return Next::Go(self.not_kept(fault, connection, turn)),
         }
         let mut start = 0;
         let mut filled = restore(connection, &mut turn.input);
@@ -155,10 +152,7 @@ impl<H: Handler> Upload<H> {
                         return self.complete(connection, turn);
                     }
                 }
-                Err(refusal) => {
-                    let reply = self.reply.unread();
-                    return Next::Go(refuse(connection, turn, Some(self.exchange), reply, refusal));
-                }
+                Err(refusal) => return Next::Go(self.refused(refusal, connection, turn)),
             }
             if self.memory.len() >= turn.limits.body_in_memory.max(1) {
                 connection.input.extend_from_slice(turn.input.get(start..filled).unwrap_or_default());
@@ -235,47 +229,62 @@ impl<H: Handler> Upload<H> {
         };
         let len = job.data.len() as u64;
         if turn.spiller.jobs.try_send(job).is_err() {
-            let reply = self.reply.unread();
-            return Next::Go(refuse(connection, turn, Some(self.exchange), reply, NO_ROOM));
+            return Next::Go(self.refused(NO_ROOM, connection, turn));
         }
-        turn.handler.count(&mut turn.local, Event::Spilled);
+        if self.written == 0 {
+            turn.handler.count(&mut turn.local, Event::Spilled);
+        }
         self.spilling = Some(slot);
         self.written += len;
         connection.deadline = turn.now.monotonic + SPILL_TIME;
         Next::Park(Stage::Upload(self))
     }
 
-    /// What the helper thread has come to, if anything was left to it; `None` while it still writes.
-    fn spilled(&mut self) -> Option<io::Result<()>> {
-        let Some(slot) = &self.spilling else { return Some(Ok(())) };
-        let written = slot.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+    /// False while the helper thread still writes.
+    fn has_spilled(&mut self) -> Result<bool, io::ErrorKind> {
+        let Some(slot) = &self.spilling else { return Ok(true) };
+        let Some(written) = slot.lock().unwrap_or_else(PoisonError::into_inner).take() else { return Ok(false) };
         self.spilling = None;
-        Some(written.map(|file| {
-            let offset = self.chunks.iter().map(Chunk::len).sum();
-            self.chunks.push(Chunk::File { file: file.clone(), offset, len: self.written - offset });
-            self.file = Some(file);
-        }))
+        let file = written.map_err(|fault| fault.kind())?;
+        let offset = self.chunks.iter().map(Chunk::len).sum();
+        self.chunks.push(Chunk::File { file: file.clone(), offset, len: self.written - offset });
+        self.file = Some(file);
+        Ok(true)
+    }
+
+    /// The answer to a body that is not read to its end.
+    fn refused(self, refusal: Refusal, connection: &mut Connection, turn: &mut Turn<H>) -> Stage<H> {
+        let event = match refusal {
+            TOO_LARGE => Some(Event::TooLarge(Measure::Body)),
+            TOO_SLOW => Some(Event::TimedOut(Slow::Upload)),
+            _ => None,
+        };
+        if let Some(event) = event {
+            turn.handler.count(&mut turn.local, event);
+        }
+        refuse(connection, turn, Some(self.exchange), Reply { has_unread_body: true, ..self.reply }, refusal)
+    }
+
+    /// The same where there is no room for it.
+    fn not_kept(self, fault: io::ErrorKind, connection: &mut Connection, turn: &mut Turn<H>) -> Stage<H> {
+        turn.handler.count(&mut turn.local, Event::SpillFailed(fault));
+        self.refused(NOT_KEPT, connection, turn)
     }
 
     /// The deadline has passed: too slow, or the next window begins.
     pub fn late(mut self: Box<Self>, connection: &mut Connection, turn: &mut Turn<H>) -> Option<Stage<H>> {
-        let needed = turn.limits.upload_rate.saturating_mul(RATE_WINDOW.as_secs());
-        if self.spilling.is_some() || self.window_bytes < needed {
-            turn.handler.count(&mut turn.local, Event::TimedOut(Slow::Upload));
-            let reply = self.reply.unread();
-            return Some(refuse(connection, turn, Some(self.exchange), reply, TOO_SLOW));
+        if self.spilling.is_some() {
+            return Some(self.not_kept(io::ErrorKind::TimedOut, connection, turn));
+        }
+        // Without a rate it is one byte, so that nobody is waited for without end.
+        let needed = turn.limits.upload_rate.saturating_mul(RATE_WINDOW.as_secs()).max(1);
+        if self.window_bytes < needed {
+            return Some(self.refused(TOO_SLOW, connection, turn));
         }
         self.window_start = turn.now.monotonic;
         self.window_bytes = 0;
         connection.deadline = self.window_start + RATE_WINDOW;
         Some(Stage::Upload(self))
-    }
-}
-
-impl Reply {
-    /// The same, for an answer given before the request body was read.
-    fn unread(self) -> Reply {
-        Reply { has_unread_body: true, ..self }
     }
 }
 
@@ -362,5 +371,6 @@ const SPILL_TIME: Duration = Duration::from_secs(60);
 const TOO_LARGE: Refusal = Refusal { status: 413, reason: "the request body is larger than this site accepts" };
 const BAD_BODY: Refusal = Refusal { status: 400, reason: "the request body is not framed as it says" };
 const TOO_SLOW: Refusal = Refusal { status: 408, reason: "the request body arrives too slowly" };
-const NO_DISK: Refusal = Refusal { status: 503, reason: "there is no room for a request body of this size now" };
+const NOT_KEPT: Refusal =
+    Refusal { status: 503, reason: "the request body cannot be kept: there is no room for temporary files" };
 const NO_ROOM: Refusal = Refusal { status: 503, reason: "too many request bodies are being stored" };

@@ -121,8 +121,6 @@ struct Worker<H: Handler> {
     ticked: Duration,
     /// The handler has work for every moment.
     is_busy: bool,
-    /// Sessions have run since.
-    has_run: bool,
 }
 
 /// Starts worker `number`.
@@ -177,7 +175,6 @@ pub fn start<H: Handler>(
         generation: 0,
         ticked: now.monotonic,
         is_busy: false,
-        has_run: false,
     };
     let thread =
         std::thread::Builder::new().name(format!("worker-{number}")).spawn(move || worker.run()).map_err(failed)?;
@@ -198,7 +195,9 @@ impl<H: Handler> Worker<H> {
             }
             self.turn.now = self.clock.now();
             self.turn.handshakes = HANDSHAKES;
-            self.turn.keep_up();
+            if self.turn.keep_up() {
+                self.seat_all();
+            }
             self.note(&events);
             self.ready.begin_round();
             while let Some(address) = self.ready.take_next() {
@@ -208,7 +207,6 @@ impl<H: Handler> Worker<H> {
             self.is_busy = self.spare();
             if self.turn.now.monotonic.saturating_sub(self.ticked) >= TICK {
                 self.ticked = self.turn.now.monotonic;
-                self.has_run = false;
                 self.turn.tick();
             }
         }
@@ -216,6 +214,12 @@ impl<H: Handler> Worker<H> {
             self.close(slot);
         }
         self.turn.tick();
+    }
+
+    /// Where connections of an address are limited from now on, those that are there count too.
+    fn seat_all(&mut self) {
+        let seats = &self.turn.shared.seats;
+        self.sessions.iter_mut().flatten().for_each(|session| session.sit(seats));
     }
 
     fn spare(&mut self) -> bool {
@@ -243,9 +247,9 @@ impl<H: Handler> Worker<H> {
         if self.is_busy || !self.ready.is_empty() || !self.incoming.is_empty() {
             return Some(Duration::ZERO);
         }
+        // A connection that says nothing brings no event: it is found with the tick, and its deadlines begin then.
         let deadline = self.wheel.next(self.turn.now.monotonic);
-        let tick = if self.has_run || self.open.load(Ordering::Relaxed) > 0 { Some(TICK) } else { Some(IDLE_TICK) };
-        deadline.min(tick).or(tick)
+        deadline.min(Some(TICK)).or(Some(TICK))
     }
 
     fn note(&mut self, events: &Events) {
@@ -321,7 +325,6 @@ impl<H: Handler> Worker<H> {
             return;
         }
         session.is_queued = false;
-        self.has_run = true;
         let turn = &mut self.turn;
         let outcome = catch_unwind(AssertUnwindSafe(|| session.run(turn))).unwrap_or_else(|_| {
             turn.handler.count(&mut turn.local, Event::Panicked);
@@ -379,4 +382,3 @@ const HANDSHAKES: usize = 8;
 const FILE_PART: usize = 64 << 10;
 const OUT: usize = 4 << 10;
 const TICK: Duration = Duration::from_secs(1);
-const IDLE_TICK: Duration = Duration::from_secs(5);

@@ -211,6 +211,7 @@ impl Kind {
             Kind::Size(min, max) => within(number, min, max, units::show_size).map(Value::Number),
             Kind::Share => Ok(Value::Share(units::Share::Bytes(number))),
             Kind::DurationOrOff if number == 0 => Ok(Value::Time(std::time::Duration::ZERO)),
+            Kind::Duration if number == 0 => Err(Fault::new("0 is no time at all", self.advice())),
             Kind::Duration | Kind::DurationOrOff => {
                 Err(Fault::new(format!("{number} has no unit"), format!("write \"{number}s\" for {number} seconds")))
             }

@@ -147,8 +147,8 @@ pub(super) static LIMITS: Spec = Spec {
             "connections_per_address",
             Kind::Number(0, 10_000_000),
             Value("0"),
-            "Most connections of one client address at once, of one /64 network with IPv6; beyond it new ones are closed; \
-             0 is no limit.",
+            "Most connections of one client address at once, of one /64 network with IPv6; beyond it new ones are closed, \
+             those that are there stay; 0 is no limit.",
             "100",
         ),
         key(
@@ -162,36 +162,43 @@ pub(super) static LIMITS: Spec = Spec {
             "head_timeout",
             Kind::Duration,
             Value("10s"),
-            "Time for a whole request head, from its first byte; then 408.",
+            "Time for a whole request head, from its first byte; then 408. A new connection has no longer for that byte.",
             r#""5s""#,
         ),
-        key("handshake_timeout", Kind::Duration, Value("10s"), "Time for a whole TLS handshake.", r#""5s""#),
+        key(
+            "handshake_timeout",
+            Kind::Duration,
+            Value("10s"),
+            "Time for a whole TLS handshake; then the connection is closed.",
+            r#""5s""#,
+        ),
         key(
             "idle_timeout",
             Kind::Duration,
             Value("60s"),
-            "How long a connection without a request stays open.",
+            "How long a connection stays open on which no byte of a request comes.",
             r#""75s""#,
         ),
         key(
             "upload_rate",
             Kind::Size(0, MIB),
             Value("256"),
-            "Least bytes a second of a request body, over 20 seconds; 0 is off.",
+            "Least bytes a second of a request body, over 20 seconds; then 408. With 0 one byte in that time will do.",
             "1024",
         ),
         key(
             "write_stall",
             Kind::Duration,
             Value("60s"),
-            "How long a client may take no byte of its response.",
+            "How long a client may take no byte of its response; then the connection is closed.",
             r#""30s""#,
         ),
         key(
             "download_rate",
             Kind::Size(0, MIB),
             Value("0"),
-            "Least bytes a second that a client must take of its response, over 60 seconds in which it is there; 0 is off.",
+            "Least bytes a second that a client must take of its response, over 60 seconds in which it is there; else the \
+             connection is closed; 0 is off.",
             "256",
         ),
         key(

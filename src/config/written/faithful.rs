@@ -1,7 +1,7 @@
 //! Lines that an edit did not touch, byte for byte as they were.
 //!
-//! A document that is written out anew has plain line feeds, no byte order mark and a line feed at its end. Where the
-//! operator's text has it otherwise, its own lines are taken for all that stayed.
+//! A document that is written out anew has plain line feeds, no byte order mark, a line feed at its end and no blanks within
+//! headers. Where the operator's text has it otherwise, its own lines are taken for all that stayed.
 
 use super::difference::{Kind, steps};
 
@@ -12,8 +12,7 @@ pub(super) fn carried(old: &str, base: &str, edited: &str) -> String {
     }
     let body = old.strip_prefix(MARK).unwrap_or(old);
     let (own, base, edited): (Vec<&str>, Vec<&str>, Vec<&str>) = (lines(body), lines(base), lines(edited));
-    let is_alike = own.len() == base.len() && own.iter().zip(&base).all(|(a, b)| bare(a) == bare(b));
-    if !is_alike {
+    if own.len() != base.len() {
         return edited.concat();
     }
     let end = if own.first().is_some_and(|line| line.ends_with("\r\n")) { "\r\n" } else { "\n" };

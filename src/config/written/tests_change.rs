@@ -252,6 +252,15 @@ fn line_ends_marks_and_a_missing_last_line_feed_stay() {
     }
 }
 
+/// Found by fuzzing: a change of anything took the blanks out of every header.
+#[test]
+fn blanks_within_headers_stay() {
+    let old = "[[ site ]]\ndomains = [\"a.test\"]\n[site\t. origin]\nservers = [\"o.test\"]\n";
+    let file = Written::parse(old).unwrap();
+    assert_eq!(file.with_patch(0, &patch("")).unwrap(), old);
+    assert_eq!(file.with_patch(0, &patch("origin.sni = \"s.test\"")).unwrap(), format!("{old}sni = \"s.test\"\n"));
+}
+
 #[test]
 fn the_doctors_lines_are_written_where_the_keys_stand() {
     let file = Written::parse(FILE).unwrap();

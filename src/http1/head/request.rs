@@ -64,6 +64,13 @@ pub struct RequestError {
 }
 
 impl RequestError {
+    /// The request line passes [`HeadLimits::line`].
+    pub const LINE_TOO_LONG: RequestError = RequestError::new(414, "request line too long");
+    /// The head passes [`HeadLimits::head`].
+    pub const HEAD_TOO_LARGE: RequestError = RequestError::new(431, "request head too large");
+    /// The fields pass [`HeadLimits::fields`].
+    pub const TOO_MANY_FIELDS: RequestError = RequestError::new(431, "too many fields");
+
     pub(super) const fn new(status: u16, reason: &'static str) -> RequestError {
         RequestError { status, reason }
     }
@@ -168,9 +175,9 @@ impl crate::policy::Fields for RequestHead<'_, '_> {
 impl From<Fault> for RequestError {
     fn from(fault: Fault) -> RequestError {
         match fault {
-            Fault::LineTooLong => RequestError::new(414, "request line too long"),
-            Fault::HeadTooLong => RequestError::new(431, "request head too large"),
-            Fault::TooManyFields => RequestError::new(431, "too many fields"),
+            Fault::LineTooLong => RequestError::LINE_TOO_LONG,
+            Fault::HeadTooLong => RequestError::HEAD_TOO_LARGE,
+            Fault::TooManyFields => RequestError::TOO_MANY_FIELDS,
             Fault::Malformed(reason) => RequestError::bad(reason),
         }
     }
