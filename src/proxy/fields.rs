@@ -83,6 +83,13 @@ pub fn to_origin<'a>(request: &'a Request, purpose: Purpose, identity: &'a Ident
     fields
 }
 
+/// Does the value that we write into this field differ between requests of one key? `shares`: the site shares what it stores
+/// between schemes, between domains.
+pub fn differs_between(name: &[u8], shares: (bool, bool)) -> bool {
+    (shares.0 && name.eq_ignore_ascii_case(b"x-forwarded-proto"))
+        || (shares.1 && name.eq_ignore_ascii_case(b"x-forwarded-host"))
+}
+
 /// What Max-Forwards allows, the least where it is said more than once (RFC 9110 §7.6.2). Of more hops than there can be
 /// we know no number.
 pub fn hops_left<'a>(fields: impl Iterator<Item = (&'a str, &'a [u8])>) -> Option<u64> {
