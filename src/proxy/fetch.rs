@@ -190,6 +190,8 @@ impl Fetch {
     fn store(&mut self, fetched: Fetched, (freshness, too_large): (Freshness, bool), now: Now, trip: Trip) {
         let Fetched { head, body, .. } = fetched;
         let plan = Plan { kept: true, held: true, length: length_of(&body), spill: self.core.spill.clone() };
+        let is_forced = self.forward == Forward::Request;
+        let freshness = if is_forced { freshness.after_forced_validation() } else { freshness };
         let (writer, shared) = Body::open(plan, Some(self.core.cache.store.budget()));
         let reader = Reader::new(&shared);
         let withheld = Withheld::of(&head);
