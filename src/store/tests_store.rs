@@ -372,6 +372,22 @@ fn many_threads_never_pass_the_limit_and_give_everything_back() {
     assert_eq!((store.stats().bytes, store.stats().responses, store.stats().keys), (0, 0, 0));
 }
 
+#[test]
+fn errors_for_one_kind_of_request_each_push_out_no_others() {
+    let store = Store::new(1 << 20, 1 << 20);
+    for number in 1..=3 {
+        store.insert(b"k", response(usize::from(number), 0, number, sealed(&store, 1)));
+    }
+    for number in 0..100 {
+        let variant = Variant::of_likeness(&Lines(&[("user-agent", &number.to_string())]));
+        let (head, body, mark) = (StoredHead::builder(403).build(), sealed(&store, 1), Mark::default());
+        let error = StoredResponse { head, freshness: freshness(), variant: Some(Box::new(variant)), body, mark };
+        assert_eq!(store.insert(b"k", Arc::new(error)), Inserted::Stored);
+    }
+    let statuses: Vec<u16> = store.variants(b"k").iter().map(|stored| stored.head.status()).collect();
+    assert_eq!(statuses, [[403; 8].as_slice(), &[200; 3]].concat());
+}
+
 /// Prints what a stored response of 1 KiB costs: `cargo test rss -- --ignored --nocapture --test-threads 1`.
 #[test]
 #[ignore = "measures memory: run it alone"]
