@@ -170,7 +170,8 @@ impl Victims {
 /// side. It depends on nothing that changes, so what was charged is given back to the byte.
 pub fn entry_cost(key: &[u8], response: &StoredResponse) -> u64 {
     let counts = 2 * size_of::<usize>();
-    let variant = if response.variant.is_some() { VARIANT_COST } else { 0 };
+    let of_variant = |variant: &Variant| allocation(variant.size()).saturating_add(VARIANT_COST);
+    let variant = response.variant.as_deref().map_or(0, of_variant);
     let parts = if response.mark.is_part() { PARTS_COST } else { 0 };
     allocation(size_of::<StoredResponse>().saturating_add(counts))
         .saturating_add(parts)
@@ -187,9 +188,10 @@ pub fn allocation(size: usize) -> u64 {
 
 /// More variants than this of one key help nobody (reliability.md, fault 22).
 pub const MOST_VARIANTS: usize = 64;
-/// What a manifest of parts has for a body, which is charged nowhere else: the list at its longest.
 /// Errors of one key that are for one kind of request each.
 const MOST_ERRORS: usize = 8;
+/// What a manifest of parts has for a body, which is charged nowhere else: the list at its longest.
 const PARTS_COST: u64 = 384;
-/// A list of variants and one variant's fields, estimated.
-const VARIANT_COST: u64 = 256;
+/// A list of variants and what holds one's fields, estimated; the fields themselves are counted, for clients send them as
+/// long as they like.
+const VARIANT_COST: u64 = 128;

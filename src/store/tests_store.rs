@@ -388,6 +388,20 @@ fn errors_for_one_kind_of_request_each_push_out_no_others() {
     assert_eq!(statuses, [[403; 8].as_slice(), &[200; 3]].concat());
 }
 
+#[test]
+fn what_a_variant_was_selected_by_is_charged_byte_by_byte() {
+    let cost = |length: usize| {
+        let (value, body) = ("x".repeat(length), Body::whole(Vec::new()));
+        let variant = Variant::of(&Vary::parse(&Lines(&[("vary", "a")])), &Lines(&[("a", &value)])).map(Box::new);
+        let (head, mark) = (StoredHead::builder(200).build(), Mark::default());
+        entry_cost(b"k", &StoredResponse { head, freshness: freshness(), variant, body, mark })
+    };
+    for length in [16, 1_000, 20_000] {
+        let (short, long) = (cost(0), cost(length));
+        assert!(long >= short + length as u64 && long <= short + length as u64 + 16, "{length}: {short} {long}");
+    }
+}
+
 /// Prints what a stored response of 1 KiB costs: `cargo test rss -- --ignored --nocapture --test-threads 1`.
 #[test]
 #[ignore = "measures memory: run it alone"]
