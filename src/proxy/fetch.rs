@@ -264,7 +264,8 @@ impl Fetch {
             self.land(lead, followers);
         } else {
             // What one request's own fields provoked says nothing of the others.
-            let is_of_key = matches!(self.goal, Goal::Store) && why != Some(Why::Provoked);
+            let is_own = why == Some(Why::Provoked) || self.may_be_own(head.status);
+            let is_of_key = matches!(self.goal, Goal::Store) && !is_own;
             if let Some(key) = self.key.as_deref().filter(|_| is_of_key) {
                 self.core.cache.flights.mark_uncollapsible(key, now);
             }
@@ -285,7 +286,6 @@ impl Fetch {
         Variant::of(&Vary::parse(response), &*self.request).map(Box::new)
     }
 
-    pub(super) fn land(&mut self, lead: Landing, followers: Landing) {
     /// Does an answer of this status perhaps concern this request alone?
     pub(super) fn may_be_own(&self, status: u16) -> bool {
         is_about_request(status) || (status >= 300 && has_cause(&*self.request))
@@ -299,6 +299,7 @@ impl Fetch {
         }
     }
 
+    pub(super) fn land(&mut self, lead: Landing, followers: Landing) {
         if let Some(ticket) = self.ticket.take() {
             ticket.land(lead, followers);
         }

@@ -57,7 +57,7 @@ impl Fetch {
             // Some say so of what has no byte at all, which a request without a range can have.
             (416, _) if slice.range.start == 0 => self.without_slices(&slice, turn),
             (status, _) => {
-                if status < 500 {
+                if self.is_of_resource(status) {
                     self.forget(&slice);
                 }
                 // All there is, or why there is nothing: an answer like any other.
@@ -258,7 +258,7 @@ impl Fetch {
 
     /// An answer under way cannot go on with what came; others look again, and find that nothing is known any more.
     fn break_off(&mut self, slice: &Slice, status: u16) {
-        if status < 500 {
+        if self.is_of_resource(status) {
             self.forget(slice);
         }
         let detail = "the origin's content changed while it was sent";
@@ -270,6 +270,12 @@ impl Fetch {
     /// What was known is not so any more; its slices go with it.
     fn forget(&self, slice: &Slice) {
         if let (Some(key), Some(known)) = (self.key.as_deref(), &slice.manifest) {
+    /// Does an answer of this status, which brings no slice, say that what is known holds no more? An error says nothing of
+    /// it, nor what this client alone is told.
+    fn is_of_resource(&self, status: u16) -> bool {
+        status < 500 && !self.may_be_own(status)
+    }
+
             self.core.cache.store.remove_response(key, &known.response);
         }
     }
