@@ -101,7 +101,10 @@ impl Fetch {
         let Some(key) = self.key.clone() else { return };
         let (writer, response) = self.part(&fetched.head, part, freshness, now);
         let reader = Reader::new(&response.body);
-        let Some(manifest) = self.core.cache.keep_part(&key, &response, Listing::Place, now) else { return };
+        let Some(manifest) = self.core.cache.keep_part(&key, &response, Listing::Place(self.site.slice_size), now)
+        else {
+            return;
+        };
         let status = CacheStatus {
             forward: Some(self.forward),
             stored: true,
@@ -267,15 +270,15 @@ impl Fetch {
         self.land(Landing::Failed(Arc::new(error), Trip::default()), Landing::Again);
     }
 
-    /// What was known is not so any more; its slices go with it.
-    fn forget(&self, slice: &Slice) {
-        if let (Some(key), Some(known)) = (self.key.as_deref(), &slice.manifest) {
     /// Does an answer of this status, which brings no slice, say that what is known holds no more? An error says nothing of
     /// it, nor what this client alone is told.
     fn is_of_resource(&self, status: u16) -> bool {
         status < 500 && !self.may_be_own(status)
     }
 
+    /// What was known is not so any more; its slices go with it.
+    fn forget(&self, slice: &Slice) {
+        if let (Some(key), Some(known)) = (self.key.as_deref(), &slice.manifest) {
             self.core.cache.store.remove_response(key, &known.response);
         }
     }
