@@ -49,6 +49,10 @@ fn fields_that_speak_for_the_host_the_address_the_path_or_the_method_are_not_sen
         "Client-Cert-Chain", "SSL_Client_Verify", "X-SSL-Client-Cert", "X-Client-Cert", "X-Host-Override", "Host-Override",
         "X-Backend-Host", "X-Proxy-Host", "X-Server-Name", "Proxy-Host", "X-Proto", "X-Arr-SSL", "X-Original-Path", "X-URI", "X-URL",
         "X-Proxy-URL", "X-Envoy-Original-Path", "Base-Url", "Http-Url", "Proxy-Url", "Request-Uri", "X-Middleware-Subrequest",
+        "X-Forwarder-For", "X-Real-Host", "Forwarded-Host", "Forwarded-Proto", "Forwarded-Server", "X-Original-Proto",
+        "X-Original-Scheme", "X-HTTP-DestinationURL", "X-HTTP-Path-Override", "X-Matched-Path", "X-Now-Route-Matches",
+        "X-Invoke-Path", "X-Invoke-Query", "X-Invoke-Status", "X-Middleware-Invoke", "X-Original-Method", "X-Sendfile-Type",
+        "X-Accel-Mapping",
     ];
     for (number, name) in names.iter().enumerate() {
         let target = format!("/{number}");

@@ -1,7 +1,9 @@
-//! Answers of a hostile origin, some 190 of them, each in five manners: passed on whole, refused with a cause, or cut so that
+//! Answers of a hostile origin, some 380 of them, each in five manners: passed on whole, refused with a cause, or cut so that
 //! the client can tell. Nothing broken is stored, and neither end's next message is mistaken.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
+#[path = "hostile/answer_bodies.rs"]
+mod answer_bodies;
 #[path = "hostile/answers.rs"]
 mod answers;
 mod support;

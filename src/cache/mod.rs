@@ -46,10 +46,15 @@ impl<T: Clone> Cache<T> {
     }
 
     /// Joins the flight of `key`, or begins it. Once something that varies is stored under the key, requests that select
-    /// another variant than the flight's do not wait for it (decisions 15): of several, the newest says by what they vary.
+    /// another variant than the flight's do not wait for it (decisions 15): of several, the newest says by what they vary,
+    /// but for one that was the fault of its request.
     pub fn join(&self, key: &[u8], fields: &dyn Fields, now: Now) -> Role<T> {
         let mut selection = Vec::new();
-        if let Some(variant) = self.store.variants(key).first().and_then(|newest| newest.variant.as_deref()) {
+        let is_of_all =
+            |stored: &&Arc<StoredResponse>| !stored.variant.as_ref().is_some_and(|variant| variant.is_likeness());
+        if let Some(variant) =
+            self.store.variants(key).iter().find(is_of_all).and_then(|newest| newest.variant.as_deref())
+        {
             variant.write_selection(fields, &mut selection);
         }
         self.flights.join_selected(key, &selection, now)

@@ -1,9 +1,10 @@
 //! Parts of responses (RFC 9111 §3.3, §3.4): what is stored of a representation that is not there whole.
 //!
 //! Under the key itself stands a *manifest*: the head of a 206 with its freshness, validators and variant, and for a body
-//! the number of its generation, the complete length, and which parts there are. The parts lie under keys of their own,
-//! made of the generation alone, so that whatever removes the manifest (a purge, an unsafe method, a newer version) makes
-//! all of its parts unreachable at once, and they leave as the least recently used. A manifest is never found as a whole.
+//! the number of its generation, the complete length, how large its slices are, and which other parts there are. The parts
+//! lie under keys of their own, made of the generation alone, so that whatever removes the manifest (a purge, an unsafe
+//! method, a newer version) makes all of its parts unreachable at once. A purge removes them too, unless somebody is still
+//! sent what they are parts of; otherwise they leave as the least recently used. A manifest is never found as a whole.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,7 +23,17 @@ pub struct Manifest {
     pub response: Arc<StoredResponse>,
     /// Bytes of the whole representation.
     pub length: u64,
+    places: Places,
+}
+
+/// Where the parts of one manifest lie: its content.
+#[derive(Clone, PartialEq, Eq)]
+struct Places {
     generation: u64,
+    /// Up to where slices begin: the length of the representation.
+    length: u64,
+    /// Bytes of a slice; 0 where there are none.
+    slice_size: u64,
     /// The oldest first; slices are not listed, for their places are known.
     parts: Vec<ByteRange>,
 }
@@ -30,8 +41,8 @@ pub struct Manifest {
 /// How a part is to be found again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Listing {
-    /// By its place: slices.
-    Place,
+    /// By its place: slices of so many bytes.
+    Place(u64),
     /// In the manifest's list: parts of any size.
     List,
 }
@@ -42,15 +53,8 @@ impl Manifest {
         if response.is_whole() {
             return None;
         }
-        let content = response.body.sealed()?;
-        let (numbers, rest) = content.bytes()?.as_chunks::<8>();
-        let mut numbers = numbers.iter().map(|bytes| u64::from_be_bytes(*bytes));
-        let (generation, length) = (numbers.next()?, numbers.next()?);
-        let mut parts = Vec::new();
-        while let (Some(start), Some(end)) = (numbers.next(), numbers.next()) {
-            parts.push(ByteRange { start, end });
-        }
-        rest.is_empty().then(|| Manifest { response: Arc::clone(response), length, generation, parts })
+        let places = Places::read(&response.body)?;
+        Some(Manifest { response: Arc::clone(response), length: places.length, places })
     }
 
     /// Does `other` speak of the same bytes, by one strong validator and one length (RFC 9111 §3.4)?
@@ -67,12 +71,44 @@ impl Manifest {
 
     /// The key of the part that begins at `start`; no request's key begins like it.
     pub fn key_of(&self, start: u64) -> Vec<u8> {
-        part_key(self.generation, start)
+        part_key(self.places.generation, start)
     }
 
     /// The same parts, with another head.
     pub fn content(&self) -> Arc<Body> {
         Arc::clone(&self.response.body)
+    }
+}
+
+impl Places {
+    /// Those of a new manifest.
+    fn new(length: u64) -> Places {
+        Places { generation: next_generation(), length, slice_size: 0, parts: Vec::new() }
+    }
+
+    /// Reads them; `None` where `content` is no manifest's.
+    fn read(content: &Arc<Body>) -> Option<Places> {
+        let content = content.sealed()?;
+        let (numbers, rest) = content.bytes()?.as_chunks::<8>();
+        let mut numbers = numbers.iter().map(|bytes| u64::from_be_bytes(*bytes));
+        let (generation, length, slice_size) = (numbers.next()?, numbers.next()?, numbers.next()?);
+        let mut parts = Vec::new();
+        while let (Some(start), Some(end)) = (numbers.next(), numbers.next()) {
+            parts.push(ByteRange { start, end });
+        }
+        rest.is_empty().then_some(Places { generation, length, slice_size, parts })
+    }
+
+    fn write(&self) -> Vec<u8> {
+        let ends = self.parts.iter().flat_map(|part| [part.start, part.end]);
+        [self.generation, self.length, self.slice_size].into_iter().chain(ends).flat_map(u64::to_be_bytes).collect()
+    }
+
+    /// Where parts may begin.
+    fn starts(&self) -> impl Iterator<Item = u64> {
+        let slices = if self.slice_size == 0 { 0 } else { self.length.div_ceil(self.slice_size).min(MOST_SLICES) };
+        let starts = (0..slices).map(|number| number.saturating_mul(self.slice_size));
+        starts.chain(self.parts.iter().map(|part| part.start))
     }
 }
 
@@ -98,7 +134,7 @@ impl<T: Clone> Cache<T> {
         let mut position = range.start;
         while position < range.end {
             let reaches = |part: &&ByteRange| part.start <= position && position < part.end;
-            let best = manifest.parts.iter().filter(reaches).max_by_key(|part| part.end)?;
+            let best = manifest.places.parts.iter().filter(reaches).max_by_key(|part| part.end)?;
             let stored = self.part(manifest, best.start)?;
             let mut chunk = stored.body.sealed().filter(|chunk| chunk.len() == best.length())?;
             chunk.advance(position.saturating_sub(best.start));
@@ -119,14 +155,15 @@ impl<T: Clone> Cache<T> {
             let is_like = |stored: &StoredResponse| !stored.is_whole() && stored.variant == part.variant;
             let current = self.store.find(key, is_like).and_then(|stored| Manifest::of(&stored));
             let current = current.filter(|manifest| manifest.is_of(part, length));
-            let generation = current.as_ref().map_or_else(next_generation, |manifest| manifest.generation);
-            let mut parts = current.as_ref().map_or_else(Vec::new, |manifest| manifest.parts.clone());
-            if listing == Listing::List {
-                self.list(generation, range, &mut parts);
+            let mut places = current.as_ref().map_or_else(|| Places::new(length), |manifest| manifest.places.clone());
+            let generation = places.generation;
+            match listing {
+                Listing::List => self.list(generation, range, &mut places.parts),
+                Listing::Place(size) => places.slice_size = size,
             }
             self.store.insert(&part_key(generation, range.start), Arc::clone(part));
             let is_first = current.is_none();
-            let (manifest, is_stored) = self.joined(key, part, current, (generation, length, parts), now)?;
+            let (manifest, is_stored) = self.joined(key, part, current, places, now)?;
             kept = Some(manifest);
             if is_stored {
                 break;
@@ -144,7 +181,7 @@ impl<T: Clone> Cache<T> {
         key: &[u8],
         part: &Arc<StoredResponse>,
         current: Option<Manifest>,
-        (generation, length, parts): (u64, u64, Vec<ByteRange>),
+        places: Places,
         now: Now,
     ) -> Option<(Manifest, bool)> {
         // The whole is as fresh as the least fresh of its parts; one that had gone stale is confirmed by a new part with
@@ -152,25 +189,38 @@ impl<T: Clone> Cache<T> {
         let is_less_fresh =
             |old: &StoredResponse| !is_usable(old, now) || part.freshness.ttl(now) < old.freshness_at(now).ttl(now);
         let template = match &current {
-            Some(manifest) if !is_less_fresh(&manifest.response) && manifest.parts == parts => {
+            Some(manifest) if !is_less_fresh(&manifest.response) && manifest.places == places => {
                 return Some((manifest.clone(), true));
             }
             Some(manifest) if !is_less_fresh(&manifest.response) => &manifest.response,
             _ => part,
         };
-        let content = Body::whole(written(generation, length, &parts));
+        // Manifests of the same parts share their content, so that it tells whether somebody has one of them.
+        let content = match &current {
+            Some(manifest) if manifest.places == places => manifest.content(),
+            _ => Body::whole(places.write()),
+        };
         let response = Arc::new(with_content(template, template.head.clone(), content));
         let is_stored = match &current {
             Some(old) => self.store.replace(key, &old.response, Arc::clone(&response)),
             None => {
                 let is_same = |stored: &Arc<StoredResponse>| {
                     let is_like = !stored.is_whole() && stored.variant == part.variant && stored.body.may_be_shared();
-                    is_like && Manifest::of(stored).is_some_and(|manifest| manifest.is_of(part, length))
+                    is_like && Manifest::of(stored).is_some_and(|manifest| manifest.is_of(part, places.length))
                 };
                 self.store.insert_unless(key, &response, is_same)
             }
         };
         Some((Manifest::of(&response)?, is_stored))
+    }
+
+    /// Removes the parts of a manifest that is gone, given its content, unless somebody has the manifest still: what he is
+    /// sent goes on with them.
+    pub fn remove_parts(&self, content: &Arc<Body>) {
+        let Some(places) = Places::read(content).filter(|_| Arc::strong_count(content) == 1) else { return };
+        for start in places.starts() {
+            self.store.remove(&part_key(places.generation, start));
+        }
     }
 
     /// Adds a range to a list, takes out what it makes needless or what is gone, and keeps to the limits.
@@ -212,11 +262,6 @@ fn is_usable(response: &StoredResponse, now: Now) -> bool {
     freshness.is_fresh(now) && !freshness.is_no_cache()
 }
 
-fn written(generation: u64, length: u64, parts: &[ByteRange]) -> Vec<u8> {
-    let ends = parts.iter().flat_map(|part| [part.start, part.end]);
-    [generation, length].into_iter().chain(ends).flat_map(u64::to_be_bytes).collect()
-}
-
 fn part_key(generation: u64, start: u64) -> Vec<u8> {
     [&PART_KEY[..], &generation.to_be_bytes(), &start.to_be_bytes()].concat()
 }
@@ -240,6 +285,9 @@ fn next_generation() -> u64 {
 /// A request's key begins with a length in its shortest form; a continued zero is none.
 const PART_KEY: [u8; 3] = [0x80, 0x00, b'p'];
 const MEETING_KEY: [u8; 3] = [0x80, 0x00, b'm'];
+/// Slices of one manifest that are looked for where it is gone: those of a terabyte, of a mebibyte each. Any behind them
+/// leave as the least recently used.
+const MOST_SLICES: u64 = 1 << 20;
 /// Parts in one list; the oldest leaves.
 const MOST_PARTS: usize = 16;
 /// Others may add to the same manifest at the same time; whoever loses so often leaves its part out.

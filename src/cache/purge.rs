@@ -5,12 +5,13 @@
 //! one. Those who wait already get their answer.
 
 use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
 
 use super::Cache;
 use super::parts::met_under;
 use crate::policy::groups::is_member;
 use crate::policy::key::{KeyParts, origin_of, resource_of};
-use crate::store::{Matches, StoredResponse};
+use crate::store::{Body, Matches, StoredResponse};
 
 /// Is it one of these hosts?
 type IsHost = dyn Fn(Option<&str>) -> bool + Send + Sync;
@@ -61,12 +62,32 @@ impl<T: Clone> Cache<T> {
     /// comes back; one that looks at every key takes most of a second for a million of them.
     pub fn purge(&self, which: Which, is_hard: bool) -> u64 {
         let which = Arc::new(which);
+        let (parted, gone) = channel();
         let taken = match &*which {
-            Which::Resource(key) if !self.store.has_longer_keys() => self.store.purge_key(key, is_hard).0,
+            Which::Resource(key) if !self.store.has_longer_keys() => self.purge_one(key, is_hard).0,
+            // All takes the parts as well.
+            Which::Everything => self.store.purge(is_hard, &matches(&which)),
+            _ if is_hard => self.store.purge(is_hard, &matches_noting(&which, parted)),
             _ => self.store.purge(is_hard, &matches(&which)),
         };
         self.detach(&which);
+        let mut contents: Vec<_> = gone.try_iter().collect();
+        contents.sort_unstable_by_key(Arc::as_ptr);
+        contents.dedup_by(|one, other| Arc::ptr_eq(one, other));
+        contents.iter().for_each(|content| self.remove_parts(content));
         taken
+    }
+
+    /// Purges all that is stored under one key; how many responses that were, and the purge's number.
+    fn purge_one(&self, key: &[u8], is_hard: bool) -> (u64, u64) {
+        let variants = self.store.variants(key);
+        let parted: Vec<_> =
+            variants.into_iter().filter(|stored| stored.mark.is_part()).map(|stored| stored.body.clone()).collect();
+        let purged = self.store.purge_key(key, is_hard);
+        if is_hard {
+            parted.iter().for_each(|content| self.remove_parts(content));
+        }
+        purged
     }
 
     /// How many responses [`Cache::purge`] would take now.
@@ -90,7 +111,7 @@ impl<T: Clone> Cache<T> {
     /// where nobody else has purged anything meanwhile.
     pub fn invalidate(&self, key: &[u8], seen: u64) -> u64 {
         let resource = resource_of(key);
-        let (_, number) = self.store.purge_key(resource, true);
+        let (_, number) = self.purge_one(resource, true);
         let mut seen = advanced(seen, number);
         let which = Arc::new(Which::Resource(resource.into()));
         if self.store.has_longer_keys() {
@@ -122,6 +143,18 @@ fn advanced(seen: u64, number: u64) -> u64 {
 fn matches(which: &Arc<Which>) -> Matches {
     let which = Arc::clone(which);
     Arc::new(move |key, response| which.takes(key, response))
+}
+
+/// The same, and hands out the content of the manifests that it takes; twice where it is asked twice.
+fn matches_noting(which: &Arc<Which>, parted: Sender<Arc<Body>>) -> Matches {
+    let which = Arc::clone(which);
+    Arc::new(move |key, response| {
+        let is_taken = which.takes(key, response);
+        if is_taken && response.mark.is_part() {
+            let _ = parted.send(Arc::clone(&response.body));
+        }
+        is_taken
+    })
 }
 
 /// Does `text` fit the pattern, in which `*` stands for any bytes, none included? In time of both lengths multiplied at

@@ -1,6 +1,7 @@
 //! What is kept of parts: joined by one strong validator and length only, within limits, never found as a whole.
 
 use super::*;
+use crate::cache::Which;
 use crate::policy::directives::ResponseDirectives;
 use crate::policy::freshness::{Freshness, Times};
 use crate::policy::tests::{Lines, at};
@@ -29,7 +30,7 @@ fn part(range: (u64, u64), length: u64, etag: &str, fields: &[(&str, &str)], now
 fn response(head: StoredHead, body: Vec<u8>, now: Now) -> Arc<StoredResponse> {
     let times = Times { request: now, response: now };
     Arc::new(StoredResponse {
-        mark: crate::store::Mark::default(),
+        mark: crate::store::Mark::new(0, head.status(), &head),
         freshness: Freshness::of(200, &ResponseDirectives::parse(&head), &head, times),
         variant: Variant::of(&Vary::parse(&head), &Lines(&[("Accept-Language", "en")])).map(Box::new),
         head,
@@ -92,7 +93,7 @@ fn variants_have_parts_of_their_own() {
     let manifest = cache.keep_part(KEY, &english, Listing::List, at(0)).unwrap();
     assert!(cache.cover(&manifest, ByteRange { start: 20, end: 30 }).is_some());
     assert!(cache.cover(&manifest, ByteRange { start: 10, end: 30 }).is_none());
-    let of = |language| cache.manifest(KEY, &Lines(&[("Accept-Language", language)])).unwrap().parts;
+    let of = |language| cache.manifest(KEY, &Lines(&[("Accept-Language", language)])).unwrap().places.parts;
     assert_eq!(of("en"), [ByteRange { start: 20, end: 30 }]);
     assert_eq!(of("de"), [ByteRange { start: 10, end: 20 }]);
 }
@@ -101,14 +102,14 @@ fn variants_have_parts_of_their_own() {
 fn a_list_holds_sixteen_parts_and_no_more_bytes_than_a_response_may_have() {
     let cache = cache();
     let ranges: Vec<(u64, u64)> = (0..20).map(|index| (index * 4, index * 4 + 2)).collect();
-    assert_eq!(keep(&cache, &ranges).parts.len(), 16);
+    assert_eq!(keep(&cache, &ranges).places.parts.len(), 16);
     assert_eq!(covered(&cache, 12, 14), None);
     assert!(covered(&cache, 16, 18).is_some());
     // One manifest and sixteen parts: what left the list left the store.
     assert_eq!(cache.store.stats().responses, 17);
     let small: Cache<()> = Cache::new(64 << 20, 25);
     assert_eq!(
-        keep(&small, &[(0, 10), (20, 30), (40, 50)]).parts,
+        keep(&small, &[(0, 10), (20, 30), (40, 50)]).places.parts,
         [(20, 30), (40, 50)].map(|(start, end)| ByteRange { start, end })
     );
 }
@@ -116,7 +117,7 @@ fn a_list_holds_sixteen_parts_and_no_more_bytes_than_a_response_may_have() {
 #[test]
 fn a_part_within_another_is_given_up_for_it() {
     let cache = cache();
-    assert_eq!(keep(&cache, &[(10, 20), (30, 40), (5, 25)]).parts.len(), 2);
+    assert_eq!(keep(&cache, &[(10, 20), (30, 40), (5, 25)]).places.parts.len(), 2);
     assert!(covered(&cache, 5, 25).is_some());
     assert_eq!(cache.store.stats().responses, 3);
 }
@@ -164,6 +165,43 @@ fn a_whole_takes_the_place_of_parts_and_parts_never_that_of_a_whole() {
 }
 
 #[test]
+fn a_purge_removes_the_parts_too_unless_somebody_is_still_sent_them() {
+    let ways = [
+        || Which::Resource(KEY.into()),
+        || Which::Beginning(b"\x05http\x09a.".as_slice().into()),
+        || Which::Hosts(Box::new(|host| host == Some("a.exampl"))),
+        || Which::Everything,
+    ];
+    for (number, which) in ways.iter().enumerate() {
+        for listing in [Listing::Place(10), Listing::List] {
+            let cache = filled(listing);
+            assert_eq!(cache.purge(which(), false), if number == 3 { 10 } else { 1 });
+            assert_eq!(cache.store.stats().responses, 10, "{number}");
+            cache.purge(which(), true);
+            assert_eq!(cache.store.stats().responses, 0, "{number} {listing:?}");
+        }
+        let cache = filled(Listing::Place(10));
+        let sent = cache.manifest(KEY, &Lines(&[])).unwrap();
+        cache.purge(which(), true);
+        assert!(cache.manifest(KEY, &Lines(&[])).is_none());
+        assert_eq!(cache.part(&sent, 10).is_some(), number < 3, "{number}");
+    }
+    let cache = filled(Listing::Place(10));
+    cache.invalidate(KEY, 0);
+    assert_eq!(cache.store.stats().responses, 0);
+}
+
+/// Nine parts and their manifest.
+fn filled(listing: Listing) -> Cache<()> {
+    let cache = cache();
+    for start in (0..9).map(|number| number * 10) {
+        cache.keep_part(KEY, &part((start, start + 10), 95, "\"a\"", &[], at(0)), listing, at(0)).unwrap();
+    }
+    assert_eq!(cache.store.stats().responses, 10);
+    cache
+}
+
+#[test]
 fn the_keys_of_parts_and_meetings_are_nobodys_request() {
     let mut key = Vec::new();
     for (scheme, host) in [(None, None), (Some("http"), None), (None, Some("p")), (Some("https"), Some("a.example"))] {
@@ -185,7 +223,7 @@ fn of_many_that_come_first_at_once_all_join_one_manifest() {
                 scope.spawn(move || {
                     let part = part((start, start + 10), 100, "\"a\"", &[], at(0));
                     barrier.wait();
-                    cache.keep_part(KEY, &part, Listing::Place, at(0)).unwrap();
+                    cache.keep_part(KEY, &part, Listing::Place(10), at(0)).unwrap();
                 });
             }
         });

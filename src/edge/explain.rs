@@ -7,7 +7,7 @@ use crate::http1::{HeadLimits, HeadScan, Parsed, RequestHead, Slots};
 use crate::origin::route;
 use crate::policy::directives::RequestDirectives;
 use crate::policy::freshness::{Source, Times};
-use crate::policy::provoked::may_be_provoked;
+use crate::policy::provoked::{is_of_its_like, may_be_provoked};
 use crate::policy::rules::Asked;
 use crate::policy::storable::{RequestFacts, Storable, storable_by_rules};
 use crate::policy::variant::Vary;
@@ -129,7 +129,8 @@ impl Explanation {
         self.rules(site, asked, *status);
         let times = Times { request: now, response: now };
         let what = if fields.0.is_empty() { "a bare" } else { "such a" };
-        let told = match storable_by_rules(facts, asked, *status, fields, &site.rules, times) {
+        let verdict = storable_by_rules(facts, asked, *status, fields, &site.rules, times);
+        let told = match verdict {
             Storable::Yes(freshness) if may_be_provoked(*status, &freshness, asked.fields) => {
                 format!("{what} {status} is not stored for a request with such fields ({})", Why::Provoked.word())
             }
@@ -145,6 +146,9 @@ impl Explanation {
         self.tell(
             "variant",
             match Vary::parse(fields) {
+                _ if matches!(verdict, Storable::Yes(freshness) if is_of_its_like(*status, &freshness)) => {
+                    "one for requests with the same fields: it may be the fault of this one"
+                }
                 Vary::None => "one for all requests, unless the response has Vary",
                 Vary::Any => "none: its Vary can be compared with no other request",
                 Vary::Fields(_) => "one for each set of values of the fields in its Vary",

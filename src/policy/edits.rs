@@ -55,6 +55,12 @@ impl FieldEdits {
         let mut ours = lines.filter(|(known, _)| known.as_bytes().eq_ignore_ascii_case(name));
         ours.any(|(_, value)| value.depends_on_client(shares))
     }
+
+    /// What stood under this name before does not reach the origin.
+    pub fn replaces(&self, name: &[u8]) -> bool {
+        let is = |known: &str| known.as_bytes().eq_ignore_ascii_case(name);
+        self.remove.iter().any(|known| is(known)) || self.set.iter().any(|(known, _)| is(known))
+    }
 }
 
 /// A field name that an edit may have.

@@ -7,6 +7,10 @@
 //! nobody does, only the fields that any client sends will do.
 //!
 //! A redirect that a switch provoked leads everybody away just as well.
+//!
+//! Fields that any client sends provoke errors too: a 403 for a User-Agent or Referer, a 406 for an Accept, a 401 for a
+//! cookie that is missing. A status that is about the request rather than about the resource is stored, but answers only
+//! requests like the one that met it ([`super::variant::Variant::of_likeness`]).
 
 use super::Fields;
 use super::freshness::{Freshness, Source};
@@ -14,13 +18,55 @@ use super::freshness::{Freshness, Source};
 /// The error of this status and freshness may be the fault of the request with these fields. Never where the operator
 /// has named its status a lifetime.
 pub fn may_be_provoked(status: u16, freshness: &Freshness, request: &dyn Fields) -> bool {
-    let is_named = matches!(freshness.source(), Source::RuleTtl(_) | Source::StatusTtl);
-    !is_named
+    !is_named(freshness)
         && match status {
             300..=399 => has_switch(request),
             400.. => !is_ordinary(status, freshness.is_explicit(), request),
             _ => false,
         }
+}
+
+/// Is an answer of this status and freshness about the request that met it, so that only requests like that one may have
+/// it? Not where the operator has named its status a lifetime.
+pub fn is_of_its_like(status: u16, freshness: &Freshness) -> bool {
+    !is_named(freshness) && is_about_request(status)
+}
+
+/// Does the status tell of the request that met it rather than of the resource?
+pub fn is_about_request(status: u16) -> bool {
+    (400..=499).contains(&status) && !is_about_resource(status) && !matches!(status, 414 | 416)
+}
+
+/// May the request have been the reason why a fetch failed, or was answered with an error? Without a lifetime there is
+/// nothing to weigh: the fields that any client sends, and credentials, do not count.
+pub fn has_cause(request: &dyn Fields) -> bool {
+    !is_ordinary(404, true, request)
+}
+
+/// What of a request field counts where two requests are to be alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counts {
+    /// Nothing of it: it does not reach the origin, or not as it came.
+    Nothing,
+    /// That it is there: numbers of requests and the like differ each time.
+    Name,
+    /// Its value too.
+    Value,
+}
+
+/// What of the field with this name counts.
+pub fn counts(name: &[u8]) -> Counts {
+    if is_one_of(&KEPT_BACK, &KEPT_BACK_PREFIXES, name) {
+        Counts::Nothing
+    } else if is_usual(name) || is_credential(name) {
+        Counts::Value
+    } else {
+        Counts::Name
+    }
+}
+
+fn is_named(freshness: &Freshness) -> bool {
+    matches!(freshness.source(), Source::RuleTtl(_) | Source::StatusTtl)
 }
 
 fn has_switch(request: &dyn Fields) -> bool {
@@ -33,6 +79,7 @@ fn is_ordinary(status: u16, is_explicit: bool, request: &dyn Fields) -> bool {
     let (mut is_harmless, mut length) = (true, 0_usize);
     request.for_each(&mut |name, value| {
         is_harmless &= match () {
+            () if name.len() > LONGEST_NAME => false,
             () if is_usual(name) => true,
             () if is_credential(name) => is_about_resource(status),
             () => {
@@ -57,36 +104,52 @@ fn is_about_content(name: &[u8]) -> bool {
     name.first_chunk::<8>().is_some_and(|start| start.eq_ignore_ascii_case(b"content-"))
 }
 
-/// Statuses that speak of the resource rather than of the request: what a visitor brings with every request, such as his
-/// cookies, has no part in them.
+/// Statuses that speak of the resource: what a visitor brings with every request, such as his cookies, has no part in them.
 fn is_about_resource(status: u16) -> bool {
     matches!(status, 404 | 405 | 410 | 451)
 }
 
 fn is_usual(name: &[u8]) -> bool {
-    USUAL.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(name))
-        || USUAL_PREFIXES
-            .iter()
-            .any(|prefix| name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes())))
+    is_one_of(&USUAL, &USUAL_PREFIXES, name) || is_one_of(&KEPT_BACK, &KEPT_BACK_PREFIXES, name)
+}
+
+fn is_one_of(names: &[&str], prefixes: &[&str], name: &[u8]) -> bool {
+    let begins =
+        |prefix: &&str| name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()));
+    names.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(name)) || prefixes.iter().any(begins)
 }
 
 fn is_credential(name: &[u8]) -> bool {
     [&b"cookie"[..], b"authorization"].iter().any(|known| known.eq_ignore_ascii_case(name))
 }
 
-/// What browsers, crawlers and other caches send without being asked to, and what never reaches the origin as it came.
-const USUAL: [&str; 32] = [
+/// What browsers, crawlers and other caches send without being asked to.
+const USUAL: [&str; 18] = [
     "Accept",
     "Accept-Charset",
     "Accept-Encoding",
     "Accept-Language",
     "Cache-Control",
     "CDN-Loop",
+    "DNT",
+    "From",
+    "Origin",
+    "Pragma",
+    "Priority",
+    "Purpose",
+    "Referer",
+    "Save-Data",
+    "Upgrade-Insecure-Requests",
+    "User-Agent",
+    "Via",
+    "X-Requested-With",
+];
+const USUAL_PREFIXES: [&str; 1] = ["Sec-"];
+/// What the origin is not sent with a fetch for all, or not as it came.
+const KEPT_BACK: [&str; 14] = [
     "Connection",
     "Content-Length",
-    "DNT",
     "Forwarded",
-    "From",
     "Host",
     "If-Match",
     "If-Modified-Since",
@@ -94,22 +157,14 @@ const USUAL: [&str; 32] = [
     "If-Range",
     "If-Unmodified-Since",
     "Keep-Alive",
-    "Origin",
-    "Pragma",
-    "Priority",
     "Proxy-Connection",
-    "Purpose",
     "Range",
-    "Referer",
-    "Save-Data",
     "TE",
     "Upgrade",
-    "Upgrade-Insecure-Requests",
-    "User-Agent",
-    "Via",
-    "X-Requested-With",
 ];
-const USUAL_PREFIXES: [&str; 2] = ["Sec-", "X-Forwarded-"];
+const KEPT_BACK_PREFIXES: [&str; 1] = ["X-Forwarded-"];
+/// Bytes of a name that is anybody's.
+const LONGEST_NAME: usize = 255;
 /// Bytes of names and values that an ordinary origin takes without a word.
 const LARGE: usize = 4 << 10;
 
@@ -170,6 +225,47 @@ mod tests {
         let freshness = Freshness::of(404, &ResponseDirectives::parse(&lines), &lines, times);
         for (name, expected) in [("Trace-Id", true), ("X-Attack", true), ("Accept", false), ("Cookie", false)] {
             assert_eq!(may_be_provoked(404, &freshness, &Lines(&[(name, "7f")])), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_about_the_request_is_for_its_like() {
+        let fresh = freshness();
+        for (status, expected) in [
+            (200, false),
+            (301, false),
+            (400, true),
+            (401, true),
+            (403, true),
+            (404, false),
+            (405, false),
+            (406, true),
+            (410, false),
+            (414, false),
+            (429, true),
+            (451, false),
+            (499, true),
+            (500, false),
+        ] {
+            assert_eq!(is_of_its_like(status, &fresh), expected, "{status}");
+            assert!(!is_of_its_like(status, &fresh.lasting(5, Source::StatusTtl)), "{status}");
+        }
+    }
+
+    #[test]
+    fn a_failure_has_its_cause_in_what_no_client_sends_by_itself() {
+        let large = "x".repeat(LARGE);
+        for (name, value, expected) in [
+            ("User-Agent", "a", false),
+            ("Cookie", "a=b", false),
+            ("Trace-Id", "7", false),
+            ("X-Attack", "1", true),
+            ("Content-Type", "x", true),
+            ("Accept", "\u{e9}", false),
+            ("Trace-Id", "\u{e9}", true),
+            ("User-Agent", &large, true),
+        ] {
+            assert_eq!(has_cause(&Lines(&[("Host", "a.test"), (name, value)])), expected, "{name}");
         }
     }
 

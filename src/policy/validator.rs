@@ -48,7 +48,8 @@ impl Seen {
 
     fn validators(self, etag: Option<Cow<'_, [u8]>>, now: HttpDate) -> Validators<'_> {
         Validators {
-            etag: etag.filter(|etag| self.etags == 1 && !etag.is_empty()),
+            // A star would be no tag in a condition, but mean any response at all (RFC 9110 §13.1.2).
+            etag: etag.filter(|etag| self.etags == 1 && !etag.is_empty() && **etag != *b"*"),
             last_modified: self.last_modified,
             stored_since: Some(self.sent.unwrap_or(now)),
             is_date_strong: self.last_modified.zip(self.sent).is_some_and(|(modified, sent)| modified < sent),

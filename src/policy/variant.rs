@@ -3,9 +3,13 @@
 //! Request fields are compared after the changes that keep their meaning: several lines are joined, and in the list
 //! fields of content negotiation blanks around commas and semicolons, the case of letters and the order of members do not
 //! count. All other values are compared byte by byte, because their syntax is not known here.
+//!
+//! What is the fault of the one request that met it answers requests like that one only, whatever Vary says: see
+//! [`Variant::of_likeness`].
 
 use super::Fields;
 use super::list::{is_token_byte, members};
+use super::provoked::{Counts, counts};
 
 /// What a response's Vary lines say together (RFC 9110 §12.5.5).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,7 +74,8 @@ fn is_incomparable(name: &[u8]) -> bool {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Variant {
     /// For each name: its length (one byte), the name, the value's length (four bytes, all ones: no such field), the
-    /// value. Empty: selected by nothing that can be compared.
+    /// value. Empty: selected by nothing that can be compared. Behind a zero, which is no name's length, they are all the
+    /// names that count.
     bytes: Box<[u8]>,
 }
 
@@ -85,8 +90,7 @@ impl Variant {
         };
         let mut bytes = Vec::new();
         for name in names {
-            bytes.push(u8::try_from(name.len()).unwrap_or(u8::MAX));
-            bytes.extend_from_slice(name);
+            write_name(name, &mut bytes);
             let mut value = Vec::new();
             let is_present = for_each_byte(name, request, &mut |byte| value.push(byte));
             let length = u32::try_from(value.len()).ok().filter(|_| is_present).unwrap_or(ABSENT);
@@ -96,14 +100,64 @@ impl Variant {
         Some(Variant { bytes: bytes.into() })
     }
 
+    /// What selects an answer that may be the fault of `request`: requests that send the same fields, those that any client
+    /// sends with the same values. Names have at most 255 bytes ([`super::provoked`] sees to that).
+    pub fn of_likeness(request: &dyn Fields) -> Variant {
+        let mut names: Vec<Vec<u8>> = Vec::new();
+        request.for_each(&mut |name, _| {
+            if counts(name) != Counts::Nothing {
+                names.push(name.to_ascii_lowercase());
+            }
+        });
+        names.sort_unstable();
+        names.dedup();
+        let mut bytes = vec![0];
+        for name in names {
+            write_name(&name, &mut bytes);
+            let mut value = Vec::new();
+            if counts(&name) == Counts::Value {
+                for_each_byte(&name, request, &mut |byte| value.push(byte));
+            }
+            bytes.extend_from_slice(&u32::try_from(value.len()).unwrap_or(ABSENT).to_be_bytes());
+            bytes.extend_from_slice(&value);
+        }
+        Variant { bytes: bytes.into() }
+    }
+
+    /// It was made by [`Variant::of_likeness`].
+    pub fn is_likeness(&self) -> bool {
+        self.bytes.first() == Some(&0)
+    }
+
     /// True where `request` has the same values; does not allocate.
     pub fn matches(&self, request: &dyn Fields) -> bool {
+        if self.is_likeness() {
+            return self.is_like(request);
+        }
         let mut entries = self.entries().peekable();
         entries.peek().is_some() && entries.all(|(name, value)| is_equal(name, value, request))
     }
 
+    fn is_like(&self, request: &dyn Fields) -> bool {
+        let mut is_known = true;
+        request.for_each(&mut |name, _| {
+            is_known &=
+                counts(name) == Counts::Nothing || self.entries().any(|(known, _)| known.eq_ignore_ascii_case(name));
+        });
+        is_known
+            && self.entries().all(|(name, value)| match counts(name) {
+                Counts::Value => is_equal(name, value, request),
+                _ => has_field(name, request),
+            })
+    }
+
+    /// Bytes that it takes.
+    pub fn size(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Appends what tells `request` from others by the fields that selected this response: equal for requests that have
-    /// the same values of them.
+    /// the same values of them. For what Vary selects; a likeness says nothing of what the next answer depends on.
     pub fn write_selection(&self, request: &dyn Fields, out: &mut Vec<u8>) {
         for (name, _) in self.entries() {
             let start = out.len();
@@ -117,7 +171,7 @@ impl Variant {
 
     /// Names and values; `None` for a field that the request did not have.
     fn entries(&self) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
-        let mut rest = &self.bytes[..];
+        let mut rest = self.bytes.strip_prefix(&[0]).unwrap_or(&self.bytes);
         std::iter::from_fn(move || {
             let (length, tail) = rest.split_first()?;
             let (name, tail) = tail.split_at_checked(usize::from(*length))?;
@@ -128,6 +182,17 @@ impl Variant {
             Some((name, length.map(|_| value)))
         })
     }
+}
+
+fn write_name(name: &[u8], out: &mut Vec<u8>) {
+    out.push(u8::try_from(name.len()).unwrap_or(u8::MAX));
+    out.extend_from_slice(name);
+}
+
+fn has_field(name: &[u8], request: &dyn Fields) -> bool {
+    let mut is_found = false;
+    request.for_each(&mut |field, _| is_found |= field.eq_ignore_ascii_case(name));
+    is_found
 }
 
 fn is_equal(name: &[u8], stored: Option<&[u8]>, request: &dyn Fields) -> bool {
@@ -249,123 +314,5 @@ const MAX_SORTED_BYTES: usize = 512;
 const MAX_SORTED: usize = 32;
 
 #[cfg(test)]
-mod tests {
-    use super::super::tests::{Line, Lines};
-    use super::*;
-    use proptest::prelude::*;
-
-    type Rows<'a> = &'a [(&'a str, &'a str)];
-
-    fn names(vary: &Vary) -> String {
-        match vary {
-            Vary::Fields(names) => {
-                names.0.iter().map(|name| String::from_utf8_lossy(name)).collect::<Vec<_>>().join(",")
-            }
-            other => format!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn vary_lines_are_one_list_of_names() {
-        let rows: [(&[&str], &str); 10] = [
-            (&[], "None"),
-            (&["", " , "], "None"),
-            (&["Foo"], "foo"),
-            (&["Foo, bar", "BAZ,foo"], "bar,baz,foo"),
-            (&["*"], "Any"),
-            (&["Accept, *"], "Any"),
-            (&["Accept", "*"], "Any"),
-            (&["foo bar"], "Any"),
-            (&["X-Forwarded-For"], "Any"),
-            (&["\"foo\""], "Any"),
-        ];
-        for (lines, expected) in rows {
-            let lines: Vec<_> = lines.iter().map(|line| ("vary", *line)).collect();
-            assert_eq!(names(&Vary::parse(&Lines(&lines))), expected, "{lines:?}");
-        }
-        let many: Vec<_> = (0..33).map(|number| format!("x-{number}")).collect();
-        assert_eq!(Vary::parse(&Lines(&[("Vary", &many.join(","))])), Vary::Any);
-        assert_eq!(names(&Vary::parse(&Lines(&[("Vary", &many[..32].join(","))]))).split(',').count(), 32);
-    }
-
-    #[test]
-    fn requests_are_told_apart_by_the_named_fields() {
-        #[rustfmt::skip]
-        let rows: [(&str, Rows, Rows, bool); 29] = [
-            ("Foo", &[("Foo", "1")], &[("fOO", "1")], true),
-            ("Foo", &[("Foo", "1")], &[("Foo", "2")], false),
-            ("Foo", &[("Foo", "1")], &[("Foo", "11")], false),
-            ("Foo", &[("Foo", "1")], &[], false),
-            ("Foo", &[("Foo", "")], &[], false),
-            ("Foo", &[], &[("Foo", "")], false),
-            ("Foo", &[], &[("Bar", "1")], true),
-            ("Foo", &[("Foo", "1"), ("Other", "2")], &[("Foo", "1"), ("Other", "3")], true),
-            ("Foo, Bar", &[("Foo", "1"), ("Bar", "2")], &[("Bar", "2"), ("Foo", "1")], true),
-            ("Foo, Bar", &[("Foo", "1"), ("Bar", "2")], &[("Foo", "1")], false),
-            ("X-A, X-B", &[("X-A", "1"), ("X-B", "2")], &[("X-A", "1|2")], false),
-            ("Foo", &[("Foo", "1, 2")], &[("Foo", "1"), ("Foo", "2")], true),
-            ("User-Agent", &[("User-Agent", "A, b")], &[("User-Agent", "A,b")], false),
-            ("User-Agent", &[("User-Agent", "A")], &[("User-Agent", "a")], false),
-            ("Accept-Encoding", &[("Accept-Encoding", "gzip, BR;q=1")], &[("Accept-Encoding", "GZIP ,br ; q=1")], true),
-            ("Accept-Encoding", &[("Accept-Encoding", "gzip, br")], &[("Accept-Encoding", "gzip"), ("Accept-Encoding", "br")], true),
-            ("Accept-Encoding", &[("Accept-Encoding", "gzip")], &[("Accept-Encoding", "gz ip")], false),
-            ("Accept-Language", &[("Accept-Language", "en  , de\t")], &[("Accept-Language", "EN,DE")], true),
-            ("Accept-Language", &[("Accept-Language", "en, de")], &[("Accept-Language", "de,, EN")], true),
-            ("Accept-Language", &[("Accept-Language", "en, de")], &[("Accept-Language", "de"), ("Accept-Language", "en")], true),
-            ("Accept-Language", &[("Accept-Language", "en, de;q=0.5")], &[("Accept-Language", "de, en;q=0.5")], false),
-            ("Accept-Language", &[("Accept-Language", "en, de")], &[("Accept-Language", "en, de, en")], false),
-            ("Accept-Language", &[("Accept-Language", "")], &[], false),
-            ("Accept-Encoding", &[("Accept-Encoding", "br, \"a,b\"")], &[("Accept-Encoding", "\"a,b\", br")], false),
-            ("Accept", &[("Accept", "a/b, c/d")], &[("Accept", "c/d, a/b")], false),
-            ("Accept", &[("Accept", "text/html; a=\"x, Y\"")], &[("Accept", "text/html;a=\"x, Y\"")], true),
-            ("Accept", &[("Accept", "text/html;a=\"x, Y\"")], &[("Accept", "text/html;a=\"x,Y\"")], false),
-            ("Accept", &[("Accept", "a;b=\"\\\" ,\"")], &[("Accept", "a;b=\"\\\",\"")], false),
-            ("*", &[("*", "1")], &[("*", "1")], false),
-        ];
-        for (vary, stored, request, expected) in rows {
-            let vary = Vary::parse(&Lines(&[("Vary", vary)]));
-            let variant = Variant::of(&vary, &Lines(stored)).unwrap();
-            assert_eq!(variant.matches(&Lines(request)), expected, "{vary:?} {stored:?} {request:?}");
-            assert_eq!(Variant::of(&vary, &Lines(request)).unwrap() == variant, expected || vary == Vary::Any);
-        }
-    }
-
-    #[test]
-    fn a_list_too_long_to_sort_is_compared_in_its_order() {
-        for (count, is_sorted) in [(32, true), (33, false), (120, false)] {
-            let tags: Vec<_> = (0..count).map(|number| format!("t{number}")).collect();
-            let reversed: Vec<_> = tags.iter().rev().cloned().collect();
-            let (one, other) = (tags.join(","), reversed.join(" , "));
-            let vary = Vary::parse(&Lines(&[("Vary", "Accept-Language")]));
-            let variant = Variant::of(&vary, &Lines(&[("Accept-Language", &one)])).unwrap();
-            assert!(variant.matches(&Lines(&[("Accept-Language", &one)])), "{count}");
-            assert_eq!(variant.matches(&Lines(&[("Accept-Language", &other)])), is_sorted, "{count}");
-        }
-    }
-
-    #[test]
-    fn without_vary_there_is_no_variant() {
-        assert_eq!(Variant::of(&Vary::None, &Lines(&[("Foo", "1")])), None);
-    }
-
-    proptest! {
-        #[test]
-        fn a_request_always_matches_its_own_variant(
-            name in "(accept|accept-encoding|foo)",
-            value: Vec<u8>,
-            vary: Vec<u8>,
-        ) {
-            let _ = Vary::parse(&Line("Vary", &vary));
-            let vary = Vary::parse(&Line("Vary", name.as_bytes()));
-            let request = Line(&name, &value);
-            prop_assert!(Variant::of(&vary, &request).unwrap().matches(&request));
-        }
-
-        #[test]
-        fn unlike_values_never_match(one: Vec<u8>, other: Vec<u8>) {
-            let vary = Vary::parse(&Line("Vary", b"foo"));
-            let variant = Variant::of(&vary, &Line("Foo", &one)).unwrap();
-            prop_assert_eq!(variant.matches(&Line("foo", &other)), one == other);
-        }
-    }
-}
+#[path = "tests_variant.rs"]
+mod tests;

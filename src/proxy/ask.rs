@@ -76,12 +76,14 @@ impl Fetch {
         edits.apply(list, &facts);
     }
 
-    /// Was the response chosen by a field that our edits give another value for each client? Then nothing in a request
-    /// tells whom it suits.
-    pub(super) fn varies_by_edit(&self, response: &dyn Fields) -> bool {
+    /// Was the response chosen by a field that we write, and give another value for some requests of one key? Then nothing
+    /// in a request tells whom it suits.
+    pub(super) fn varies_by_ours(&self, response: &dyn Fields) -> bool {
         let edits = &self.site.origin.request.fields;
         let shares = (self.site.share_schemes, self.site.share_domains);
-        !edits.is_empty() && Vary::parse(response).names().any(|name| edits.hides(name, shares))
+        let differs =
+            |name: &[u8]| edits.hides(name, shares) || (fields::differs_between(name, shares) && !edits.replaces(name));
+        (!edits.is_empty() || shares != (false, false)) && Vary::parse(response).names().any(differs)
     }
 }
 

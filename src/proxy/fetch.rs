@@ -17,6 +17,7 @@ use crate::observe::Counter;
 use crate::origin::{FetchError, Fetched};
 use crate::policy::directives::{RequestDirectives, ResponseDirectives};
 use crate::policy::freshness::{Freshness, Times};
+use crate::policy::provoked::{has_cause, is_about_request, is_of_its_like};
 use crate::policy::storable::{RequestFacts, Storable};
 use crate::policy::variant::{Variant, Vary};
 use crate::policy::withheld::Withheld;
@@ -171,7 +172,7 @@ impl Fetch {
             return self.part_arrived(fetched, times, trip);
         }
         let verdict = match (&self.goal, &self.key) {
-            _ if self.varies_by_edit(&fetched.head) => Some(Storable::No(Why::VaryStar)),
+            _ if self.varies_by_ours(&fetched.head) => Some(Storable::No(Why::VaryStar)),
             (Goal::Pass | Goal::Part, _) | (_, None) => self.post_to_store(&fetched.head, times),
             _ => Some(self.verdict_on_arrival(&fetched.head, times)),
         };
@@ -189,13 +190,15 @@ impl Fetch {
     /// stands there as long as all of it can be had: while it arrives, and then while it is read.
     fn store(&mut self, fetched: Fetched, (freshness, too_large): (Freshness, bool), now: Now, trip: Trip) {
         let Fetched { head, body, .. } = fetched;
+        let is_forced = self.forward == Forward::Request;
+        let freshness = if is_forced { freshness.after_forced_validation() } else { freshness };
         let plan = Plan { kept: true, held: true, length: length_of(&body), spill: self.core.spill.clone() };
         let (writer, shared) = Body::open(plan, Some(self.core.cache.store.budget()));
         let reader = Reader::new(&shared);
         let withheld = Withheld::of(&head);
         let of_head = |kept| {
             Arc::new(StoredResponse {
-                variant: self.variant(&head),
+                variant: self.selection(head.status, &freshness, &head),
                 mark: Mark::new(self.purge_number, head.status, &head),
                 head: kept,
                 freshness,
@@ -207,6 +210,10 @@ impl Fetch {
         let own = if withheld.is_empty() { response.clone() } else { of_head(fields::kept_head(&head, now)) };
         let Some(key) = self.key.clone() else { return };
         let is_found = self.core.cache.store.insert(&key, response.clone()) == Inserted::Stored;
+        if let (Goal::Validate(old), true) = (&self.goal, is_found) {
+            // It is overtaken, even where this one answers other requests than it did and so stands beside it.
+            self.core.cache.store.remove_response(&key, old);
+        }
         let is_stored = is_found && !too_large;
         let status = CacheStatus {
             forward: Some(self.forward),
@@ -257,7 +264,8 @@ impl Fetch {
             self.land(lead, followers);
         } else {
             // What one request's own fields provoked says nothing of the others.
-            let is_of_key = matches!(self.goal, Goal::Store) && why != Some(Why::Provoked);
+            let is_own = why == Some(Why::Provoked) || self.may_be_own(head.status);
+            let is_of_key = matches!(self.goal, Goal::Store) && !is_own;
             if let Some(key) = self.key.as_deref().filter(|_| is_of_key) {
                 self.core.cache.flights.mark_uncollapsible(key, now);
             }
@@ -276,6 +284,19 @@ impl Fetch {
 
     pub(super) fn variant(&self, response: &dyn Fields) -> Option<Box<Variant>> {
         Variant::of(&Vary::parse(response), &*self.request).map(Box::new)
+    }
+
+    /// Does an answer of this status perhaps concern this request alone?
+    pub(super) fn may_be_own(&self, status: u16) -> bool {
+        is_about_request(status) || (status >= 300 && has_cause(&*self.request))
+    }
+
+    /// Which requests a response that is stored may answer.
+    pub(super) fn selection(&self, status: u16, freshness: &Freshness, response: &dyn Fields) -> Option<Box<Variant>> {
+        match is_of_its_like(status, freshness) {
+            true => Some(Box::new(Variant::of_likeness(&*self.request))),
+            false => self.variant(response),
+        }
     }
 
     pub(super) fn land(&mut self, lead: Landing, followers: Landing) {

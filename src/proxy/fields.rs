@@ -83,6 +83,13 @@ pub fn to_origin<'a>(request: &'a Request, purpose: Purpose, identity: &'a Ident
     fields
 }
 
+/// Does the value that we write into this field differ between requests of one key? `shares`: the site shares what it stores
+/// between schemes, between domains.
+pub fn differs_between(name: &[u8], shares: (bool, bool)) -> bool {
+    (shares.0 && name.eq_ignore_ascii_case(b"x-forwarded-proto"))
+        || (shares.1 && name.eq_ignore_ascii_case(b"x-forwarded-host"))
+}
+
 /// What Max-Forwards allows, the least where it is said more than once (RFC 9110 §7.6.2). Of more hops than there can be
 /// we know no number.
 pub fn hops_left<'a>(fields: impl Iterator<Item = (&'a str, &'a [u8])>) -> Option<u64> {
@@ -209,12 +216,12 @@ const CONDITIONAL: [&str; 6] =
     ["range", "if-range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since"];
 const CREDENTIALS: [&str; 4] = ["authorization", "cookie", "cookie2", "forwarded"];
 #[rustfmt::skip]
-const OURS: [&str; 81] = [
+const OURS: [&str; 99] = [
     // Framing and what ends at each hop.
     "host", "x-millpond-debug", "content-length", "transfer-encoding", "connection", "proxy-connection",
     "proxy-authorization", "keep-alive", "trailer", "expect", "te", "upgrade", "http2-settings", "max-forwards",
     // The client's address.
-    "forwarded", "forwarded-for", "x-forwarded", "x-forward-for", "x-original-forwarded-for", "x-real-ip",
+    "forwarded", "forwarded-for", "x-forwarded", "x-forward-for", "x-forwarder-for", "x-original-forwarded-for", "x-real-ip",
     "x-true-ip", "x-client-ip", "x-cluster-client-ip", "x-originating-ip", "x-remote-addr", "x-remote-host",
     "x-remote-ip", "x-proxyuser-ip", "x-custom-ip-authorization", "x-envoy-external-address", "x-azure-clientip",
     "cf-connecting-ip", "cf-connecting-ipv6", "client-ip", "cluster-client-ip", "fastly-client-ip", "proxy-client-ip",
@@ -224,14 +231,18 @@ const OURS: [&str; 81] = [
     "x-ssl-client-cert", "x-ssl-client-verify",
     // Host and scheme.
     "x-host", "x-host-override", "x-http-host-override", "x-original-host", "x-backend-host", "x-proxy-host",
-    "x-server-name", "host-override", "proxy-host", "x-scheme", "x-proto", "x-url-scheme", "x-arr-ssl",
+    "x-server-name", "x-real-host", "host-override", "forwarded-host", "forwarded-proto", "forwarded-server", "proxy-host",
+    "x-original-proto", "x-original-scheme", "x-scheme", "x-proto", "x-url-scheme", "x-arr-ssl",
     "front-end-https",
     // Path.
     "x-original-path", "x-original-uri", "x-original-url", "x-override-url", "x-request-uri", "x-request-url",
     "x-rewrite-url", "x-uri", "x-url", "x-proxy-url", "x-envoy-original-path", "base-url", "http-url", "proxy-url",
-    "request-uri",
-    // Method, and what programs behind take for a word of their own.
-    "x-http-method", "x-http-method-override", "x-method-override", "x-middleware-subrequest", "proxy",
+    "request-uri", "x-http-destinationurl", "x-http-path-override", "x-matched-path", "x-now-route-matches", "x-invoke-path",
+    "x-invoke-query",
+    // Method, and what programs behind take for a word of their own: what to answer, or to leave the content to a server in
+    // front of them (X-Sendfile-Type, X-Accel-Mapping).
+    "x-http-method", "x-http-method-override", "x-method-override", "x-original-method", "x-middleware-subrequest",
+    "x-invoke-status", "x-middleware-invoke", "x-sendfile-type", "x-accel-mapping", "proxy",
 ];
 
 #[cfg(test)]

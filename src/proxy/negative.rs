@@ -13,6 +13,7 @@ use super::stale::{servable_instead, stale_arrival};
 use super::{Core, Proxy};
 use crate::origin::FetchError;
 use crate::policy::Why;
+use crate::policy::provoked::has_cause;
 use crate::server::Answer;
 use crate::status::{CacheStatus, Phase};
 use crate::time::Now;
@@ -59,10 +60,10 @@ impl Failures {
 }
 
 impl Fetch {
-    /// Notes a failure from resolving to the head.
+    /// Notes a failure from resolving to the head; not one that came of what this request alone had sent.
     pub(super) fn remember_failure(&self, error: &Arc<FetchError>, trip: &Trip, now: Now) {
         let (Some(ttl), Some(key)) = (self.negative_ttl(), &self.key) else { return };
-        if matches!(error.phase, Phase::Queue | Phase::Body) {
+        if matches!(error.phase, Phase::Queue | Phase::Body) || (error.is_after_request && has_cause(&*self.request)) {
             return;
         }
         let failure = Failure { error: error.clone(), trip: trip.clone(), until: now.monotonic.saturating_add(ttl) };

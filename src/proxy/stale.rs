@@ -9,6 +9,7 @@ use crate::observe::Counter;
 use crate::origin::FetchError;
 use crate::policy::Why;
 use crate::policy::directives::RequestDirectives;
+use crate::policy::provoked::has_cause;
 use crate::policy::reuse;
 use crate::status::{CacheStatus, Forward, Phase, ProxyError};
 use crate::store::StoredResponse;
@@ -36,8 +37,9 @@ impl Fetch {
         }
         let lead = Landing::Failed(error, trip);
         // A sick origin is not asked once more for everybody who waits; a broken answer may be this request's alone, so
-        // one of them tries again for all (decisions 15).
-        let followers = if is_early || self.is_second { lead.clone() } else { Landing::Again };
+        // one of them tries again for all (decisions 15); so does another where that one may have caused it as well.
+        let is_of_all = is_early || (self.is_second && !has_cause(&*self.request));
+        let followers = if is_of_all { lead.clone() } else { Landing::Again };
         self.land(lead, followers);
     }
 

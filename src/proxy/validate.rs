@@ -139,7 +139,7 @@ impl Fetch {
             Storable::No(why) => (Some(why), stored.freshness),
         };
         let response = StoredResponse {
-            variant: self.variant(&merged).or_else(|| stored.variant.clone()),
+            variant: self.selection(stored.head.status(), &freshness, &merged).or_else(|| stored.variant.clone()),
             head: fields::merged_head(stored.head.status(), &merged),
             freshness,
             body: stored.body.clone(),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::purges::Rule;
 use super::response::StoredResponse;
+use crate::policy::variant::Variant;
 
 /// Variants of one key, oldest first. Most keys have one and pay for no list.
 pub enum Entry {
@@ -33,13 +34,14 @@ impl Entry {
     }
 
     /// Adds `response` as the newest. It takes the place of one with the same variant, only that parts never take that of
-    /// a whole; beyond [`MOST_VARIANTS`] the oldest leaves. Whatever leaves goes to `victims`.
+    /// a whole; beyond [`MOST_VARIANTS`] the oldest leaves, and of errors that are for one kind of request each the oldest of
+    /// them: they never push out what is for others. Whatever leaves goes to `victims`.
     pub fn add(&mut self, key: &[u8], response: Arc<StoredResponse>, victims: &mut Victims) {
         self.take_if(key, victims, |old| old.variant == response.variant && (response.is_whole() || !old.is_whole()));
-        while self.responses().len() >= MOST_VARIANTS {
-            let oldest = self.responses().first().map(Arc::clone);
-            self.take_if(key, victims, |old| oldest.as_ref().is_none_or(|oldest| Arc::ptr_eq(old, oldest)));
+        if is_of_its_like(&response) {
+            self.make_room(key, victims, MOST_ERRORS, is_of_its_like);
         }
+        self.make_room(key, victims, MOST_VARIANTS, |_| true);
         *self = match std::mem::replace(self, Entry::None) {
             Entry::None => Entry::One(response),
             Entry::One(one) => Entry::Many(Box::new(vec![one, response])),
@@ -48,6 +50,20 @@ impl Entry {
                 Entry::Many(many)
             }
         };
+    }
+
+    /// Has the oldest of those that `counts` names leave, until there are fewer of them than `most`.
+    fn make_room(
+        &mut self,
+        key: &[u8],
+        victims: &mut Victims,
+        most: usize,
+        counts: impl Fn(&Arc<StoredResponse>) -> bool,
+    ) {
+        while self.responses().iter().filter(|old| counts(old)).count() >= most {
+            let oldest = self.responses().iter().find(|old| counts(old)).map(Arc::clone);
+            self.take_if(key, victims, |old| oldest.as_ref().is_none_or(|oldest| Arc::ptr_eq(old, oldest)));
+        }
     }
 
     /// Puts `new` in the place of exactly `old`; false where `old` is not here any more.
@@ -96,6 +112,11 @@ impl Entry {
             Arc::strong_count(response) == 1 && Arc::strong_count(&response.body) == 1
         });
     }
+}
+
+/// It answers only requests like the one that met it.
+fn is_of_its_like(response: &Arc<StoredResponse>) -> bool {
+    response.variant.as_deref().is_some_and(Variant::is_likeness)
 }
 
 /// Responses on their way out, to be dropped with no lock held.
@@ -149,7 +170,8 @@ impl Victims {
 /// side. It depends on nothing that changes, so what was charged is given back to the byte.
 pub fn entry_cost(key: &[u8], response: &StoredResponse) -> u64 {
     let counts = 2 * size_of::<usize>();
-    let variant = if response.variant.is_some() { VARIANT_COST } else { 0 };
+    let of_variant = |variant: &Variant| allocation(variant.size()).saturating_add(VARIANT_COST);
+    let variant = response.variant.as_deref().map_or(0, of_variant);
     let parts = if response.mark.is_part() { PARTS_COST } else { 0 };
     allocation(size_of::<StoredResponse>().saturating_add(counts))
         .saturating_add(parts)
@@ -166,7 +188,10 @@ pub fn allocation(size: usize) -> u64 {
 
 /// More variants than this of one key help nobody (reliability.md, fault 22).
 pub const MOST_VARIANTS: usize = 64;
+/// Errors of one key that are for one kind of request each.
+const MOST_ERRORS: usize = 8;
 /// What a manifest of parts has for a body, which is charged nowhere else: the list at its longest.
 const PARTS_COST: u64 = 384;
-/// A list of variants and one variant's fields, estimated.
-const VARIANT_COST: u64 = 256;
+/// A list of variants and what holds one's fields, estimated; the fields themselves are counted, for clients send them as
+/// long as they like.
+const VARIANT_COST: u64 = 128;

@@ -372,6 +372,36 @@ fn many_threads_never_pass_the_limit_and_give_everything_back() {
     assert_eq!((store.stats().bytes, store.stats().responses, store.stats().keys), (0, 0, 0));
 }
 
+#[test]
+fn errors_for_one_kind_of_request_each_push_out_no_others() {
+    let store = Store::new(1 << 20, 1 << 20);
+    for number in 1..=3 {
+        store.insert(b"k", response(usize::from(number), 0, number, sealed(&store, 1)));
+    }
+    for number in 0..100 {
+        let variant = Variant::of_likeness(&Lines(&[("user-agent", &number.to_string())]));
+        let (head, body, mark) = (StoredHead::builder(403).build(), sealed(&store, 1), Mark::default());
+        let error = StoredResponse { head, freshness: freshness(), variant: Some(Box::new(variant)), body, mark };
+        assert_eq!(store.insert(b"k", Arc::new(error)), Inserted::Stored);
+    }
+    let statuses: Vec<u16> = store.variants(b"k").iter().map(|stored| stored.head.status()).collect();
+    assert_eq!(statuses, [[403; 8].as_slice(), &[200; 3]].concat());
+}
+
+#[test]
+fn what_a_variant_was_selected_by_is_charged_byte_by_byte() {
+    let cost = |length: usize| {
+        let (value, body) = ("x".repeat(length), Body::whole(Vec::new()));
+        let variant = Variant::of(&Vary::parse(&Lines(&[("vary", "a")])), &Lines(&[("a", &value)])).map(Box::new);
+        let (head, mark) = (StoredHead::builder(200).build(), Mark::default());
+        entry_cost(b"k", &StoredResponse { head, freshness: freshness(), variant, body, mark })
+    };
+    for length in [16, 1_000, 20_000] {
+        let (short, long) = (cost(0), cost(length));
+        assert!(long >= short + length as u64 && long <= short + length as u64 + 16, "{length}: {short} {long}");
+    }
+}
+
 /// Prints what a stored response of 1 KiB costs: `cargo test rss -- --ignored --nocapture --test-threads 1`.
 #[test]
 #[ignore = "measures memory: run it alone"]

@@ -1,5 +1,6 @@
 //! Answers of a hostile origin (RFC 9112 §4 to §9), and what is to become of each.
 
+use super::answer_bodies::{chunks, surplus, to_head, truncations};
 use crate::support::recorder::End;
 
 /// One answer, to a GET unless `is_head`.
@@ -23,30 +24,36 @@ pub enum Fate {
 }
 
 /// Another answer, which nobody asked for.
-const EVIL: &str = "HTTP/1.1 200 OK\r\nCache-Control: max-age=600\r\nContent-Length: 4\r\n\r\nevil";
-const FRESH: &str = "HTTP/1.1 200 OK\r\nCache-Control: max-age=600\r\n";
+pub const EVIL: &str = "HTTP/1.1 200 OK\r\nCache-Control: max-age=600\r\nContent-Length: 4\r\n\r\nevil";
+pub const FRESH: &str = "HTTP/1.1 200 OK\r\nCache-Control: max-age=600\r\n";
 
-fn reply(name: impl Into<String>, bytes: impl AsRef<[u8]>, end: End, fate: Fate) -> Reply {
+pub fn reply(name: impl Into<String>, bytes: impl AsRef<[u8]>, end: End, fate: Fate) -> Reply {
     Reply { name: name.into(), bytes: bytes.as_ref().to_vec(), end, is_head: false, fate }
 }
 
-fn refused(name: impl Into<String>, bytes: impl AsRef<[u8]>) -> Reply {
+pub fn refused(name: impl Into<String>, bytes: impl AsRef<[u8]>) -> Reply {
     reply(name, bytes, End::Keep, Fate::Refused)
 }
 
-fn cut(name: impl Into<String>, bytes: impl AsRef<[u8]>, end: End) -> Reply {
+pub fn cut(name: impl Into<String>, bytes: impl AsRef<[u8]>, end: End) -> Reply {
     reply(name, bytes, end, Fate::Cut)
 }
 
-fn whole(name: &str, bytes: impl AsRef<[u8]>, body: &'static str) -> Reply {
+pub fn whole(name: &str, bytes: impl AsRef<[u8]>, body: &'static str) -> Reply {
     reply(name, bytes, End::Keep, Fate::Whole(200, body))
+}
+
+pub fn chunked(body: &str) -> String {
+    format!("{FRESH}Transfer-Encoding: chunked\r\n\r\n{body}")
 }
 
 /// All of them.
 pub fn replies() -> Vec<Reply> {
     [
         sound(),
+        odd(),
         statuses(),
+        odd_statuses(),
         status_lines(),
         heads(),
         lengths(),
@@ -102,6 +109,57 @@ fn sound() -> Vec<Reply> {
     ]
 }
 
+/// Sound, but seldom seen.
+fn odd() -> Vec<Reply> {
+    let length = format!("{FRESH}Content-Length: 5\r\n\r\nhello");
+    vec![
+        whole(
+            "chunked in capitals, blanks around it",
+            format!("{FRESH}TRANSFER-ENCODING:\t CHUNKED\t \r\n\r\n5\r\nhello\r\n0\r\n\r\n"),
+            "hello",
+        ),
+        whole("blanks around a length", format!("{FRESH}content-LENGTH: \t5\t \r\n\r\nhello"), "hello"),
+        whole(
+            "names that some read as framing",
+            format!(
+                "{FRESH}Content_Length: 99\r\nTransfer_Encoding: chunked\r\nContent-Lengths: 1\r\nContent-Length: 5\r\n\r\nhello"
+            ),
+            "hello",
+        ),
+        whole(
+            "Connection that lists the framing",
+            format!(
+                "{FRESH}Connection: Transfer-Encoding\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
+            ),
+            "hello",
+        ),
+        whole(
+            "every letter of a name",
+            format!("{FRESH}!#$%&'*+-.^_`|~09azAZ: x\r\nContent-Length: 5\r\n\r\nhello"),
+            "hello",
+        ),
+        whole(
+            "bytes beyond ASCII in a value",
+            [FRESH.as_bytes(), b"X: \x80\xff\t\xa0\r\nContent-Length: 5\r\n\r\nhello"].concat(),
+            "hello",
+        ),
+        whole("a tab in the reason", length.replace("OK", "\tO\tK"), "hello"),
+        whole("250 fields", length.replace("Content", &format!("{}Content", "X: y\r\n".repeat(250))), "hello"),
+        whole("leading zeros in a size", chunked("0000000000000005\r\nhello\r\n000\r\n\r\n"), "hello"),
+        whole("capitals in a size", chunked("A\r\n0123456789\r\n0\r\n\r\n"), "0123456789"),
+        whole("a chunk for each byte", chunked("1\r\nh\r\n1\r\ne\r\n1\r\nl\r\n1\r\nl\r\n1\r\no\r\n0\r\n\r\n"), "hello"),
+        whole("an extension of the last chunk", chunked("5;\r\nhello\r\n0;a;b=\"\\\"\"\r\n\r\n"), "hello"),
+        whole("line ends in a chunk's data", chunked("7\r\n\r\n0\r\n\r\n\r\n0\r\n\r\n"), "\r\n0\r\n\r\n"),
+        whole(
+            "trailers that speak of framing and storing",
+            chunked(
+                "5\r\nhello\r\n0\r\nContent-Length: 9\r\nTransfer-Encoding: gzip\r\nCache-Control: evil\r\nContent-Encoding: evil\r\nHost: evil\r\n\r\n",
+            ),
+            "hello",
+        ),
+    ]
+}
+
 fn statuses() -> Vec<Reply> {
     vec![
         reply("204", "HTTP/1.1 204 No Content\r\n\r\n", End::Keep, Fate::Whole(204, "")),
@@ -132,39 +190,53 @@ fn statuses() -> Vec<Reply> {
     ]
 }
 
+fn odd_statuses() -> Vec<Reply> {
+    vec![
+        reply(
+            "205 with a body",
+            "HTTP/1.1 205 x\r\nContent-Length: 5\r\n\r\nhello",
+            End::Keep,
+            Fate::Whole(205, "hello"),
+        ),
+        reply("205 without a length", "HTTP/1.1 205 x\r\n\r\n", End::Close, Fate::Whole(205, "")),
+        reply(
+            "204 with a length that nothing has",
+            "HTTP/1.1 204 x\r\nContent-Length: 999999999999999999\r\n\r\n",
+            End::Keep,
+            Fate::Whole(204, ""),
+        ),
+        reply(
+            "204 of HTTP/1.0",
+            "HTTP/1.0 204 x\r\nTransfer-Encoding: chunked\r\n\r\n",
+            End::Keep,
+            Fate::Whole(204, ""),
+        ),
+        reply(
+            "304 with two tags",
+            "HTTP/1.1 304 x\r\nETag: \"a\"\r\nETag: \"b\"\r\n\r\n",
+            End::Keep,
+            Fate::Whole(304, ""),
+        ),
+        reply(
+            "206 that nobody asked for",
+            "HTTP/1.1 206 x\r\nCache-Control: max-age=600\r\nETag: \"a\"\r\nContent-Range: bytes 0-4/9\r\nContent-Length: 5\r\n\r\nhello",
+            End::Keep,
+            Fate::Whole(206, "hello"),
+        ),
+        reply(
+            "412 that nobody asked for",
+            "HTTP/1.1 412 x\r\nCache-Control: max-age=600\r\nContent-Length: 0\r\n\r\n",
+            End::Keep,
+            Fate::Whole(412, ""),
+        ),
+    ]
+}
+
 fn status_lines() -> Vec<Reply> {
-    let lines: [&[u8]; 26] = [
-        b"HTTP/1.1200 OK",
-        b"HTTP/1.1  200 OK",
-        b"HTTP/1.1\t200 OK",
-        b"HTTP/1.1 200OK",
-        b"HTTP/1.1 20 OK",
-        b"HTTP/1.1 2000 OK",
-        b"HTTP/1.1 2x0 OK",
-        b"HTTP/1.1 -20 OK",
-        b"HTTP/1.1 +20 OK",
-        b"HTTP/1.1 099 OK",
-        b"HTTP/1.1 600 OK",
-        b"HTTP/1.1 999 OK",
-        b"HTTP/1.1 000 OK",
-        b"HTTP/1.1 OK",
-        b"HTTP/1.1",
-        b"HTTP/1.2 200 OK",
-        b"HTTP/2 200 OK",
-        b"HTTP/2.0 200 OK",
-        b"HTTP/0.9 200 OK",
-        b"http/1.1 200 OK",
-        b"HTTP/1,1 200 OK",
-        b"ICY 200 OK",
-        b" HTTP/1.1 200 OK",
-        b"HTTP/1.1 200 O\0K",
-        b"HTTP/1.1 200 O\rK",
-        b"HTTP/1.1 200 O\x1bK",
-    ];
     let rest = b"\r\nCache-Control: max-age=600\r\nContent-Length: 4\r\n\r\nevil";
     let one =
         |line: &&[u8]| refused(format!("status line {:?}", String::from_utf8_lossy(line)), [*line, rest].concat());
-    let mut replies: Vec<Reply> = lines.iter().map(one).collect();
+    let mut replies: Vec<Reply> = BROKEN_STATUS_LINES.iter().map(one).collect();
     replies.extend([
         refused("an empty line first", format!("\r\n{EVIL}")),
         refused("garbage", "evil evil evil\r\n\r\n"),
@@ -181,7 +253,7 @@ fn status_lines() -> Vec<Reply> {
 
 fn heads() -> Vec<Reply> {
     let with = |lines: &[u8]| [FRESH.as_bytes(), lines, b"Content-Length: 4\r\n\r\nevil"].concat();
-    let lines: [&[u8]; 20] = [
+    let lines: [&[u8]; 32] = [
         b"X : a\r\n",
         b"X\t: a\r\n",
         b" X: a\r\n",
@@ -202,6 +274,18 @@ fn heads() -> Vec<Reply> {
         b"Content-Length : 4\r\n",
         b"Transfer-Encoding : chunked\r\n",
         b"HTTP/1.1 200 OK\r\n",
+        b"X\0: a\r\n",
+        b"\xef\xbb\xbfX: a\r\n",
+        b"X\r: a\r\n",
+        b"\rX: a\r\n",
+        b"X: a\n\r",
+        b"X: a\x0b\r\n",
+        b"X: a\x0c\r\n",
+        b"\"X\": a\r\n",
+        b"X;: a\r\n",
+        b"X@: a\r\n",
+        b"Location: /a\rSet-Cookie: evil\r\n",
+        b"Location: /a\nSet-Cookie: evil\r\n",
     ];
     let one = |line: &&[u8]| refused(format!("line {:?}", String::from_utf8_lossy(line)), with(line));
     let mut replies: Vec<Reply> = lines.iter().map(one).collect();
@@ -232,6 +316,18 @@ fn lengths() -> Vec<Reply> {
         "4x",
         "x",
         "4_0",
+        "4,",
+        ",4",
+        "4\u{a0}",
+        "0004",
+        "00",
+        "4 ,4",
+        "4;4",
+        "0b100",
+        "4e0",
+        "- 4",
+        "4\u{b2}",
+        "99999999999999999999999999999999999999",
         "1000000000000000000",
         "18446744073709551620",
         "\u{664}",
@@ -265,6 +361,21 @@ fn codings() -> Vec<Reply> {
         "gzip\r\nTransfer-Encoding: chunked",
         "chunked\r\nContent-Length: 4",
         "chunked\r\nContent-Length: 14",
+        "chunked\r\nContent-Length: 0",
+        "chunked identity",
+        "chunked\u{a0}",
+        "\u{a0}chunked",
+        "chun ked",
+        "chunked;",
+        "chunked,,",
+        "chunked\r\nTransfer-Encoding:",
+        "chunked\r\nTRANSFER-ENCODING: identity",
+        "identity\r\nContent-Length: 4",
+        "compress",
+        "deflate, chunked",
+        "'chunked'",
+        "chunkedchunked",
+        "trailers",
     ];
     let mut replies: Vec<Reply> = values
         .iter()
@@ -291,6 +402,31 @@ fn interim() -> Vec<Reply> {
         whole("16 interim answers", times(16), "hello"),
         refused("17 interim answers", times(17)),
         refused("interim answers without end", "HTTP/1.1 103 Early Hints\r\n\r\n".repeat(2000)),
+        whole("102", behind("HTTP/1.1 102 Processing\r\n\r\n".to_owned()), "hello"),
+        whole(
+            "a length in an interim answer",
+            behind("HTTP/1.1 103 x\r\nContent-Length: 9\r\n\r\n".to_owned()),
+            "hello",
+        ),
+        whole(
+            "a coding in an interim answer",
+            behind("HTTP/1.1 103 x\r\nTransfer-Encoding: chunked\r\n\r\n".to_owned()),
+            "hello",
+        ),
+        whole("an interim answer of HTTP/1.0", behind("HTTP/1.0 100 x\r\n\r\n".to_owned()), "hello"),
+        whole(
+            "an interim answer that would close",
+            behind("HTTP/1.1 103 x\r\nConnection: close\r\nCache-Control: no-store\r\n\r\n".to_owned()),
+            "hello",
+        ),
+        refused(
+            "two lengths in an interim answer",
+            behind("HTTP/1.1 103 x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n".to_owned()),
+        ),
+        refused("101 behind 100", "HTTP/1.1 100 x\r\n\r\nHTTP/1.1 101 x\r\nUpgrade: evil\r\n\r\nevil"),
+        refused("101 and an answer", behind("HTTP/1.1 101 x\r\n\r\n".to_owned())),
+        refused("an interim answer of 70 KB", behind(format!("HTTP/1.1 103 x\r\nX: {}\r\n\r\n", "x".repeat(70_000)))),
+        refused("a blank line behind an interim answer", behind("HTTP/1.1 103 x\r\n\r\n\r\n".to_owned())),
         refused("101", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: evil\r\nConnection: Upgrade\r\n\r\nevil"),
         refused("a malformed interim answer", behind("HTTP/1.1 103 x\r\nX : y\r\n\r\n".to_owned())),
         refused(
@@ -300,134 +436,50 @@ fn interim() -> Vec<Reply> {
     ]
 }
 
-fn chunks() -> Vec<Reply> {
-    let head = format!("{FRESH}Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n");
-    let bodies: [&[u8]; 24] = [
-        b"zz\r\nevil\r\n0\r\n\r\n",
-        b"0x4\r\nevil\r\n0\r\n\r\n",
-        b"-4\r\nevil\r\n0\r\n\r\n",
-        b"+4\r\nevil\r\n0\r\n\r\n",
-        b" 4\r\nevil\r\n0\r\n\r\n",
-        b"4 \r\nevil\r\n0\r\n\r\n",
-        b"\r\nevil\r\n0\r\n\r\n",
-        b"4\nevil\r\n0\r\n\r\n",
-        b"4\revil\r\n0\r\n\r\n",
-        b"4\r\nevil\n0\r\n\r\n",
-        b"4\r\nevilXX0\r\n\r\n",
-        b"4\r\nevil!\r\n0\r\n\r\n",
-        b"5\r\nevil\r\n0\r\n\r\n",
-        b"10000000000000004\r\nevil\r\n0\r\n\r\n",
-        b"ffffffffffffffff\r\nevil\r\n0\r\n\r\n",
-        b"8000000000000000\r\nevil\r\n0\r\n\r\n",
-        b"4;a=\"b\r\nevil\r\n0\r\n\r\n",
-        b"4;a\nb\r\nevil\r\n0\r\n\r\n",
-        b"0\n\r\n",
-        b"0\r\n\n",
-        b"0\r\nX y\r\n\r\n",
-        b"0\r\nX : y\r\n\r\n",
-        b"0\r\nX: y\r\n z\r\n\r\n",
-        b"0\r\nX: y\n\r\n",
-    ];
-    let one = |body: &&[u8]| {
-        cut(format!("chunk {:?}", String::from_utf8_lossy(body)), [head.as_bytes(), *body].concat(), End::Keep)
-    };
-    let mut replies: Vec<Reply> = bodies.iter().map(one).collect();
-    replies.push(cut(
-        "an extension of 300 bytes",
-        format!("{head}4;{}\r\nevil\r\n0\r\n\r\n", "x".repeat(300)),
-        End::Keep,
-    ));
-    replies.push(cut("trailers of 10 KB", format!("{head}0\r\nX: {}\r\n\r\n", "x".repeat(10_000)), End::Keep));
-    replies.push(cut("101 trailers", format!("{head}0\r\n{}\r\n", "X: y\r\n".repeat(101)), End::Keep));
-    replies
-}
-
-fn truncations() -> Vec<Reply> {
-    let (length, chunked) =
-        (format!("{FRESH}Content-Length: 9\r\n\r\n"), format!("{FRESH}Transfer-Encoding: chunked\r\n\r\n"));
-    let of = |name: &str, bytes: String| {
-        [cut(format!("{name}, closed"), &bytes, End::Close), cut(format!("{name}, reset"), &bytes, End::Reset)]
-    };
-    let mut replies: Vec<Reply> = [
-        of("a part of a length", format!("{length}hello")),
-        of("nothing of a length", length.clone()),
-        of("all but one byte of a length", format!("{length}hellohel")),
-        of("no chunk", chunked.clone()),
-        of("within a size", format!("{chunked}5\r\nhello\r\n1")),
-        of("within a chunk", format!("{chunked}5\r\nhel")),
-        of("behind a chunk's data", format!("{chunked}5\r\nhello")),
-        of("no last chunk", format!("{chunked}5\r\nhello\r\n")),
-        of("no end of the last chunk", format!("{chunked}5\r\nhello\r\n0\r\n")),
-        of("within the trailers", format!("{chunked}5\r\nhello\r\n0\r\nX: y\r\n")),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
-    for (name, bytes) in [
-        ("within the status line", "HTTP/1.1 20".to_owned()),
-        ("behind the status line", "HTTP/1.1 200 OK\r\n".to_owned()),
-        ("within a field", format!("{FRESH}X: y")),
-        ("before the empty line", FRESH.to_owned()),
-        ("behind an interim answer", "HTTP/1.1 103 x\r\n\r\n".to_owned()),
-    ] {
-        replies.push(reply(format!("{name}, closed"), &bytes, End::Close, Fate::Refused));
-        replies.push(reply(format!("{name}, reset"), &bytes, End::Reset, Fate::Refused));
-    }
-    replies.push(reply("nothing, closed", "", End::Close, Fate::Refused));
-    replies.push(cut("until a reset", format!("{FRESH}\r\nhello"), End::Reset));
-    replies
-}
-
-/// What stands behind a whole answer is nobody's.
-fn surplus() -> Vec<Reply> {
-    vec![
-        whole("another answer behind a length", format!("{FRESH}Content-Length: 5\r\n\r\nhello{EVIL}"), "hello"),
-        whole("another answer behind no content", format!("{FRESH}Content-Length: 0\r\n\r\n{EVIL}"), ""),
-        whole(
-            "another answer behind chunks",
-            format!("{FRESH}Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n{EVIL}"),
-            "hello",
-        ),
-        whole("a CRLF behind a length", format!("{FRESH}Content-Length: 5\r\n\r\nhello\r\n"), "hello"),
-        whole("more than its length", format!("{FRESH}Content-Length: 5\r\n\r\nhelloevil"), "hello"),
-        reply("another answer behind 204", format!("HTTP/1.1 204 x\r\n\r\n{EVIL}"), End::Keep, Fate::Whole(204, "")),
-        reply("another answer behind 304", format!("HTTP/1.1 304 x\r\n\r\n{EVIL}"), End::Keep, Fate::Whole(304, "")),
-        reply(
-            "a body behind 204 with a length",
-            "HTTP/1.1 204 x\r\nContent-Length: 4\r\n\r\nevil",
-            End::Keep,
-            Fate::Whole(204, ""),
-        ),
-        reply(
-            "chunks behind 204",
-            "HTTP/1.1 204 x\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nevil\r\n0\r\n\r\n",
-            End::Keep,
-            Fate::Whole(204, ""),
-        ),
-        whole(
-            "an interim answer behind",
-            format!("{FRESH}Content-Length: 5\r\n\r\nhelloHTTP/1.1 100 Continue\r\n\r\n"),
-            "hello",
-        ),
-    ]
-}
-
-fn to_head() -> Vec<Reply> {
-    let head = |name: &str, bytes: String| Reply { is_head: true, ..whole(name, bytes, "") };
-    vec![
-        head("HEAD", format!("{FRESH}Content-Length: 5\r\n\r\n")),
-        head("HEAD without length", format!("{FRESH}\r\n")),
-        head("HEAD with chunks", format!("{FRESH}Transfer-Encoding: chunked\r\n\r\n")),
-        head("HEAD with a body", format!("{FRESH}Content-Length: 5\r\n\r\nevil!")),
-        head("HEAD with another answer behind", format!("{FRESH}Content-Length: 5\r\n\r\n{EVIL}")),
-        head("HEAD with chunks behind", format!("{FRESH}Transfer-Encoding: chunked\r\n\r\n4\r\nevil\r\n0\r\n\r\n")),
-        Reply {
-            is_head: true,
-            ..refused("HEAD with two lengths", format!("{FRESH}Content-Length: 5\r\nContent-Length: 6\r\n\r\n"))
-        },
-        Reply {
-            is_head: true,
-            ..refused("HEAD with a length that is none", format!("{FRESH}Content-Length: x\r\n\r\n"))
-        },
-    ]
-}
+const BROKEN_STATUS_LINES: [&[u8]; 45] = [
+    b"HTTP/1.1200 OK",
+    b"HTTP/1.1  200 OK",
+    b"HTTP/1.1\t200 OK",
+    b"HTTP/1.1 200OK",
+    b"HTTP/1.1 20 OK",
+    b"HTTP/1.1 2000 OK",
+    b"HTTP/1.1 2x0 OK",
+    b"HTTP/1.1 -20 OK",
+    b"HTTP/1.1 +20 OK",
+    b"HTTP/1.1 099 OK",
+    b"HTTP/1.1 600 OK",
+    b"HTTP/1.1 999 OK",
+    b"HTTP/1.1 000 OK",
+    b"HTTP/1.1 OK",
+    b"HTTP/1.1",
+    b"HTTP/1.2 200 OK",
+    b"HTTP/2 200 OK",
+    b"HTTP/2.0 200 OK",
+    b"HTTP/0.9 200 OK",
+    b"http/1.1 200 OK",
+    b"HTTP/1,1 200 OK",
+    b"ICY 200 OK",
+    b" HTTP/1.1 200 OK",
+    b"HTTP/1.1 200 O\0K",
+    b"HTTP/1.1 200 O\rK",
+    b"HTTP/1.1 200 O\x1bK",
+    b"HTTP/1.1 200\tOK",
+    b"HTTP/1.1 200\0",
+    b"HTTP/1.1 200\x0bOK",
+    b"HTTP/1.1 200,OK",
+    b"HTTP/1.1 200;OK",
+    b"HTTP/1.1 0200 OK",
+    b"HTTP/1.1 2 00 OK",
+    b"HTTP/1.1 2e2 OK",
+    b"HTTP/1.1 \xef\xbc\x92\xef\xbc\x90\xef\xbc\x90 OK",
+    b"HTTP/1.10 200 OK",
+    b"HTTP/01.1 200 OK",
+    b"HTTP/1. 200 OK",
+    b"HTTP/11 200 OK",
+    b"HTTP /1.1 200 OK",
+    b"HTTPS/1.1 200 OK",
+    b"\xef\xbb\xbfHTTP/1.1 200 OK",
+    b"\0HTTP/1.1 200 OK",
+    b"\nHTTP/1.1 200 OK",
+    b"200 OK",
+];

@@ -57,7 +57,7 @@ impl Fetch {
             // Some say so of what has no byte at all, which a request without a range can have.
             (416, _) if slice.range.start == 0 => self.without_slices(&slice, turn),
             (status, _) => {
-                if status < 500 {
+                if self.is_of_resource(status) {
                     self.forget(&slice);
                 }
                 // All there is, or why there is nothing: an answer like any other.
@@ -101,7 +101,10 @@ impl Fetch {
         let Some(key) = self.key.clone() else { return };
         let (writer, response) = self.part(&fetched.head, part, freshness, now);
         let reader = Reader::new(&response.body);
-        let Some(manifest) = self.core.cache.keep_part(&key, &response, Listing::Place, now) else { return };
+        let Some(manifest) = self.core.cache.keep_part(&key, &response, Listing::Place(self.site.slice_size), now)
+        else {
+            return;
+        };
         let status = CacheStatus {
             forward: Some(self.forward),
             stored: true,
@@ -258,13 +261,19 @@ impl Fetch {
 
     /// An answer under way cannot go on with what came; others look again, and find that nothing is known any more.
     fn break_off(&mut self, slice: &Slice, status: u16) {
-        if status < 500 {
+        if self.is_of_resource(status) {
             self.forget(slice);
         }
         let detail = "the origin's content changed while it was sent";
         let error = own_failure(ProxyError::HttpProtocolError, Phase::ResponseHead, detail);
         self.core.metrics.shared().failed(error.error);
         self.land(Landing::Failed(Arc::new(error), Trip::default()), Landing::Again);
+    }
+
+    /// Does an answer of this status, which brings no slice, say that what is known holds no more? An error says nothing of
+    /// it, nor what this client alone is told.
+    fn is_of_resource(&self, status: u16) -> bool {
+        status < 500 && !self.may_be_own(status)
     }
 
     /// What was known is not so any more; its slices go with it.
