@@ -72,11 +72,11 @@ pub fn begin(core: &Arc<Core>, call: Call<'_, Local>, head: &RequestHead<'_, '_>
     let has_body = !head.body.is_empty();
     let is_cacheable = matches!(head.method, "GET" | "HEAD") && !has_body && head.target != "*";
     if is_cacheable {
-        key_of(&mut desk.local.key, &site, &desk.local.host, head.target, desk.peer.is_https);
+        key_of(&mut desk.local.key, &site, &desk.local.host, &head.target, desk.peer.is_https);
     }
     note.site = Some(site.clone());
     let ask = Ask::of_head(head).of_site(&site);
-    let (response, reader, status, result) = match first_decision(&mut desk, &ask, head.target, &site, is_cacheable) {
+    let (response, reader, status, result) = match first_decision(&mut desk, &ask, &head.target, &site, is_cacheable) {
         Decision::Serve(response, reader, status, result) => (response, reader, status, result),
         Decision::ServeAndRefresh(response, status) => {
             let request = Request::copy(head, &desk.local.host, desk.peer, note.id, desk.now.monotonic);

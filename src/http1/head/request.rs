@@ -4,6 +4,7 @@
 //! over the fields. Which methods and hosts are served is the caller's to know; only CONNECT is refused here, because
 //! its target has a form of its own (RFC 9112 §3.2.3) and would make us a tunnel.
 
+use std::borrow::Cow;
 use std::mem::MaybeUninit;
 
 use super::present::Present;
@@ -32,8 +33,9 @@ impl Slots<'_> {
 pub struct RequestHead<'h, 'b> {
     /// The method: a token of at most 32 bytes, case kept.
     pub method: &'b str,
-    /// Path and query as sent, beginning with `/`; or `*`, with OPTIONS only. Of an absolute target its path and query.
-    pub target: &'b str,
+    /// Path and query as sent, beginning with `/`; or `*`, with OPTIONS only. Of an absolute target its path and query; owned
+    /// only where that has a query and no path, which then is `/`.
+    pub target: Cow<'b, str>,
     /// `host[:port]` as sent: of the absolute target where there is one (RFC 9112 §3.2.2), else of Host. Empty only
     /// in HTTP/1.0 without Host.
     pub authority: &'b str,
