@@ -50,6 +50,8 @@ pub(super) struct Persistence {
     close: bool,
     keep_alive: bool,
     options: usize,
+    /// There are options that concern more than the connection itself, so they may name fields.
+    pub(super) names_fields: bool,
 }
 
 impl Persistence {
@@ -58,6 +60,7 @@ impl Persistence {
         for option in options(value) {
             self.close |= option.eq_ignore_ascii_case(b"close");
             self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
+            self.names_fields |= !is_flag(option);
             self.options = self.options.saturating_add(1);
         }
         if self.options > MAX_OPTIONS { Err("more than 64 connection options") } else { Ok(()) }

@@ -11,7 +11,7 @@ use super::present::Present;
 use super::scan::Fault;
 use super::target::{Authority, Target};
 use super::{HeadLimits, HeadScan, Parsed, Version};
-use crate::http1::connection::Persistence;
+use crate::http1::connection::{ConnectionOptions, Persistence};
 use crate::http1::framing::{BodyLength, Coding, FramingFields};
 
 /// The most fields that a request may have, whatever the limits say.
@@ -53,6 +53,8 @@ pub struct RequestHead<'h, 'b> {
     /// Length of the head in the buffer, with an empty line before it.
     pub len: usize,
     host: usize,
+    /// Connection lists more than what concerns the connection itself.
+    names_fields: bool,
     fields: &'h [httparse::Header<'b>],
 }
 
@@ -139,6 +141,7 @@ impl<'h, 'b> RequestHead<'h, 'b> {
             present: told.present,
             len: head.len(),
             host: authority.host,
+            names_fields: told.persistence.names_fields,
             fields,
         })
     }
@@ -153,15 +156,22 @@ impl<'h, 'b> RequestHead<'h, 'b> {
         self.fields.iter().find(|field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value)
     }
 
+    /// What Connection lists to go no further than here. Allocates only where there is such a thing.
+    pub fn listed(&self) -> ConnectionOptions<'b> {
+        if self.names_fields { ConnectionOptions::of(self.fields()) } else { ConnectionOptions::default() }
+    }
+
     /// The host as sent, without the port and the dot that may end a name; an IPv6 address keeps its brackets.
     pub fn host(&self) -> &'b str {
         self.authority.get(..self.host).unwrap_or_default()
     }
 }
 
+/// Without what Connection lists: the origin does not see it, so nothing is to be decided, looked up or stored by it.
 impl crate::policy::Fields for RequestHead<'_, '_> {
     fn for_each(&self, each: &mut dyn FnMut(&[u8], &[u8])) {
-        for field in self.fields {
+        let listed = self.listed();
+        for field in self.fields.iter().filter(|field| !listed.lists(field.name)) {
             each(field.name.as_bytes(), field.value);
         }
     }
