@@ -42,10 +42,7 @@ impl FieldEdits {
 
     /// The first half: for requests that go to others than the site's own servers, which must not learn what is set.
     pub fn take_away(&self, fields: &mut Vec<(&str, Cow<'_, [u8]>)>) {
-        fields.retain(|(name, _)| {
-            let is = |known: &str| reads_alike(known, name);
-            !(self.remove.iter().any(|known| is(known)) || self.set.iter().any(|(known, _)| is(known)))
-        });
+        fields.retain(|(name, _)| !self.replaces(name));
     }
 
     /// Does a line that we write under this name differ between requests of one cache key? A response that varies by it
@@ -54,6 +51,12 @@ impl FieldEdits {
         let lines = self.set.iter().chain(&self.add);
         let mut ours = lines.filter(|(known, _)| known.as_bytes().eq_ignore_ascii_case(name));
         ours.any(|(_, value)| value.depends_on_client(shares))
+    }
+
+    /// Is whatever else stands under this name taken away or overwritten?
+    pub fn replaces(&self, name: &str) -> bool {
+        let is = |known: &str| reads_alike(known, name);
+        self.remove.iter().any(|known| is(known)) || self.set.iter().any(|(known, _)| is(known))
     }
 }
 
@@ -163,6 +166,8 @@ mod tests {
         ] {
             assert_eq!(edits.hides(name.as_bytes(), shares), expected, "{name}");
         }
+        assert!(["cookie", "X_Key", "X-Real-IP"].iter().all(|name| edits.replaces(name)));
+        assert!(["x-more", "x-forwarded-proto"].iter().all(|name| !edits.replaces(name)));
     }
 
     #[test]

@@ -171,7 +171,7 @@ impl Fetch {
             return self.part_arrived(fetched, times, trip);
         }
         let verdict = match (&self.goal, &self.key) {
-            _ if self.varies_by_edit(&fetched.head) => Some(Storable::No(Why::VaryStar)),
+            _ if self.varies_by_ours(&fetched.head) => Some(Storable::No(Why::VaryStar)),
             (Goal::Pass | Goal::Part, _) | (_, None) => self.post_to_store(&fetched.head, times),
             _ => Some(self.verdict_on_arrival(&fetched.head, times)),
         };

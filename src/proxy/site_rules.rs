@@ -91,7 +91,7 @@ impl Fetch {
         response: &dyn Fields,
         times: Times,
     ) -> Storable {
-        if self.varies_by_edit(response) {
+        if self.varies_by_ours(response) {
             return Storable::No(Why::VaryStar);
         }
         let asked = Asked { target: self.request.target(), fields: &*self.request };
