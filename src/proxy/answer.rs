@@ -220,7 +220,7 @@ pub fn conditions() -> Present {
         | Present::RANGE
 }
 
-/// The methods that we name where we are asked; any other token but CONNECT and TRACE is passed on too.
+/// The methods that we name where we are asked; any other token but CONNECT, TRACE and PRI is passed on too.
 pub const ALLOWED: &[u8] = b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 const KEPT_BY_304: [&str; 8] =
     ["cache-control", "cdn-cache-control", "content-location", "date", "etag", "expires", "vary", "via"];
