@@ -102,7 +102,7 @@ const HOP_BY_HOP: [&str; 10] = [
 ];
 
 /// Fields whose loss would change where a message goes, how long it is, what it means, or who may store or see it.
-const PROTECTED: [&str; 29] = [
+const PROTECTED: [&str; 30] = [
     "Accept-Ranges",
     "Age",
     "Authorization",
@@ -122,6 +122,7 @@ const PROTECTED: [&str; 29] = [
     "Host",
     "Last-Modified",
     "Location",
+    "Max-Forwards",
     "Millpond-Cache-Control",
     "Pragma",
     "Range",

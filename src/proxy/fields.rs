@@ -87,7 +87,9 @@ pub fn to_origin<'a>(request: &'a Request, purpose: Purpose, identity: &'a Ident
 /// we know no number.
 pub fn hops_left<'a>(fields: impl Iterator<Item = (&'a str, &'a [u8])>) -> Option<u64> {
     let values = fields.filter(|(name, _)| name.eq_ignore_ascii_case("max-forwards")).map(|(_, value)| value);
-    values.filter_map(|value| std::str::from_utf8(value).ok()).filter_map(|text| text.parse().ok()).min()
+    // A sign is no digit, though `parse` takes one.
+    let texts = values.filter_map(|value| std::str::from_utf8(value).ok()).filter(|text| !text.starts_with('+'));
+    texts.filter_map(|text| text.parse().ok()).min()
 }
 
 /// Leaves out what is nobody's business but the site's own servers': credentials, and who the client is.
