@@ -1,8 +1,8 @@
 //! Heads of requests, as clients send them (RFC 9112 §3, §5).
 //!
-//! Borrowed from the connection's buffer and read without allocating: one pass of [`HeadScan`], one of httparse, one
-//! over the fields. Which methods and hosts are served is the caller's to know; only CONNECT is refused here, because
-//! its target has a form of its own (RFC 9112 §3.2.3) and would make us a tunnel.
+//! Borrowed from the connection's buffer and read without allocating, but for a path that is missing: one pass of
+//! [`HeadScan`], one of httparse, one over the fields. Which methods and hosts are served is the caller's to know; only
+//! CONNECT is refused here, because its target has a form of its own (RFC 9112 §3.2.3) and would make us a tunnel.
 
 use std::borrow::Cow;
 use std::mem::MaybeUninit;
