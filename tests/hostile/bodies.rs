@@ -31,6 +31,10 @@ fn sizes() -> Vec<Row> {
         "0005\r\nhello\r\n00A\r\n0123456789\r\n000\r\n\r\n",
         "hello0123456789",
     ));
+    rows.extend(["100000000000", "4000000000000000", "7fffffffffffffff"].map(|size| {
+        let body = format!("5\r\nhello\r\n{size}\r\n{SMUG}0\r\n\r\n");
+        refused(format!("a chunk of {size}"), post(CHUNKED, body), 413)
+    }));
     rows.push(good("a size of 16 digits", "0000000000000005\r\nhello\r\n0\r\n\r\n", "hello"));
     rows.push(good("chunks of one byte", "1\r\na\r\n".repeat(500) + "0\r\n\r\n", "a".repeat(500)));
     rows
