@@ -49,10 +49,12 @@ fn fields_that_speak_for_the_host_the_address_the_path_or_the_method_are_not_sen
         "Client-Cert-Chain", "SSL_Client_Verify", "X-SSL-Client-Cert", "X-Client-Cert", "X-Host-Override", "Host-Override",
         "X-Backend-Host", "X-Proxy-Host", "X-Server-Name", "Proxy-Host", "X-Proto", "X-Arr-SSL", "X-Original-Path", "X-URI", "X-URL",
         "X-Proxy-URL", "X-Envoy-Original-Path", "Base-Url", "Http-Url", "Proxy-Url", "Request-Uri", "X-Middleware-Subrequest",
-        "X-Forwarder-For", "X-Real-Host", "Forwarded-Host", "Forwarded-Proto", "Forwarded-Server", "X-Original-Proto",
-        "X-Original-Scheme", "X-HTTP-DestinationURL", "X-HTTP-Path-Override", "X-Matched-Path", "X-Now-Route-Matches",
-        "X-Invoke-Path", "X-Invoke-Query", "X-Invoke-Status", "X-Middleware-Invoke", "X-Original-Method", "X-Sendfile-Type",
-        "X-Accel-Mapping",
+        "X-Forward", "X-Forwarder-For", "X-Originally-Forwarded-For", "X-Original-Remote-Addr", "Real-IP", "X-Azure-SocketIP",
+        "CF-Connecting_IP", "CF-Pseudo-IPv4", "CF-Visitor", "CloudFront-Viewer-Address", "CloudFront-Forwarded-Proto",
+        "Fly-Client-IP", "Fly-Forwarded-Proto", "Fastly-SSL", "Forwarded-Host", "Forwarded-For-Ip", "X-Envoy-Original-Dst-Host",
+        "X-Original-Scheme", "X-Original-Proto", "X-Original-Method", "X-HTTP-DestinationURL", "X-Sendfile-Type", "X-Accel-Mapping",
+        "X-Real-Host", "Forwarded-Proto", "Forwarded-Server", "X-HTTP-Path-Override", "X-Matched-Path",
+        "X-Now-Route-Matches", "X-Invoke-Path", "X-Invoke-Query", "X-Invoke-Status", "X-Middleware-Invoke",
     ];
     for (number, name) in names.iter().enumerate() {
         let target = format!("/{number}");
@@ -254,6 +256,58 @@ fn a_body_a_range_or_a_condition_is_no_part_of_what_is_stored() {
 
 fn is_of_one(name: &str) -> bool {
     name == "range" || name.starts_with("if-")
+}
+
+/// What a request lists in Connection never reaches the origin, so the answer is that of a request without it.
+#[test]
+fn what_connection_lists_chooses_nothing_and_is_no_part_of_the_key() {
+    let recorder = Recorder::start(|request| {
+        let vary: &[&str] = if request.target.starts_with("/vary") { &[FRESH, "Vary: X-Lang"] } else { &[FRESH] };
+        answer("200 OK", vary, request, &request.values("x-lang").join("|")).into()
+    });
+    let rules = "[site.cache]\nkey_headers = [\"X-Lang\"]\n[[site.rule]]\nheader = \"X-Shared\"\nbypass = false\n\
+                 [[site.rule]]\npath = \"/mine/\"\nbypass = true";
+    let keyed = Pop::start(&site_with("a.test", &recorder.origin, rules, ""));
+    let plain = pop(&recorder);
+    let lists = ["X-Lang", "close, x-lang", "a=\"b, X-Lang, c\"", "\"b, X-Lang, c\"", "x-lang\r\nConnection: close"];
+    for (number, list) in lists.iter().enumerate() {
+        for (pop, target) in [(&keyed, format!("/keyed/{number}")), (&plain, format!("/vary/{number}"))] {
+            let attacked = pop.get_with(&target, &["X-Lang: evil", &format!("Connection: {list}")]);
+            assert_eq!(attacked.text(), "", "{list}");
+            let asked = pop.get_with(&target, &["X-Lang: evil"]);
+            assert_eq!((asked.text().as_str(), is_hit(&asked)), ("evil", false), "{target} {list}");
+            let plain = pop.get(&target);
+            assert_eq!((plain.text().as_str(), is_hit(&plain)), ("", true), "{target} {list}");
+        }
+    }
+    assert!(is_stored(&keyed.get_with("/mine/a", &["X-Shared: 1"])));
+    assert!(!is_stored(&keyed.get_with("/mine/b", &["X-Shared: 1", "Connection: X-Shared"])));
+}
+
+/// Of a condition or range that is said twice nobody knows which counts, so none does (RFC 9110 §13.1.3, §13.1.4, §14.2).
+#[test]
+fn a_condition_or_range_that_is_said_twice_does_not_count() {
+    let modified = "Last-Modified: Sun, 06 Nov 1994 08:49:37 GMT";
+    let recorder = Recorder::start(move |request| {
+        answer("200 OK", &[FRESH, "ETag: \"a\"", modified], request, "0123456789").into()
+    });
+    let pop = pop(&recorder);
+    let (old, new) = ("Sat, 05 Nov 1994 08:49:37 GMT", "Sat, 01 Jan 2050 00:00:00 GMT");
+    pop.get("/");
+    for (fields, status) in [
+        (vec![format!("If-Modified-Since: {new}")], 304),
+        (vec![format!("If-Modified-Since: {old}"), format!("If-Modified-Since: {new}")], 200),
+        (vec![format!("If-Modified-Since: {new}"), format!("if-modified-since: {new}")], 200),
+        (vec![format!("If-Unmodified-Since: {old}")], 412),
+        (vec![format!("If-Unmodified-Since: {new}"), format!("If-Unmodified-Since: {old}")], 200),
+        (vec!["Range: bytes=0-0".to_owned()], 206),
+        (vec!["Range: bytes=0-0".to_owned(), "Range: bytes=1-1".to_owned()], 200),
+        (vec!["Range: bytes=0-0".to_owned(), "If-Range: \"a\"".to_owned()], 206),
+        (vec!["Range: bytes=0-0".to_owned(), "If-Range: \"a\"".to_owned(), "If-Range: \"b\"".to_owned()], 200),
+    ] {
+        let response = pop.get_with("/", &fields.iter().map(String::as_str).collect::<Vec<_>>());
+        assert_eq!((response.status, is_hit(&response)), (status, true), "{fields:?}: {response:?}");
+    }
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Hostile requests, some 400 of them, each in five manners: refused with its status and the end of the connection, or sent
+//! Hostile requests, some 900 of them, each in five manners: refused with its status and the end of the connection, or sent
 //! on as exactly one well-formed request. Neither the connection, nor another client, nor the cache takes harm.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
@@ -55,7 +55,7 @@ impl Scene {
 
     fn run(&self) {
         let rows = requests();
-        assert!(rows.len() > 300, "{} rows", rows.len());
+        assert!(rows.len() > 900, "{} rows", rows.len());
         let (mut known, mut failures) = (HashSet::new(), Vec::new());
         for (number, row) in rows.iter().enumerate() {
             assert!(known.insert(&row.bytes), "{}: the bytes of another row", row.name);

@@ -109,6 +109,8 @@ fn max_forwards_of_options_counts_down_and_that_of_others_ends_here() {
         (&["Max-Forwards: 3", "Max-Forwards: 2"], vec!["1"]),
         (&["Max-Forwards: x"], vec![]),
         (&["Max-Forwards: -1"], vec![]),
+        (&["Max-Forwards: +3"], vec![]),
+        (&["Max-Forwards: 3", "Connection: max-forwards"], vec!["2"]),
         (&["Max-Forwards: 99999999999999999999999"], vec![]),
     ] {
         assert_eq!(pop.ask("OPTIONS", "/x", sent).status, 200, "{sent:?}");
@@ -352,6 +354,24 @@ fn force_https_sends_plain_clients_over_and_serves_the_others() {
     assert_eq!(origin.count(), 0);
     let mut client = Client::tls(pop.https(), &certificates.roots(), "a.test");
     assert_eq!(client.get("a.test", "/x").text(), "body of /x");
+}
+
+#[test]
+fn force_https_sends_nobody_to_an_address_without_a_host() {
+    let origin = storable_origin();
+    let site =
+        format!("[[site]]\ndefault = true\nforce_https = true\n[site.origin]\nservers = [\"{}\"]\n", origin.address());
+    let certificates = Certificates::new();
+    let https = https_table(&certificates.identity(&["a.test"]));
+    let pop = Pop::start_with_https(&(site + &https));
+    for (bytes, status) in [("GET //b.test/ HTTP/1.0\r\n\r\n", 400), ("GET /x HTTP/1.0\r\nHost: c.test\r\n\r\n", 301)] {
+        let mut client = pop.client();
+        client.send(bytes);
+        let response = client.response();
+        let location = (status == 301).then_some("https://c.test/x");
+        assert_eq!((response.status, response.field("location")), (status, location), "{bytes:?}");
+    }
+    assert_eq!(origin.count(), 0);
 }
 
 #[test]

@@ -102,7 +102,7 @@ impl Admin {
             let detail = "the door is asked under a name that is not its own; add it to hosts under [admin]";
             return Err(Reply::problem(421, "Unknown host", detail));
         }
-        let (path, query) = head.target.split_once('?').unwrap_or((head.target, ""));
+        let (path, query) = head.target.split_once('?').unwrap_or((&head.target, ""));
         let mut request = Request::new(head, peer, now);
         let found = Endpoint::find(head.method, path);
         let shown = Credentials {

@@ -79,7 +79,7 @@ pub fn explain(config: &Config, question: &Question, now: Now) -> Result<Explana
     let site = router.find(&host).ok_or_else(no_site)?;
     let mut told = Explanation { lines: Vec::new(), key: None };
     told.site(site, is_https);
-    let asked = Asked { target: head.target, fields: &head };
+    let asked = Asked { target: &head.target, fields: &head };
     told.request(site, &host, is_https, &asked);
     let facts = RequestFacts {
         method: "GET",

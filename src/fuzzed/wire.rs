@@ -32,7 +32,7 @@ struct Said {
 
 fn said(head: &RequestHead<'_, '_>) -> Said {
     Said {
-        words: [head.method, head.target, head.authority, head.host()].map(str::to_owned).into(),
+        words: [head.method, &*head.target, head.authority, head.host()].map(str::to_owned).into(),
         fields: head.fields().map(|(name, value)| (name.to_owned(), value.to_vec())).collect(),
         body: head.body,
         flags: [head.keep_alive, head.expects_continue],

@@ -132,6 +132,11 @@ impl BodyReader {
         }
     }
 
+    /// Bytes that the framing has promised and that are still to come: of the body, or of the chunk that has begun.
+    pub fn promised(&self) -> u64 {
+        if matches!(self.state, State::Exact | State::Data) { self.left } else { 0 }
+    }
+
     /// Has the body ended? Never true of one that lasts until the connection closes.
     pub fn is_done(&self) -> bool {
         self.state == State::Done

@@ -50,6 +50,8 @@ pub(super) struct Persistence {
     close: bool,
     keep_alive: bool,
     options: usize,
+    /// There are options that concern more than the connection itself, so they may name fields.
+    pub(super) names_fields: bool,
 }
 
 impl Persistence {
@@ -58,6 +60,7 @@ impl Persistence {
         for option in options(value) {
             self.close |= option.eq_ignore_ascii_case(b"close");
             self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
+            self.names_fields |= !is_flag(option);
             self.options = self.options.saturating_add(1);
         }
         if self.options > MAX_OPTIONS { Err("more than 64 connection options") } else { Ok(()) }
@@ -99,7 +102,7 @@ const HOP_BY_HOP: [&str; 10] = [
 ];
 
 /// Fields whose loss would change where a message goes, how long it is, what it means, or who may store or see it.
-const PROTECTED: [&str; 29] = [
+const PROTECTED: [&str; 30] = [
     "Accept-Ranges",
     "Age",
     "Authorization",
@@ -119,6 +122,7 @@ const PROTECTED: [&str; 29] = [
     "Host",
     "Last-Modified",
     "Location",
+    "Max-Forwards",
     "Millpond-Cache-Control",
     "Pragma",
     "Range",

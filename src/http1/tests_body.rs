@@ -98,6 +98,16 @@ fn checks_and_drops_trailers() {
 }
 
 #[test]
+fn a_chunk_says_beforehand_how_much_is_to_come() {
+    let mut reader = BodyReader::new(BodyLength::Chunked);
+    for (bytes, promised) in [("4000000000000000\r", 0), ("\n", 1 << 62), ("ab", (1 << 62) - 2)] {
+        reader.read(bytes.as_bytes()).unwrap();
+        assert_eq!(reader.promised(), promised, "{bytes:?}");
+    }
+    assert_eq!(BodyReader::new(BodyLength::Exact(7)).promised(), 7);
+}
+
+#[test]
 fn an_error_stays() {
     let mut reader = BodyReader::new(BodyLength::Chunked);
     let error = reader.read(b"x").unwrap_err();

@@ -42,10 +42,7 @@ impl FieldEdits {
 
     /// The first half: for requests that go to others than the site's own servers, which must not learn what is set.
     pub fn take_away(&self, fields: &mut Vec<(&str, Cow<'_, [u8]>)>) {
-        fields.retain(|(name, _)| {
-            let is = |known: &str| reads_alike(known, name);
-            !(self.remove.iter().any(|known| is(known)) || self.set.iter().any(|(known, _)| is(known)))
-        });
+        fields.retain(|(name, _)| !self.replaces(name));
     }
 
     /// Does a line that we write under this name differ between requests of one cache key? A response that varies by it
@@ -56,9 +53,9 @@ impl FieldEdits {
         ours.any(|(_, value)| value.depends_on_client(shares))
     }
 
-    /// What stood under this name before does not reach the origin.
-    pub fn replaces(&self, name: &[u8]) -> bool {
-        let is = |known: &str| known.as_bytes().eq_ignore_ascii_case(name);
+    /// Is whatever else stands under this name taken away or overwritten?
+    pub fn replaces(&self, name: &str) -> bool {
+        let is = |known: &str| reads_alike(known, name);
         self.remove.iter().any(|known| is(known)) || self.set.iter().any(|(known, _)| is(known))
     }
 }
@@ -169,6 +166,8 @@ mod tests {
         ] {
             assert_eq!(edits.hides(name.as_bytes(), shares), expected, "{name}");
         }
+        assert!(["cookie", "X_Key", "X-Real-IP"].iter().all(|name| edits.replaces(name)));
+        assert!(["x-more", "x-forwarded-proto"].iter().all(|name| !edits.replaces(name)));
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! something else than the key says gets no key at all: its answer would be served to others.
 
 use super::Fields;
-use super::list::{members, trim};
+use super::list::trim;
 
 /// The names that a site adds to its keys.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,7 +28,7 @@ impl KeyParts {
             fields.for_each(&mut |name, value| {
                 if name.eq_ignore_ascii_case(wanted.as_bytes()) {
                     is_usable &= write_value(out, value);
-                } else if is_read_alike(name, wanted) || drops(name, value, wanted) {
+                } else if is_read_alike(name, wanted) {
                     is_usable = false;
                 }
             });
@@ -37,8 +37,8 @@ impl KeyParts {
         for wanted in &self.cookies {
             fields.for_each(&mut |name, value| {
                 if name.eq_ignore_ascii_case(b"cookie") {
-                    for (_, value) in cookies(value).filter(|(name, _)| *name == wanted.as_bytes()) {
-                        is_usable &= write_value(out, value);
+                    for (name, value) in cookies(value) {
+                        is_usable &= !is_cut(value) && (name != wanted.as_bytes() || write_value(out, value));
                     }
                 }
             });
@@ -56,6 +56,11 @@ pub fn cookies(line: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     })
 }
 
+/// A value in quotes that may have a `;` in it: some origins read on to the closing quote, others do not (RFC 6265 §5.2).
+fn is_cut(value: &[u8]) -> bool {
+    matches!(value, [b'"', rest @ ..] if !rest.ends_with(b"\"") || rest.contains(&b'\\'))
+}
+
 /// Length plus one in two bytes, so that it differs from the zero behind the last value, then the value.
 fn write_value(out: &mut Vec<u8>, value: &[u8]) -> bool {
     let length = u16::try_from(value.len()).ok().filter(|length| *length <= MAX_VALUE);
@@ -71,12 +76,6 @@ fn write_value(out: &mut Vec<u8>, value: &[u8]) -> bool {
 fn is_read_alike(name: &[u8], wanted: &str) -> bool {
     let plain = |byte: &u8| if *byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
     name.len() == wanted.len() && name.iter().map(plain).eq(wanted.as_bytes().iter().map(plain))
-}
-
-/// A Connection line that names the field: it may not reach the origin (RFC 9110 §7.6.1).
-fn drops(name: &[u8], value: &[u8], wanted: &str) -> bool {
-    name.eq_ignore_ascii_case(b"connection")
-        && members(value).any(|member| member.eq_ignore_ascii_case(wanted.as_bytes()))
 }
 
 /// Bytes of a value; longer ones tell one client from all others and would only fill the cache.
@@ -125,10 +124,13 @@ mod tests {
     fn a_request_that_could_be_read_otherwise_has_no_key() {
         let long = "x".repeat(1025);
         for lines in
-            [("X-A", long.as_str()), ("X_A", "1"), ("Connection", "close, X-a"), ("Cookie", &format!("c={long}"))]
+            [("X-A", long.as_str()), ("X_A", "1"), ("Cookie", &format!("c={long}")), ("Cookie", "a=\"b; c=1; d\"")]
+                .into_iter()
+                .chain([("Cookie", "a=\"b\\\"; c=1; d\""), ("Cookie", "c=1; a=\"")])
         {
             assert_eq!(key(&[lines]), None, "{}", lines.0);
         }
+        assert_eq!(key(&[("Cookie", "a=\"b\"; c=1")]), key(&[("Cookie", "c=1")]));
         assert!(key(&[("X-A", &long[1..])]).is_some());
     }
 }

@@ -27,7 +27,7 @@ fn conditions_are_evaluated_in_order() {
     let (older, same, newer) = (date(-120), date(-60), date(-30));
     let stored = validators(&[("ETag", "\"a\""), ("Last-Modified", &same)]);
     let same_old_form = "Friday, 31-Jul-26 23:59:00 GMT";
-    let rows: [(&[(&str, &str)], Precondition); 30] = [
+    let rows: [(&[(&str, &str)], Precondition); 33] = [
         (&[], Proceed),
         (&[("If-None-Match", "\"a\"")], NotModified),
         (&[("If-None-Match", "W/\"a\"")], NotModified),
@@ -48,6 +48,9 @@ fn conditions_are_evaluated_in_order() {
         (&[("If-Modified-Since", &newer)], NotModified),
         (&[("If-Modified-Since", &older)], Proceed),
         (&[("If-Modified-Since", "now")], Proceed),
+        (&[("If-Modified-Since", &older), ("If-Modified-Since", &newer)], Proceed),
+        (&[("If-Modified-Since", &newer), ("If-Modified-Since", &newer), ("If-Modified-Since", &newer)], Proceed),
+        (&[("If-Unmodified-Since", &same), ("If-Unmodified-Since", &older)], Proceed),
         (&[("If-Match", "\"a\"")], Proceed),
         (&[("If-Match", "*")], Proceed),
         (&[("If-Match", "W/\"a\"")], Failed),

@@ -184,12 +184,12 @@ pub fn evaluate(request: &dyn Fields, method: &str, status: u16, stored: &Valida
     let is_unmodified = |since: Option<HttpDate>| Some(stored.last_modified? <= since?);
     let is_unmodified_copy = |since: Option<HttpDate>| Some(stored.last_modified.or(stored.stored_since)? <= since?);
     // A date counts only where there is no tag to compare (§13.1.4).
-    let is_intact = conditions.if_match.or_else(|| is_unmodified(conditions.if_unmodified_since));
+    let is_intact = conditions.if_match.or_else(|| is_unmodified(conditions.if_unmodified_since.date));
     if is_intact == Some(false) {
         Precondition::Failed
     } else if let Some(is_matched) = conditions.if_none_match {
         if is_matched { Precondition::NotModified } else { Precondition::Proceed }
-    } else if is_unmodified_copy(conditions.if_modified_since) == Some(true) {
+    } else if is_unmodified_copy(conditions.if_modified_since.date) == Some(true) {
         Precondition::NotModified
     } else {
         Precondition::Proceed
@@ -201,9 +201,22 @@ pub fn evaluate(request: &dyn Fields, method: &str, status: u16, stored: &Valida
 struct Conditions {
     if_match: Option<bool>,
     if_none_match: Option<bool>,
-    /// Dates that are none are ignored (RFC 9110 §13.1.3, §13.1.4); of several the last counts.
-    if_modified_since: Option<HttpDate>,
-    if_unmodified_since: Option<HttpDate>,
+    if_modified_since: Since,
+    if_unmodified_since: Since,
+}
+
+/// The date of a condition. What is none, and any that is said more than once, is ignored (RFC 9110 §13.1.3, §13.1.4).
+#[derive(Clone, Copy, Default)]
+struct Since {
+    is_said: bool,
+    date: Option<HttpDate>,
+}
+
+impl Since {
+    fn say(&mut self, value: &[u8], now: HttpDate) {
+        self.date = if self.is_said { None } else { HttpDate::parse(value, now) };
+        self.is_said = true;
+    }
 }
 
 impl Conditions {
@@ -221,9 +234,9 @@ impl Conditions {
                 found.if_match =
                     Some(found.if_match == Some(true) || any(value, |ours, tag| ours.equals_strongly(tag)));
             } else if name.eq_ignore_ascii_case(b"if-modified-since") {
-                found.if_modified_since = HttpDate::parse(value, now);
+                found.if_modified_since.say(value, now);
             } else if name.eq_ignore_ascii_case(b"if-unmodified-since") {
-                found.if_unmodified_since = HttpDate::parse(value, now);
+                found.if_unmodified_since.say(value, now);
             }
         });
         found

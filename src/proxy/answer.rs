@@ -46,12 +46,14 @@ impl<'a> Ask<'a> {
         Ask { edits, ..self }
     }
 
-    /// What `read` makes of the first field of that name, or of an empty value where there is none. Nothing is copied.
+    /// What `read` makes of the field of that name, or of an empty value where there is none, or where it is said twice: the
+    /// next reader may take the other one. Nothing is copied.
     pub fn read_field<T>(&self, name: &str, read: impl Fn(&[u8]) -> T) -> T {
-        let mut found = None;
+        let (mut found, mut count) = (None, 0_usize);
         self.fields.for_each(&mut |known, value| {
-            if found.is_none() && known.eq_ignore_ascii_case(name.as_bytes()) {
-                found = Some(read(value));
+            if known.eq_ignore_ascii_case(name.as_bytes()) {
+                count = count.saturating_add(1);
+                found = (count == 1).then(|| read(value));
             }
         });
         found.unwrap_or_else(|| read(b""))
@@ -218,7 +220,7 @@ pub fn conditions() -> Present {
         | Present::RANGE
 }
 
-/// The methods that we name where we are asked; any other token but CONNECT and TRACE is passed on too.
+/// The methods that we name where we are asked; any other token but CONNECT, TRACE and PRI is passed on too.
 pub const ALLOWED: &[u8] = b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 const KEPT_BY_304: [&str; 8] =
     ["cache-control", "cdn-cache-control", "content-location", "date", "etag", "expires", "vary", "via"];

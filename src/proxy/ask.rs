@@ -76,14 +76,17 @@ impl Fetch {
         edits.apply(list, &facts);
     }
 
-    /// Was the response chosen by a field that we write, and give another value for some requests of one key? Then nothing
-    /// in a request tells whom it suits.
+    /// Was the response chosen by a field that we, or the site's edits, give another value for each client of one key? Then
+    /// nothing in a request tells whom it suits.
     pub(super) fn varies_by_ours(&self, response: &dyn Fields) -> bool {
         let edits = &self.site.origin.request.fields;
         let shares = (self.site.share_schemes, self.site.share_domains);
-        let differs =
-            |name: &[u8]| edits.hides(name, shares) || (fields::differs_between(name, shares) && !edits.replaces(name));
-        (!edits.is_empty() || shares != (false, false)) && Vary::parse(response).names().any(differs)
+        let is_told = |name: &[u8]| {
+            let told = [(shares.0, "x-forwarded-proto"), (shares.1, "x-forwarded-host")];
+            told.iter().any(|(is_shared, known)| *is_shared && name == known.as_bytes() && !edits.replaces(known))
+        };
+        (shares.0 || shares.1 || !edits.is_empty())
+            && Vary::parse(response).names().any(|name| edits.hides(name, shares) || is_told(name))
     }
 }
 

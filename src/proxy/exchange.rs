@@ -13,7 +13,7 @@ use super::landing::{Landing, Trip, own_failure};
 use super::note::{Line, Note};
 use super::parts::{self, Assembled, Courier};
 use super::request::Request;
-use super::route::{LOOP, NOT_CACHED, key_of, options, own, refused_method, route, to_https, values};
+use super::route::{LOOP, NO_HOST, NOT_CACHED, key_of, options, own, refused_method, route, to_https, values};
 use super::site_rules::{past_cache, show_key, wants_stored_only};
 use super::{Core, Local, Proxy};
 use crate::cache::{Poll, Waiting};
@@ -72,11 +72,11 @@ pub fn begin(core: &Arc<Core>, call: Call<'_, Local>, head: &RequestHead<'_, '_>
     let has_body = !head.body.is_empty();
     let is_cacheable = matches!(head.method, "GET" | "HEAD") && !has_body && head.target != "*";
     if is_cacheable {
-        key_of(&mut desk.local.key, &site, &desk.local.host, head.target, desk.peer.is_https);
+        key_of(&mut desk.local.key, &site, &desk.local.host, &head.target, desk.peer.is_https);
     }
     note.site = Some(site.clone());
     let ask = Ask::of_head(head).of_site(&site);
-    let (response, reader, status, result) = match first_decision(&mut desk, &ask, head.target, &site, is_cacheable) {
+    let (response, reader, status, result) = match first_decision(&mut desk, &ask, &head.target, &site, is_cacheable) {
         Decision::Serve(response, reader, status, result) => (response, reader, status, result),
         Decision::ServeAndRefresh(response, status) => {
             let request = Request::copy(head, &desk.local.host, desk.peer, note.id, desk.now.monotonic);
@@ -157,7 +157,7 @@ pub(super) fn admit(desk: &mut Desk<'_>, note: &mut Note, head: &RequestHead<'_,
     if let Some(refusal) = refused_method(head) {
         return Err(Turned::Away(refusal));
     }
-    if head.method == "OPTIONS" && (head.target == "*" || hops_left(head.fields()) == Some(0)) {
+    if head.method == "OPTIONS" && head.target == "*" {
         return Err(Turned::Options);
     }
     desk.local.host.clear();
@@ -172,7 +172,11 @@ pub(super) fn admit(desk: &mut Desk<'_>, note: &mut Note, head: &RequestHead<'_,
     }
     if site.force_https && !desk.peer.is_https {
         note.site = Some(site);
-        return Err(Turned::ToHttps);
+        return Err(if head.host().is_empty() { Turned::Away(NO_HOST) } else { Turned::ToHttps });
+    }
+    if head.method == "OPTIONS" && hops_left(head.fields()) == Some(0) {
+        note.site = Some(site);
+        return Err(Turned::Options);
     }
     Ok(site)
 }

@@ -83,18 +83,13 @@ pub fn to_origin<'a>(request: &'a Request, purpose: Purpose, identity: &'a Ident
     fields
 }
 
-/// Does the value that we write into this field differ between requests of one key? `shares`: the site shares what it stores
-/// between schemes, between domains.
-pub fn differs_between(name: &[u8], shares: (bool, bool)) -> bool {
-    (shares.0 && name.eq_ignore_ascii_case(b"x-forwarded-proto"))
-        || (shares.1 && name.eq_ignore_ascii_case(b"x-forwarded-host"))
-}
-
 /// What Max-Forwards allows, the least where it is said more than once (RFC 9110 §7.6.2). Of more hops than there can be
 /// we know no number.
 pub fn hops_left<'a>(fields: impl Iterator<Item = (&'a str, &'a [u8])>) -> Option<u64> {
     let values = fields.filter(|(name, _)| name.eq_ignore_ascii_case("max-forwards")).map(|(_, value)| value);
-    values.filter_map(|value| std::str::from_utf8(value).ok()).filter_map(|text| text.parse().ok()).min()
+    // A sign is no digit, though `parse` takes one.
+    let texts = values.filter_map(|value| std::str::from_utf8(value).ok()).filter(|text| !text.starts_with('+'));
+    texts.filter_map(|text| text.parse().ok()).min()
 }
 
 /// Leaves out what is nobody's business but the site's own servers': credentials, and who the client is.
@@ -164,7 +159,7 @@ pub fn is_framing(name: &str) -> bool {
 /// Fields that we write ourselves, or that let a client speak in our name.
 fn is_ours(name: &str) -> bool {
     let is = |known: &&str| same_name(known, name);
-    OURS.iter().any(is) || same_start("x-forwarded-", name)
+    OURS.iter().any(is) || PREFIXES.iter().any(|start| same_start(start, name))
 }
 
 /// Some programs read `_` in a field name as `-`, so both spellings are the same to us here.
@@ -215,29 +210,32 @@ const MOST_OTHERS: usize = 8;
 const CONDITIONAL: [&str; 6] =
     ["range", "if-range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since"];
 const CREDENTIALS: [&str; 4] = ["authorization", "cookie", "cookie2", "forwarded"];
+/// Families of them.
+const PREFIXES: [&str; 3] = ["x-forwarded-", "forwarded-", "fly-forwarded-"];
 #[rustfmt::skip]
-const OURS: [&str; 99] = [
+const OURS: [&str; 107] = [
     // Framing and what ends at each hop.
     "host", "x-millpond-debug", "content-length", "transfer-encoding", "connection", "proxy-connection",
     "proxy-authorization", "keep-alive", "trailer", "expect", "te", "upgrade", "http2-settings", "max-forwards",
     // The client's address.
-    "forwarded", "forwarded-for", "x-forwarded", "x-forward-for", "x-forwarder-for", "x-original-forwarded-for", "x-real-ip",
-    "x-true-ip", "x-client-ip", "x-cluster-client-ip", "x-originating-ip", "x-remote-addr", "x-remote-host",
-    "x-remote-ip", "x-proxyuser-ip", "x-custom-ip-authorization", "x-envoy-external-address", "x-azure-clientip",
-    "cf-connecting-ip", "cf-connecting-ipv6", "client-ip", "cluster-client-ip", "fastly-client-ip", "proxy-client-ip",
-    "true-client-ip", "wl-proxy-client-ip",
+    "forwarded", "x-forwarded", "x-forward", "x-forward-for", "x-forwarder-for", "x-original-forwarded-for",
+    "x-originally-forwarded-for", "x-original-remote-addr", "real-ip", "x-real-ip", "x-true-ip", "x-client-ip",
+    "x-cluster-client-ip", "x-originating-ip", "x-remote-addr", "x-remote-host", "x-remote-ip", "x-proxyuser-ip",
+    "x-custom-ip-authorization", "x-envoy-external-address", "x-azure-clientip", "x-azure-socketip", "cf-connecting-ip",
+    "cf-connecting-ipv6", "cf-pseudo-ipv4", "cloudfront-viewer-address", "client-ip", "cluster-client-ip",
+    "fastly-client-ip", "fly-client-ip", "proxy-client-ip", "true-client-ip", "wl-proxy-client-ip",
     // Its certificate (RFC 9440).
     "client-cert", "client-cert-chain", "ssl-client-cert", "ssl-client-verify", "x-client-cert", "x-ssl-cert",
     "x-ssl-client-cert", "x-ssl-client-verify",
     // Host and scheme.
     "x-host", "x-host-override", "x-http-host-override", "x-original-host", "x-backend-host", "x-proxy-host",
-    "x-server-name", "x-real-host", "host-override", "forwarded-host", "forwarded-proto", "forwarded-server", "proxy-host",
-    "x-original-proto", "x-original-scheme", "x-scheme", "x-proto", "x-url-scheme", "x-arr-ssl",
-    "front-end-https",
+    "x-server-name", "x-real-host", "host-override", "proxy-host", "x-envoy-original-dst-host", "x-scheme", "x-original-scheme",
+    "x-proto", "x-original-proto", "x-url-scheme", "x-arr-ssl", "front-end-https", "cf-visitor",
+    "cloudfront-forwarded-proto", "fastly-ssl",
     // Path.
     "x-original-path", "x-original-uri", "x-original-url", "x-override-url", "x-request-uri", "x-request-url",
-    "x-rewrite-url", "x-uri", "x-url", "x-proxy-url", "x-envoy-original-path", "base-url", "http-url", "proxy-url",
-    "request-uri", "x-http-destinationurl", "x-http-path-override", "x-matched-path", "x-now-route-matches", "x-invoke-path",
+    "x-rewrite-url", "x-uri", "x-url", "x-proxy-url", "x-http-destinationurl", "x-envoy-original-path", "base-url",
+    "http-url", "proxy-url", "request-uri", "x-http-path-override", "x-matched-path", "x-now-route-matches", "x-invoke-path",
     "x-invoke-query",
     // Method, and what programs behind take for a word of their own: what to answer, or to leave the content to a server in
     // front of them (X-Sendfile-Type, X-Accel-Mapping).

@@ -69,7 +69,7 @@ impl Line {
         local.log.as_ref()?;
         let mut line = local.spare.pop().unwrap_or_default();
         let (referer, agent) = (head.field("referer"), head.field("user-agent"));
-        line.fill([head.method, head.target, head.authority], referer, agent, head.version);
+        line.fill([head.method, &head.target, head.authority], referer, agent, head.version);
         Some(line)
     }
 

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::ops::Range;
 use std::time::Duration;
 
-use crate::http1::{ConnectionOptions, Present, RequestHead, Version};
+use crate::http1::{Present, RequestHead, Version};
 use crate::observe::RequestId;
 use crate::policy::Fields;
 use crate::server::{Peer, Uploaded};
@@ -47,9 +47,8 @@ impl Request {
         let target = keep(head.target.as_bytes());
         let authority = keep(head.authority.as_bytes());
         let host = keep(host.as_bytes());
-        let is_plain = !head.present.has_any(Present::CONNECTION);
-        let options = if is_plain { ConnectionOptions::default() } else { ConnectionOptions::of(head.fields()) };
-        let fields = head.fields().filter(|(name, _)| !options.lists(name));
+        let listed = head.listed();
+        let fields = head.fields().filter(|(name, _)| !listed.lists(name));
         let fields = fields.map(|(name, value)| (keep(name.as_bytes()), keep(value))).collect();
         Request {
             text: text.into_boxed_slice(),

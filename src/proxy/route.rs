@@ -14,12 +14,11 @@ use crate::server::{Answer, Payload, Refusal};
 use crate::status::CacheStatus;
 use crate::time::Now;
 
-/// Methods that no cache in front of an origin has a use for (RFC 9110 §9.3.6, §9.3.8).
+/// Methods that no cache in front of an origin has a use for (RFC 9110 §9.3.6, §9.3.8), and the word that HTTP/2 begins with
+/// (RFC 9113 §3.4). In any spelling, for some origins do not mind it.
 pub fn refused_method(head: &RequestHead<'_, '_>) -> Option<Refusal> {
-    match head.method {
-        "CONNECT" | "TRACE" => Some(Refusal { status: 405, reason: "this server does not serve that method" }),
-        _ => None,
-    }
+    let is_refused = ["CONNECT", "TRACE", "PRI"].iter().any(|known| known.eq_ignore_ascii_case(head.method));
+    is_refused.then_some(Refusal { status: 405, reason: "this server does not serve that method" })
 }
 
 /// OPTIONS that concerns this server itself (RFC 9110 §9.3.7), or must go no further (§7.6.2).
@@ -35,7 +34,7 @@ pub fn options(out: &mut Vec<u8>, mut note: Note) -> Answer<Proxy> {
 /// to a site when the connection began, and since a reload belongs to none, is no ticket to the others.
 pub fn route<'a>(live: &'a Live, host: &str, sni: Option<&str>, authority: &str) -> Result<&'a Arc<Site>, Refusal> {
     if authority.is_empty() && live.router.find("").is_none() {
-        return Err(Refusal { status: 400, reason: "the request names no host" });
+        return Err(NO_HOST);
     }
     let site = live.router.find(host).ok_or(UNKNOWN_HOST)?;
     match sni.map(|name| live.router.find(name)) {
@@ -104,6 +103,8 @@ pub fn own(out: &mut Vec<u8>, mut note: Note, form: Form, refusal: Refusal, now:
 pub const LOOP: Refusal = Refusal { status: 508, reason: "the request has come back to the server that sent it on" };
 /// only-if-cached (RFC 9111 §5.2.1.7).
 pub const NOT_CACHED: Refusal = Refusal { status: 504, reason: "the response is not in the cache" };
+/// HTTP/1.0 without Host, where one is needed.
+pub const NO_HOST: Refusal = Refusal { status: 400, reason: "the request names no host" };
 const UNKNOWN_HOST: Refusal = Refusal { status: 421, reason: "no site is configured for this host" };
 const OTHER_SITE: Refusal =
     Refusal { status: 421, reason: "the TLS server name and the Host belong to different sites" };

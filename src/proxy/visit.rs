@@ -135,9 +135,9 @@ impl Proxy {
             Err(Turned::Away(refusal)) => return refused(&refusal),
             Err(_) => return Visited { reason: "force-https", kept: Some(Kept::Not), ..Visited::default() },
         };
-        key_of(&mut desk.local.key, &site, &desk.local.host, head.target, desk.peer.is_https);
+        key_of(&mut desk.local.key, &site, &desk.local.host, &head.target, desk.peer.is_https);
         let ask = Ask::of_head(&head).of_site(&site);
-        match first_decision(&mut desk, &ask, head.target, &site, true) {
+        match first_decision(&mut desk, &ask, &head.target, &site, true) {
             Decision::Serve(stored, ..) | Decision::ServeAndRefresh(stored, ..) => {
                 let lifetime = seconds(stored.freshness_at(desk.now).ttl(desk.now));
                 let (kept, bytes) = (Some(Kept::Hit), stored.body.length().unwrap_or(0));

@@ -28,7 +28,7 @@ impl Handler for Brittle {
     fn local(&self, _: usize) {}
 
     fn begin(&self, call: Call<'_, ()>, head: &RequestHead<'_, '_>) -> Step<Brittle> {
-        let target = head.target;
+        let target = &*head.target;
         assert!(target != "/panic", "a panic in a worker, as this test wants");
         match target {
             "/later" => Step::Await((), call.now.monotonic + Duration::from_secs(60)),

@@ -56,7 +56,7 @@ impl Handler for Drips {
 
     fn begin(&self, call: Call<'_, ()>, head: &RequestHead<'_, '_>) -> Step<Drips> {
         call.out.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
-        let payload = match head.target {
+        let payload = match &*head.target {
             "/drip" => {
                 self.0.begun.fetch_add(1, Ordering::SeqCst);
                 Payload::Sequence { sequence: Box::new(Drip(self.0.clone())), length: 1 << 40 }

@@ -195,7 +195,7 @@ impl<H: Handler> Upload<H> {
             let piece = self.decoder.read(rest).map_err(|_| BAD_BODY)?;
             let data = rest.get(piece.data).unwrap_or_default();
             self.received = self.received.saturating_add(data.len() as u64);
-            if self.received > self.limit {
+            if self.received.saturating_add(self.decoder.promised()) > self.limit {
                 return Err(TOO_LARGE);
             }
             self.memory.extend_from_slice(data);

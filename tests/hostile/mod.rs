@@ -3,6 +3,8 @@
 //! `$P` in the bytes of a row stands for a path of its own. Wherever a row hides a request, that one asks for `/smug`.
 
 pub mod bodies;
+pub mod doubles;
+pub mod ends;
 pub mod fields;
 pub mod framing;
 pub mod limits;
@@ -56,7 +58,12 @@ pub fn forwarded_as(
 
 /// The same, after which the connection ends.
 pub fn last(name: impl Into<String>, bytes: impl AsRef<[u8]>) -> Row {
-    let fate = Fate::Last("GET", "$P".to_owned(), Vec::new());
+    last_as(name, bytes, "GET", "")
+}
+
+/// The same with a method and a body.
+pub fn last_as(name: impl Into<String>, bytes: impl AsRef<[u8]>, method: &'static str, body: impl AsRef<[u8]>) -> Row {
+    let fate = Fate::Last(method, "$P".to_owned(), body.as_ref().to_vec());
     Row { name: name.into(), bytes: bytes.as_ref().to_vec(), fate }
 }
 
@@ -75,5 +82,6 @@ pub const SMUG: &str = "GET /smug HTTP/1.1\r\nHost: a.test\r\n\r\n";
 
 /// All rows.
 pub fn requests() -> Vec<Row> {
-    [framing::rows(), bodies::rows(), fields::rows(), targets::rows(), limits::rows()].into_iter().flatten().collect()
+    let tables = [framing::rows(), bodies::rows(), fields::rows(), targets::rows(), limits::rows()];
+    tables.into_iter().chain([doubles::rows(), ends::rows()]).flatten().collect()
 }

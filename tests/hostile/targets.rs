@@ -6,10 +6,12 @@ pub fn rows() -> Vec<Row> {
     let mut rows = lines();
     rows.extend(versions());
     rows.extend(methods());
+    rows.extend(options_rows());
     rows.extend(wrong_targets());
     rows.extend(odd_targets());
     rows.extend(encoded_targets());
     rows.extend(absolute());
+    rows.extend(absolute_without_path());
     rows.extend(other_protocols());
     rows
 }
@@ -46,22 +48,11 @@ fn lines() -> Vec<Row> {
 fn versions() -> Vec<Row> {
     let other =
         ["HTTP/1.2", "HTTP/1.9", "HTTP/2.0", "HTTP/3.0", "HTTP/0.9", "HTTP/1.10", "HTTP/01.1", "HTTP/1.01", "HTTP/11"];
-    let none = [
-        "http/1.1",
-        "Http/1.1",
-        "HTTP/1,1",
-        "HTTP 1.1",
-        "HTTP/1.",
-        "HTTP/.1",
-        "HTTP/4294967297.1",
-        "HTTPS/1.1",
-        "XTTP/1.1",
-    ];
     let row = |version: &&str| {
         let bytes = line(&format!("GET $P {version}"));
         Row { name: format!("version {version}"), bytes: bytes.into_bytes(), fate: Fate::Refused(0) }
     };
-    let mut rows: Vec<Row> = other.iter().chain(&none).map(row).collect();
+    let mut rows: Vec<Row> = other.iter().chain(&NO_VERSIONS).map(row).collect();
     rows.push(last("HTTP/1.0", "GET $P HTTP/1.0\r\nHost: a.test\r\n\r\n"));
     rows.push(forwarded("HTTP/1.0, kept alive", "GET $P HTTP/1.0\r\nHost: a.test\r\nConnection: keep-alive\r\n\r\n"));
     rows.push(refused("HTTP/1.0 without Host", "GET $P HTTP/1.0\r\n\r\n", 400));
@@ -83,23 +74,19 @@ fn methods() -> Vec<Row> {
             .map(|method| refused(format!("method {method:?}"), line(&format!("{method} $P HTTP/1.1")), 400)),
     );
     rows.extend([
+        answered("TRACE in lower case", line("trace $P HTTP/1.1"), 405),
+        answered("connect in lower case", line("Connect $P HTTP/1.1"), 405),
+        answered("the method of HTTP/2's preface", line("PRI $P HTTP/1.1"), 405),
+        refused("connect in lower case to us", line("connect a.test:80 HTTP/1.1"), 400),
+        refused("POST *", line("POST * HTTP/1.1"), 400),
+        refused("HEAD *", line("HEAD * HTTP/1.1"), 400),
+        refused("OPTIONS **", line("OPTIONS ** HTTP/1.1"), 400),
+        refused("OPTIONS *?x", line("OPTIONS *?x HTTP/1.1"), 400),
+        refused("OPTIONS of an authority", line("OPTIONS a.test:80 HTTP/1.1"), 400),
         refused("CONNECT to us", line("CONNECT a.test:80 HTTP/1.1"), 405),
         refused("CONNECT elsewhere", "CONNECT 127.0.0.1:22 HTTP/1.1\r\nHost: 127.0.0.1:22\r\n\r\n", 405),
         refused("CONNECT to a path", line("CONNECT $P HTTP/1.1"), 405),
         refused("a method of 33 letters", line(&format!("{} $P HTTP/1.1", "X".repeat(33))), 501),
-        answered("OPTIONS *", line("OPTIONS * HTTP/1.1"), 204),
-        answered("Max-Forwards of none", options("Max-Forwards: 0\r\n"), 204),
-        answered("Max-Forwards of none, in two digits", options("Max-Forwards: 00\r\n"), 204),
-        answered("Max-Forwards on two lines, one of none", options("Max-Forwards: 5\r\nMax-Forwards: 0\r\n"), 204),
-        forwarded_as("Max-Forwards of one", options("Max-Forwards: 1\r\n"), "OPTIONS", "$P", ""),
-        forwarded_as("Max-Forwards that is no number", options("Max-Forwards: x\r\n"), "OPTIONS", "$P", ""),
-        forwarded_as(
-            "Max-Forwards beyond numbers",
-            options(&format!("Max-Forwards: {}\r\n", "9".repeat(30))),
-            "OPTIONS",
-            "$P",
-            "",
-        ),
         forwarded_as(
             "a method override",
             get("X-HTTP-Method-Override: DELETE\r\nX-HTTP-Method: PUT\r\n"),
@@ -111,35 +98,45 @@ fn methods() -> Vec<Row> {
     rows
 }
 
+fn options_rows() -> Vec<Row> {
+    vec![
+        answered("OPTIONS *", line("OPTIONS * HTTP/1.1"), 204),
+        answered("Max-Forwards of none", options("Max-Forwards: 0\r\n"), 204),
+        answered(
+            "Max-Forwards of none, listed in Connection",
+            options("Connection: Max-Forwards\r\nMax-Forwards: 0\r\n"),
+            204,
+        ),
+        answered(
+            "Max-Forwards of none for another site",
+            options("Max-Forwards: 0\r\n").replace("a.test", "b.test"),
+            421,
+        ),
+        refused("OPTIONS * with a body", line("OPTIONS * HTTP/1.1\r\nContent-Length: 5") + "hello", 204),
+        refused(
+            "Max-Forwards of none with a body",
+            format!("{}{SMUG}", options(&format!("Max-Forwards: 0\r\nContent-Length: {}\r\n", SMUG.len()))),
+            204,
+        ),
+        forwarded_as("Max-Forwards with a sign", options("Max-Forwards: +0\r\n"), "OPTIONS", "$P", ""),
+        forwarded_as("Max-Forwards as a list", options("Max-Forwards: 0, 0\r\n"), "OPTIONS", "$P", ""),
+        answered("Max-Forwards of none, in two digits", options("Max-Forwards: 00\r\n"), 204),
+        answered("Max-Forwards on two lines, one of none", options("Max-Forwards: 5\r\nMax-Forwards: 0\r\n"), 204),
+        forwarded_as("Max-Forwards of one", options("Max-Forwards: 1\r\n"), "OPTIONS", "$P", ""),
+        forwarded_as("Max-Forwards that is no number", options("Max-Forwards: x\r\n"), "OPTIONS", "$P", ""),
+        forwarded_as(
+            "Max-Forwards beyond numbers",
+            options(&format!("Max-Forwards: {}\r\n", "9".repeat(30))),
+            "OPTIONS",
+            "$P",
+            "",
+        ),
+    ]
+}
+
 fn wrong_targets() -> Vec<Row> {
-    let wrong: [&str; 24] = [
-        "*",
-        "x",
-        "x/y",
-        "?x",
-        ":80/",
-        "a.test",
-        "a.test/",
-        "a.test:80",
-        "#",
-        "$P#x",
-        "$P?a#x",
-        "$P\\x",
-        "\\",
-        "\\\\b.test/",
-        "ftp://a.test/",
-        "file:///etc/passwd",
-        "javascript:x",
-        "http:/a.test/",
-        "http:a.test/",
-        "http:///x",
-        "http://",
-        "http://?x",
-        "http://a.test?x",
-        "http://a.test#x",
-    ];
     let one = |target: &&str| refused(format!("target {target}"), line(&format!("GET {target} HTTP/1.1")), 400);
-    let mut rows: Vec<Row> = wrong.iter().map(one).collect();
+    let mut rows: Vec<Row> = WRONG.iter().map(one).collect();
     for byte in [0, 1, 9, 0x0b, 0x1f, 0x7f, 0x80, 0xe9, 0xff] {
         let bytes = [b"GET $P", &[byte][..], b" HTTP/1.1", REST.as_bytes()].concat();
         rows.push(refused(format!("byte {byte:#x} in the target"), bytes, 400));
@@ -149,46 +146,7 @@ fn wrong_targets() -> Vec<Row> {
 
 /// Paths that mean something else to some servers: forwarded byte by byte as they came, and stored under that very form.
 fn odd_targets() -> Vec<Row> {
-    let odd = [
-        "$P/../x",
-        "$P/..",
-        "$P/./x",
-        "$P//x",
-        "$P/%2e%2e/x",
-        "$P/%2e%2e%2fx",
-        "$P/..%2fx",
-        "$P/..%5cx",
-        "$P/..;/x",
-        "$P%00",
-        "$P%0d%0aX:%20y",
-        "$P%",
-        "$P%zz",
-        "$P%u002e",
-        "$P%c0%ae",
-        "$P%23x",
-        "$P%3fx",
-        "$P;a=b",
-        "$P/x.css",
-        "$P%2fx.css",
-        "$P;x.js",
-        "$P%0a.css",
-        "$P?",
-        "$P??",
-        "$P?a=1&a=2",
-        "$P?a[]=1",
-        "$P?/../x",
-        "$P?http://b.test/",
-        "$P@b.test/",
-        "$P:80/",
-        "$P/{x}",
-        "$P/a|b",
-        "$P/a^b",
-        "$P/\"x\"",
-        "$P/~x",
-        "$P/$x",
-        "$P/!x",
-    ];
-    odd.map(|target| {
+    ODD.map(|target| {
         forwarded_as(format!("target {target}"), line(&format!("GET {target} HTTP/1.1")), "GET", target, "")
     })
     .into()
@@ -196,11 +154,15 @@ fn odd_targets() -> Vec<Row> {
 
 /// What no URI may hold, and some readers refuse, goes on percent-encoded (RFC 3986 §2.1), which means the same.
 fn encoded_targets() -> Vec<Row> {
-    [("$P/<script>", "$P/%3Cscript%3E"), ("$P/`x`", "$P/%60x%60"), ("$P%/<", "$P%/%3C")]
-        .map(|(sent, seen)| {
-            forwarded_as(format!("target {sent}"), line(&format!("GET {sent} HTTP/1.1")), "GET", seen, "")
-        })
-        .into()
+    [
+        ("$P/<script>", "$P/%3Cscript%3E"),
+        ("$P/`x`", "$P/%60x%60"),
+        ("$P%/<", "$P%/%3C"),
+        ("$P?<x>", "$P?%3Cx%3E"),
+        ("$P?\"x\"", "$P?%22x%22"),
+    ]
+    .map(|(sent, seen)| forwarded_as(format!("target {sent}"), line(&format!("GET {sent} HTTP/1.1")), "GET", seen, ""))
+    .into()
 }
 
 fn absolute() -> Vec<Row> {
@@ -211,6 +173,11 @@ fn absolute() -> Vec<Row> {
         forwarded("absolute form with a port", at("http://a.test:80$P", "a.test")),
         forwarded("absolute form in capitals", at("HTTP://A.TEST$P", "a.test")),
         forwarded("absolute form of https", at("https://a.test$P", "a.test")),
+        forwarded("absolute form with an empty port", at("http://a.test:$P", "a.test")),
+        forwarded("absolute form with a dot at the name's end", at("http://a.test.$P", "a.test")),
+        last("absolute form in HTTP/1.0 without Host", "GET http://a.test$P HTTP/1.0\r\n\r\n"),
+        answered("absolute form of an IPv6 address", at("http://[::1]:80$P", "a.test"), 421),
+        refused("absolute form with an empty Host", at("http://a.test$P", ""), 400),
         answered("absolute form of another site", at("http://b.test$P", "a.test"), 421),
         answered("absolute form of this machine", at("http://127.0.0.1:1$P", "a.test"), 421),
         answered("absolute form of a metadata service", at("http://169.254.169.254$P", "a.test"), 421),
@@ -222,6 +189,37 @@ fn absolute() -> Vec<Row> {
         refused("absolute form with two Hosts", at("http://a.test$P", "a.test\r\nHost: b.test"), 400),
         refused("absolute form with a bad port", at("http://a.test:x$P", "a.test"), 400),
         forwarded_as("two slashes are a path", line("GET //b.test$P HTTP/1.1"), "GET", "//b.test$P", ""),
+    ]
+}
+
+/// An empty path is `/`, and what follows it counts (RFC 9110 §4.2.3); but OPTIONS without either is about the server.
+fn absolute_without_path() -> Vec<Row> {
+    let at = |target: &str, host: &str| format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n");
+    vec![
+        forwarded_as("absolute form without a path", at("http://a.test?$P", "a.test"), "GET", "/?$P", ""),
+        forwarded_as("absolute form of https without a path", at("https://A.test:81?$P", "b.test"), "GET", "/?$P", ""),
+        forwarded_as("absolute form with an empty query", at("http://a.test/x$P?", "a.test"), "GET", "/x$P?", ""),
+        forwarded_as(
+            "absolute form with two slashes",
+            at("http://a.test//b.test$P", "a.test"),
+            "GET",
+            "//b.test$P",
+            "",
+        ),
+        forwarded_as("absolute form with dots", at("http://a.test/..$P", "a.test"), "GET", "/..$P", ""),
+        forwarded_as(
+            "absolute form of OPTIONS without a path",
+            "OPTIONS http://a.test?$P HTTP/1.1\r\nHost: a.test\r\n\r\n",
+            "OPTIONS",
+            "/?$P",
+            "",
+        ),
+        answered(
+            "absolute form of OPTIONS without more",
+            "OPTIONS http://a.test HTTP/1.1\r\nHost: a.test\r\n\r\n",
+            204,
+        ),
+        answered("absolute form without a path of another site", at("http://b.test?$P", "a.test"), 421),
     ]
 }
 
@@ -240,3 +238,186 @@ fn other_protocols() -> Vec<Row> {
         refused("ICY", line("GET $P ICY/1.0"), 400),
     ]
 }
+
+const WRONG: [&str; 73] = [
+    "*",
+    "x",
+    "x/y",
+    "?x",
+    ":80/",
+    "a.test",
+    "a.test/",
+    "a.test:80",
+    "#",
+    "$P#x",
+    "$P?a#x",
+    "$P\\x",
+    "\\",
+    "\\\\b.test/",
+    "ftp://a.test/",
+    "file:///etc/passwd",
+    "javascript:x",
+    "http:/a.test/",
+    "http:a.test/",
+    "http:///x",
+    "http://",
+    "http://?x",
+    "http://a.test#x",
+    "http://a.test?x#y",
+    "http://a.test\\?x",
+    "http://u@a.test?x",
+    "http://a.test:x?y",
+    "http://a.test:80:80/",
+    "http://a.test:65536/",
+    "http://a.test:-1/",
+    "http://a.test,b.test/",
+    "http://a.test;b/",
+    "http://%61.test/",
+    "http://a..test/",
+    "http://.a.test/",
+    "http://*/",
+    "http://a.test:80@b.test/",
+    "http://@a.test/",
+    "http://:@a.test/",
+    "http://:80/",
+    "http://a.test@/",
+    "http://[::1/",
+    "http://[::1]x/",
+    "http://[::1%25lo]/",
+    "http://[v1.x]/",
+    "http:\\\\a.test\\",
+    "http:",
+    "http",
+    "https://",
+    "ws://a.test/",
+    "gopher://a.test/",
+    "httpx://a.test/",
+    "xhttp://a.test/",
+    "http+unix://a.test/",
+    "blob:http://a.test/",
+    "data:,x",
+    "[::1]:80",
+    "[::1]/",
+    "**",
+    "*?x",
+    "*/x",
+    "%2f",
+    "%2fx",
+    ".",
+    "..",
+    "./x",
+    "~x",
+    "@a.test/",
+    "a.test:443/x",
+    ";x",
+    "&",
+    "$P#",
+    "/#",
+];
+
+const ODD: [&str; 73] = [
+    "$P/../x",
+    "$P/..",
+    "$P/./x",
+    "$P//x",
+    "$P/%2e%2e/x",
+    "$P/%2e%2e%2fx",
+    "$P/..%2fx",
+    "$P/..%5cx",
+    "$P/..;/x",
+    "$P%00",
+    "$P%0d%0aX:%20y",
+    "$P%",
+    "$P%zz",
+    "$P%u002e",
+    "$P%c0%ae",
+    "$P%23x",
+    "$P%3fx",
+    "$P;a=b",
+    "$P/x.css",
+    "$P%2fx.css",
+    "$P;x.js",
+    "$P%0a.css",
+    "$P?",
+    "$P??",
+    "$P?a=1&a=2",
+    "$P?a[]=1",
+    "$P?/../x",
+    "$P?http://b.test/",
+    "$P@b.test/",
+    "$P:80/",
+    "$P/{x}",
+    "$P/a|b",
+    "$P/a^b",
+    "$P/\"x\"",
+    "$P/~x",
+    "$P/$x",
+    "$P/!x",
+    "$P/%2E%2E",
+    "$P/.%2e/x",
+    "$P/%252e%252e/x",
+    "$P/...",
+    "$P/..;a=b/x",
+    "$P%ff",
+    "$P%80",
+    "$P%09",
+    "$P%20",
+    "$P%7f",
+    "$P+",
+    "$P/'x'",
+    "$P/(x)",
+    "$P/[x]",
+    "$P/*",
+    "$P&a=1",
+    "$P=1",
+    "$P,1",
+    "$P?*",
+    "$P?%00",
+    "$P?&&",
+    "$P?=",
+    "$P?a=1;b=2",
+    "$P?a=1&a[]=2",
+    "$P?_method=DELETE",
+    "$P?{x}|^",
+    "/.$P",
+    "/..$P",
+    "/./..$P",
+    "///b.test$P",
+    "/.//b.test$P",
+    "/@b.test$P",
+    "/:80$P",
+    "/http://b.test$P",
+    "/%2f%2fb.test$P",
+    "/*$P",
+];
+
+const NO_VERSIONS: [&str; 28] = [
+    "http/1.1",
+    "Http/1.1",
+    "HTTP/1,1",
+    "HTTP 1.1",
+    "HTTP/1.",
+    "HTTP/.1",
+    "HTTP/4294967297.1",
+    "HTTPS/1.1",
+    "XTTP/1.1",
+    "HTTP/1",
+    "HTTP/2",
+    "HTTP/",
+    "HTTP",
+    "hTTP/1.0",
+    "HTTP/1.1.1",
+    "HTTP/1.1/",
+    "HTTP/1.1a",
+    "HTTP/1.1;",
+    "HTTP/1.\u{b9}",
+    "HTTP/+1.1",
+    "HTTP/1.-1",
+    "HTTP/0x1.1",
+    "HTTP/001.1",
+    "HTTP/1.1\0",
+    "HTTP/ 1.1",
+    "HTTP /1.1",
+    "HTTP/1. 1",
+    "\u{feff}HTTP/1.1",
+];

@@ -1,16 +1,17 @@
 //! Heads of requests, as clients send them (RFC 9112 §3, §5).
 //!
-//! Borrowed from the connection's buffer and read without allocating: one pass of [`HeadScan`], one of httparse, one
-//! over the fields. Which methods and hosts are served is the caller's to know; only CONNECT is refused here, because
-//! its target has a form of its own (RFC 9112 §3.2.3) and would make us a tunnel.
+//! Borrowed from the connection's buffer and read without allocating, but for a path that is missing: one pass of
+//! [`HeadScan`], one of httparse, one over the fields. Which methods and hosts are served is the caller's to know; only
+//! CONNECT is refused here, because its target has a form of its own (RFC 9112 §3.2.3) and would make us a tunnel.
 
+use std::borrow::Cow;
 use std::mem::MaybeUninit;
 
 use super::present::Present;
 use super::scan::Fault;
 use super::target::{Authority, Target};
 use super::{HeadLimits, HeadScan, Parsed, Version};
-use crate::http1::connection::Persistence;
+use crate::http1::connection::{ConnectionOptions, Persistence};
 use crate::http1::framing::{BodyLength, Coding, FramingFields};
 
 /// The most fields that a request may have, whatever the limits say.
@@ -32,8 +33,9 @@ impl Slots<'_> {
 pub struct RequestHead<'h, 'b> {
     /// The method: a token of at most 32 bytes, case kept.
     pub method: &'b str,
-    /// Path and query as sent, beginning with `/`; or `*`, with OPTIONS only. Of an absolute target its path and query.
-    pub target: &'b str,
+    /// Path and query as sent, beginning with `/`; or `*`, with OPTIONS only. Of an absolute target its path and query; owned
+    /// only where that has a query and no path, which then is `/`.
+    pub target: Cow<'b, str>,
     /// `host[:port]` as sent: of the absolute target where there is one (RFC 9112 §3.2.2), else of Host. Empty only
     /// in HTTP/1.0 without Host.
     pub authority: &'b str,
@@ -51,6 +53,8 @@ pub struct RequestHead<'h, 'b> {
     /// Length of the head in the buffer, with an empty line before it.
     pub len: usize,
     host: usize,
+    /// Connection lists more than what concerns the connection itself.
+    names_fields: bool,
     fields: &'h [httparse::Header<'b>],
 }
 
@@ -144,6 +148,7 @@ impl<'h, 'b> RequestHead<'h, 'b> {
             present: told.present,
             len: head.len(),
             host: authority.host,
+            names_fields: told.persistence.names_fields,
             fields,
         })
     }
@@ -158,15 +163,22 @@ impl<'h, 'b> RequestHead<'h, 'b> {
         self.fields.iter().find(|field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value)
     }
 
+    /// What Connection lists to go no further than here. Allocates only where there is such a thing.
+    pub fn listed(&self) -> ConnectionOptions<'b> {
+        if self.names_fields { ConnectionOptions::of(self.fields()) } else { ConnectionOptions::default() }
+    }
+
     /// The host as sent, without the port and the dot that may end a name; an IPv6 address keeps its brackets.
     pub fn host(&self) -> &'b str {
         self.authority.get(..self.host).unwrap_or_default()
     }
 }
 
+/// Without what Connection lists: the origin does not see it, so nothing is to be decided, looked up or stored by it.
 impl crate::policy::Fields for RequestHead<'_, '_> {
     fn for_each(&self, each: &mut dyn FnMut(&[u8], &[u8])) {
-        for field in self.fields {
+        let listed = self.listed();
+        for field in self.fields.iter().filter(|field| !listed.lists(field.name)) {
             each(field.name.as_bytes(), field.value);
         }
     }

@@ -1,17 +1,19 @@
 //! The request target (RFC 9112 §3.2) and the host it names.
 //!
-//! Checks, and takes an absolute target apart; changes nothing. Percent-encoding, dot segments and case are left as
-//! sent, since the cache key and the origin must see the same bytes.
+//! Checks, and takes an absolute target apart; changes nothing but a path that is missing. Percent-encoding, dot segments
+//! and case are left as sent, since the cache key and the origin must see the same bytes.
 
+use std::borrow::Cow;
 use std::net::Ipv6Addr;
 
 use super::request::RequestError;
 
 /// A request target that has been checked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Target<'b> {
-    /// Path and query, or `*` where OPTIONS asks about the server itself.
-    pub(super) path: &'b str,
+    /// Path and query, or `*` where OPTIONS asks about the server itself. Owned only where the path was left out before a
+    /// query.
+    pub(super) path: Cow<'b, str>,
     /// Of the absolute form: host and port with the host's length.
     pub(super) authority: Option<Authority<'b>>,
 }
@@ -34,17 +36,18 @@ impl<'b> Target<'b> {
             return Err(RequestError::bad("byte in the target that no target may hold"));
         }
         if target.starts_with('/') || (target == "*" && method == "OPTIONS") {
-            return Ok(Target { path: target, authority: None });
+            return Ok(Target { path: target.into(), authority: None });
         }
         let rest = ["http://", "https://"].iter().find_map(|scheme| strip_prefix_ignoring_case(target, scheme));
         let rest = rest.ok_or(RequestError::bad("target is neither a path nor an http address"))?;
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
         let (authority, path) = rest.split_at_checked(end).unwrap_or((rest, ""));
+        // An empty path is `/` (RFC 9110 §4.2.3); OPTIONS without a query too is about the server (RFC 9112 §3.2.4).
         let path = match path {
-            "" if method == "OPTIONS" => "*",
-            "" => "/",
-            _ if path.starts_with('?') => return Err(RequestError::bad("query without a path in the target")),
-            _ => path,
+            "" if method == "OPTIONS" => "*".into(),
+            "" => "/".into(),
+            _ if path.starts_with('?') => format!("/{path}").into(),
+            _ => path.into(),
         };
         Ok(Target { path, authority: Some(Authority::parse(authority.as_bytes())?) })
     }
@@ -112,9 +115,9 @@ mod tests {
     #[test]
     fn origin_form_is_kept_as_sent() {
         for target in ["/", "/a?b", "//evil.example/x", "/..%2f/../x%5cy", "/%00%zz", "/<>\"`{}|^[]", "/?a=http://b"] {
-            assert_eq!(Target::parse("GET", target), Ok(Target { path: target, authority: None }), "{target}");
+            assert_eq!(Target::parse("GET", target), Ok(Target { path: target.into(), authority: None }), "{target}");
         }
-        assert_eq!(Target::parse("OPTIONS", "*").map(|target| target.path), Ok("*"));
+        assert_eq!(Target::parse("OPTIONS", "*").map(|target| target.path), Ok("*".into()));
     }
 
     #[test]
@@ -123,12 +126,15 @@ mod tests {
             ("GET", "http://a.example/x?y", "a.example", "/x?y"),
             ("GET", "HTTPS://a.example:8443//", "a.example:8443", "//"),
             ("GET", "http://a.example", "a.example", "/"),
+            ("GET", "http://a.example?x=/y", "a.example", "/?x=/y"),
+            ("GET", "http://a.example:81?", "a.example:81", "/?"),
+            ("OPTIONS", "http://a.example?x", "a.example", "/?x"),
             ("OPTIONS", "http://a.example", "a.example", "*"),
             ("OPTIONS", "http://a.example/", "a.example", "/"),
             ("GET", "http://[::1]:80/", "[::1]:80", "/"),
         ] {
             let parsed = Target::parse(method, target).unwrap();
-            assert_eq!((parsed.authority.unwrap().text, parsed.path), (authority, path), "{target}");
+            assert_eq!((parsed.authority.unwrap().text, &*parsed.path), (authority, path), "{target}");
         }
     }
 
@@ -151,7 +157,9 @@ mod tests {
             "http://",
             "http:///x",
             "http://?x",
-            "http://a.example?x",
+            "http://a.example?x#y",
+            "http://u@a.example?x",
+            "http://a.example?x\\y",
             "http://u@a.example/",
             "http://u:p@a.example/",
             "http://a.example:x/",
