@@ -185,7 +185,7 @@ impl Sources<'_> {
             page,
             "millpond_spill_errors_total",
             Counter::SpillFaults,
-            "Response bodies whose temporary file could not be written; they go on at the pace of their slowest client.",
+            "Bodies whose temporary file failed; responses go on at their slowest client's pace, requests are refused.",
         );
         self.plain(page, "millpond_log_lines_dropped_total", Counter::LogLinesDropped, "Access log lines not written.");
         self.plain(page, "millpond_log_write_errors_total", Counter::LogWritesFailed, "Access log writes refused.");
