@@ -1,6 +1,7 @@
 //! The rules of messages written down a second time, for comparison: slow, of whole inputs only, split at their line ends
 //! and without a state. What one reader takes the other must take, and understand in the same way.
 
+use std::borrow::Cow;
 use std::net::Ipv6Addr;
 
 use crate::http1::{BodyLength, HeadLimits};
@@ -17,7 +18,7 @@ pub struct Head<'d> {
 /// What a request says.
 pub struct Request<'d> {
     /// Method, target, authority and host.
-    pub words: [&'d str; 4],
+    pub words: [Cow<'d, str>; 4],
     pub body: BodyLength,
     pub head: Head<'d>,
 }
@@ -49,19 +50,19 @@ pub fn request<'d>(data: &'d [u8], limits: &HeadLimits) -> Option<Request<'d>> {
     if named_host.is_some_and(|host| host_of(host).is_none()) {
         return None;
     }
-    let (path, authority) = match scheme_end(target) {
+    let (path, authority): (Cow<'_, str>, _) = match scheme_end(target) {
         _ if target.starts_with('/') || (target == "*" && method == "OPTIONS") => {
-            (target, named_host.unwrap_or_default())
+            (target.into(), named_host.unwrap_or_default())
         }
         None => return None,
         Some(end) => {
             let (authority, path) = split(target.get(end..)?, |c| c == '/' || c == '?');
             host_of(authority)?;
             match path {
-                "" if method == "OPTIONS" => ("*", authority),
-                "" => ("/", authority),
-                _ if path.starts_with('?') => return None,
-                _ => (path, authority),
+                "" if method == "OPTIONS" => ("*".into(), authority),
+                "" => ("/".into(), authority),
+                _ if path.starts_with('?') => (format!("/{path}").into(), authority),
+                _ => (path.into(), authority),
             }
         }
     };
@@ -73,7 +74,11 @@ pub fn request<'d>(data: &'d [u8], limits: &HeadLimits) -> Option<Request<'d>> {
         _ => return None,
     };
     let host = if authority.is_empty() { "" } else { host_of(authority)? };
-    (is_expected && has_few_options(&head)).then_some(Request { words: [method, path, authority, host], body, head })
+    (is_expected && has_few_options(&head)).then_some(Request {
+        words: [method.into(), path, authority.into(), host.into()],
+        body,
+        head,
+    })
 }
 
 /// The response to GET that the input begins with; `None` where it is none, or not whole.

@@ -24,6 +24,7 @@ mod tests_panic;
 #[cfg(test)]
 mod tests_turns;
 mod upload;
+mod waiting;
 mod worker;
 
 use std::net::SocketAddr;

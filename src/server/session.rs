@@ -4,7 +4,6 @@
 //! names the next one, or a reason to park. Only a parked session holds memory of its own: while it runs it uses the
 //! worker's buffers.
 
-use std::io::IoSlice;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +14,7 @@ use super::head::{Head, first_wait, seems_head};
 use super::seats::{Seat, Seats};
 use super::socket::{Fill, Socket};
 use super::upload::Upload;
+use super::waiting::Await;
 use super::worker::{Incoming, Turn};
 use super::{Answer, Call, ConnectionState, Event, Handler, Peer, Refusal, Slow, Step};
 use crate::http1::Version;
@@ -93,14 +93,6 @@ pub struct Reply {
     pub keep_alive: bool,
     /// A part of the request body has not been read, so the connection cannot go on.
     pub has_unread_body: bool,
-}
-
-/// Waiting for a response; the exchange knows for what.
-pub struct Await<H: Handler> {
-    exchange: H::Exchange,
-    reply: Reply,
-    /// What the socket has not taken yet of interim responses.
-    unsent: Vec<u8>,
 }
 
 impl<H: Handler> Session<H> {
@@ -225,7 +217,7 @@ impl<H: Handler> Session<H> {
         match std::mem::replace(&mut self.stage, Stage::Handshake) {
             Stage::Handshake | Stage::Head(_) => {}
             Stage::Upload(upload) => turn.handler.abandoned(&mut turn.local, turn.now, upload.into_exchange()),
-            Stage::Await(waiting) => turn.handler.abandoned(&mut turn.local, turn.now, waiting.exchange),
+            Stage::Await(waiting) => turn.handler.abandoned(&mut turn.local, turn.now, waiting.into_exchange()),
             Stage::Deliver(mut deliver) => deliver.finish(false, turn),
         }
     }
@@ -286,58 +278,11 @@ impl Reply {
         Reply { version: Version::Http11, is_head: false, keep_alive: false, has_unread_body: true };
 }
 
-impl<H: Handler> Await<H> {
-    fn step(mut self, connection: &mut Connection, turn: &mut Turn<H>) -> Next<H> {
-        if connection.is_gone {
-            turn.handler.abandoned(&mut turn.local, turn.now, self.exchange);
-            return Next::Close;
-        }
-        if connection.is_read_closed {
-            turn.handler.half_closed(&self.exchange);
-        }
-        turn.out.clear();
-        turn.out.append(&mut self.unsent);
-        let wake = connection.wake(&turn.mailbox).clone();
-        let call = Call { local: &mut turn.local, now: turn.now, peer: &connection.peer, out: &mut turn.out };
-        match turn.handler.resume(call, self.exchange, &wake) {
-            Step::Await(exchange, until) => {
-                connection.deadline = until;
-                let unsent = send_interim(&turn.out, connection);
-                let stage = Stage::Await(Box::new(Await { exchange, reply: self.reply, unsent }));
-                if connection.is_gone { Next::Go(stage) } else { Next::Park(stage) }
-            }
-            step => Next::Go(follow(step, self.reply, connection, turn)),
-        }
-    }
-
-    /// The answer of a wait that was too long, behind what is left of interim responses.
-    fn late(mut self, connection: &Connection, turn: &mut Turn<H>) -> Stage<H> {
-        turn.out.clear();
-        turn.out.append(&mut self.unsent);
-        refused(connection, turn, Some(self.exchange), self.reply, WAITED_TOO_LONG)
-    }
-}
-
-/// Hands whole interim responses to the socket without waiting for it; returns what it did not take.
-fn send_interim(out: &[u8], connection: &mut Connection) -> Vec<u8> {
-    let mut rest = out;
-    while !rest.is_empty() && !connection.is_gone {
-        match connection.socket.write(&[IoSlice::new(rest)]) {
-            Ok(Some(n)) => rest = rest.get(n..).unwrap_or_default(),
-            Ok(None) => return rest.to_vec(),
-            Err(_) => connection.is_gone = true,
-        }
-    }
-    // TLS may hold some of it back until the socket has room again.
-    connection.is_gone |= connection.socket.flush().is_err();
-    Vec::new()
-}
-
 /// The stage that a handler's step leads to.
 pub fn follow<H: Handler>(step: Step<H>, reply: Reply, connection: &mut Connection, turn: &mut Turn<H>) -> Stage<H> {
     match step {
         Step::Answer(answer) => deliver(answer, reply, turn),
-        Step::Await(exchange, _) => Stage::Await(Box::new(Await { exchange, reply, unsent: Vec::new() })),
+        Step::Await(exchange, _) => Stage::Await(Box::new(Await::new(exchange, reply))),
         // Only `begin` may ask for the request body; anything else has it already.
         Step::Upload(exchange, _) => refuse(connection, turn, Some(exchange), reply, CONFUSED),
     }
@@ -355,7 +300,8 @@ pub fn refuse<H: Handler>(
     refused(connection, turn, exchange, reply, refusal)
 }
 
-fn refused<H: Handler>(
+/// The same behind what `turn.out` holds already.
+pub fn refused<H: Handler>(
     connection: &Connection,
     turn: &mut Turn<H>,
     exchange: Option<H::Exchange>,
@@ -409,5 +355,4 @@ pub const TURN_BYTES: usize = 256 << 10;
 /// fewer calls.
 pub const UNCOPIED: usize = 4;
 const TOO_SLOW: Refusal = Refusal { status: 408, reason: "the request took too long to arrive" };
-const WAITED_TOO_LONG: Refusal = Refusal { status: 504, reason: "the origin did not answer in time" };
 const CONFUSED: Refusal = Refusal { status: 500, reason: "the exchange asked for its request body twice" };
