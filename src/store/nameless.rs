@@ -43,18 +43,31 @@ struct Closing {
     is_at_work: bool,
 }
 
+impl Closing {
+    /// Has the file wait; it comes back where too many do.
+    fn take(&mut self, file: File) -> Option<File> {
+        if self.files.len() >= MOST_WAITING {
+            return Some(file);
+        }
+        self.files.push(file);
+        None
+    }
+}
+
 static CLOSING: Mutex<Closing> = Mutex::new(Closing { files: Vec::new(), is_at_work: false });
 
 fn closing() -> MutexGuard<'static, Closing> {
     CLOSING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Has the thread close it, which comes for the first and ends with the last.
+/// Has the thread close it, which comes for the first and ends with the last. Where many wait already, whoever drops one more
+/// waits for it: what is held open beyond need has a limit.
 fn close_elsewhere(file: File) {
     let mut waiting = closing();
-    waiting.files.push(file);
+    let file = waiting.take(file);
     let is_at_work = std::mem::replace(&mut waiting.is_at_work, true);
     drop(waiting);
+    drop(file);
     if !is_at_work && thread::Builder::new().name("closer".into()).stack_size(STACK).spawn(close_all).is_err() {
         close_all();
     }
@@ -74,6 +87,8 @@ fn close_all() {
 }
 
 const LARGE: u64 = 1 << 20;
+/// Descriptors that are open beyond need, at most.
+const MOST_WAITING: usize = 64;
 const STACK: usize = 128 << 10;
 
 #[cfg(test)]
@@ -89,6 +104,14 @@ mod tests {
         let entries = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
         let is_same = |path| std::fs::metadata(path).is_ok_and(|file: std::fs::Metadata| file.ino() == inode);
         entries.filter(|entry| is_same(entry.path())).count()
+    }
+
+    #[test]
+    fn no_more_than_a_limit_wait_to_be_closed() {
+        let mut waiting = Closing { files: Vec::new(), is_at_work: true };
+        let mut taken = (0..MOST_WAITING + 2).map(|_| waiting.take(File::open("/dev/null").unwrap()).is_none());
+        assert!(taken.by_ref().take(MOST_WAITING).all(|is_taken| is_taken));
+        assert!(taken.all(|is_taken| !is_taken));
     }
 
     #[test]
