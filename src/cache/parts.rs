@@ -21,8 +21,6 @@ use crate::time::{HttpDate, Now};
 pub struct Manifest {
     /// As stored under the key; its status is 206, its body is this manifest.
     pub response: Arc<StoredResponse>,
-    /// Bytes of the whole representation.
-    pub length: u64,
     places: Places,
 }
 
@@ -53,20 +51,24 @@ impl Manifest {
         if response.is_whole() {
             return None;
         }
-        let places = Places::read(&response.body)?;
-        Some(Manifest { response: Arc::clone(response), length: places.length, places })
+        Some(Manifest { response: Arc::clone(response), places: Places::read(&response.body)? })
     }
 
     /// Does `other` speak of the same bytes, by one strong validator and one length (RFC 9111 §3.4)?
     pub fn is_same(&self, other: &Manifest) -> bool {
-        self.is_of(&other.response, other.length)
+        self.is_of(&other.response, other.length())
     }
 
     /// Is a response of `length` bytes of the same representation?
     pub fn is_of(&self, response: &StoredResponse, length: u64) -> bool {
         // Only compared with each other: in whichever century a two-digit year is read, it is the same on both sides.
         let (ours, theirs) = (self.response.validators(HttpDate(0)), response.validators(HttpDate(0)));
-        are_combinable((&ours, self.length), (&theirs, length))
+        are_combinable((&ours, self.length()), (&theirs, length))
+    }
+
+    /// Bytes of the whole representation.
+    pub fn length(&self) -> u64 {
+        self.places.length
     }
 
     /// The key of the part that begins at `start`; no request's key begins like it.

@@ -81,7 +81,7 @@ fn another_validator_or_length_begins_anew_and_what_was_there_is_gone() {
         let other = cache.keep_part(KEY, &part((20, 30), length, etag, &[], at(0)), Listing::List, at(0)).unwrap();
         assert_eq!(covered(&cache, 20, 30).map(|bytes| bytes.len()), Some(10), "{etag} {length}");
         assert_eq!(covered(&cache, 10, 20), None, "{etag} {length}");
-        assert_eq!(other.length, length);
+        assert_eq!(other.length(), length);
     }
 }
 

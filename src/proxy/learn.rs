@@ -35,7 +35,7 @@ impl Fetch {
     fn check_parts(&self, key: &[u8], response: &ResponseHead, times: Times) {
         let cache = &self.core.cache;
         let Some(known) = cache.manifest(key, &*self.request) else { return };
-        let is_same_length = response.declared_length().is_none_or(|length| length == known.length);
+        let is_same_length = response.declared_length().is_none_or(|length| length == known.length());
         let validators = Validators::of(response, times.response.date());
         if !is_same_length || !known.response.validators(times.response.date()).agree_with(&validators) {
             cache.store.remove_response(key, &known.response);

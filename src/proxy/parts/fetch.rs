@@ -74,7 +74,7 @@ impl Fetch {
         let is_new = |length| {
             let validators = Validators::of(&fetched.head, now.date());
             slice.manifest.as_ref().is_some_and(|known| {
-                known.length != length || !known.response.validators(now.date()).is_strongly(&validators)
+                known.length() != length || !known.response.validators(now.date()).is_strongly(&validators)
             })
         };
         match accepted {

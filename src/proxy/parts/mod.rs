@@ -142,7 +142,7 @@ impl Outcome {
 
     /// As if the whole were stored: conditions first (RFC 9110 §13.2.2), then the range.
     fn of(ask: &Ask<'_>, manifest: &Manifest, now: Now) -> Outcome {
-        let whole = Outcome::Bytes { range: ByteRange { start: 0, end: manifest.length }, is_part: false };
+        let whole = Outcome::Bytes { range: ByteRange { start: 0, end: manifest.length() }, is_part: false };
         if !ask.present.has_any(conditions()) {
             return whole;
         }
@@ -159,7 +159,7 @@ impl Outcome {
         if ask.method != "GET" || !ask.present.has_any(Present::RANGE) || is_refused() {
             return whole;
         }
-        match ask.read_field("range", |value| Ranges::parse(value, manifest.length)) {
+        match ask.read_field("range", |value| Ranges::parse(value, manifest.length())) {
             Ranges::Whole => whole,
             Ranges::One(range) => Outcome::Bytes { range, is_part: true },
             Ranges::Many(ranges) => Outcome::Several(ranges),
@@ -203,7 +203,7 @@ impl Assembled {
     ) -> (u16, Payload) {
         let Assembled { manifest, outcome, content } = self;
         if let Outcome::Several(ranges) = outcome {
-            let multipart = Multipart::of(&ranges, manifest.length, &manifest.response);
+            let multipart = Multipart::of(&ranges, manifest.length(), &manifest.response);
             multipart.write_head(out, ask, &manifest.response, cache, now);
             return (206, multipart.payload(several(manifest, &ranges, content, courier)));
         }
@@ -267,11 +267,11 @@ fn write_head(
     match outcome {
         Outcome::Bytes { range, is_part: true } => {
             out.extend_from_slice(b"Content-Range: ");
-            range.write_content_range(manifest.length, out);
+            range.write_content_range(manifest.length(), out);
             out.extend_from_slice(b"\r\n");
         }
         Outcome::Unsatisfiable => {
-            out.extend_from_slice(format!("Content-Range: bytes */{}\r\n", manifest.length).as_bytes());
+            out.extend_from_slice(format!("Content-Range: bytes */{}\r\n", manifest.length()).as_bytes());
         }
         _ => {}
     }

@@ -93,7 +93,7 @@ pub fn look(
         return first_of_unknown(ask, site);
     };
     let outcome = Outcome::of(ask, &manifest, now);
-    let whole = [ByteRange { start: 0, end: manifest.length }];
+    let whole = [ByteRange { start: 0, end: manifest.length() }];
     let wanted = outcome.wanted().unwrap_or(&whole).to_vec();
     let range = slice_at(wanted.first().map_or(0, |range| range.start), site.slice_size);
     let fetch = |forward, stored, why| {
