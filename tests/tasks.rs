@@ -5,7 +5,7 @@
 mod support;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -423,18 +423,24 @@ fn a_damaged_journal_is_set_aside_and_the_others_go_on() {
     assert!(aside(two).is_some() && aside(three).is_none());
 }
 
+/// The number, the journal's path and its text of a task of three addresses that has ended, in a POP that is stopped.
+fn journal_of_three(toml: &str, dir: &TempDir) -> (u64, PathBuf, String) {
+    let pop = Pop::start(toml);
+    let id = begin(&pop, &many(3)).id;
+    ended(&pop, id);
+    pop.shutdown();
+    let file = dir.path().join("tasks").join(id.to_string());
+    let text = fs::read_to_string(&file).unwrap();
+    (id, file, text)
+}
+
 #[test]
 fn a_journal_that_has_grown_long_is_begun_anew() {
     let dir = TempDir::new();
     let origin = Origin::plain(|_| Reply::response("404 Not Found", &[], ""));
     let toml = with_state(dir.path(), &site("a.test", &origin));
-    let pop = Pop::start(&toml);
-    let id = begin(&pop, &many(3)).id;
-    ended(&pop, id);
-    pop.shutdown();
+    let (id, file, text) = journal_of_three(&toml, &dir);
     // As if it had been retried for years: what came of the last address, over and over.
-    let file = dir.path().join("tasks").join(id.to_string());
-    let text = fs::read_to_string(&file).unwrap();
     let line = text.lines().find(|line| line.starts_with("r\t2\t")).unwrap();
     let long = format!("{line}\n").repeat((17 << 20) / line.len());
     fs::write(&file, format!("{text}{long}")).unwrap();
@@ -454,13 +460,8 @@ fn a_task_whose_end_was_written_though_an_address_is_left_goes_on() {
     let dir = TempDir::new();
     let origin = fresh();
     let toml = with_state(dir.path(), &site("a.test", &origin));
-    let pop = Pop::start(&toml);
-    let id = begin(&pop, &many(3)).id;
-    ended(&pop, id);
-    pop.shutdown();
+    let (id, file, text) = journal_of_three(&toml, &dir);
     // As if a retry had been cut off: the address is to be done again, and that the task goes on was not written any more.
-    let file = dir.path().join("tasks").join(id.to_string());
-    let text = fs::read_to_string(&file).unwrap();
     let (done, rest): (Vec<&str>, Vec<&str>) = text.lines().partition(|line| line.starts_with("r\t1\t"));
     assert_eq!(done.len(), 1, "{text}");
     fs::write(&file, rest.join("\n") + "\n").unwrap();
