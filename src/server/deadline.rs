@@ -53,14 +53,16 @@ impl Wheel {
 
     /// How long from `now` until the next occupied slot has passed; `None` when the wheel is empty.
     pub fn next(&self, now: Duration) -> Option<Duration> {
-        if self.occupied.iter().all(|word| *word == 0) {
-            return None;
-        }
-        let ahead = (1..=SLOTS as u64).find(|ahead| {
-            let slot = slot_of(self.done + ahead);
-            self.occupied.get(slot / 64).is_some_and(|word| word & (1 << (slot % 64)) != 0)
+        let first = slot_of(self.done + 1);
+        let (start, offset) = (first / 64, first % 64);
+        // A word a step. The first one comes again at the end, for the slots in it that lie before the first.
+        let ahead = (0..=WORDS).find_map(|step| {
+            let word = self.occupied.get((start + step) % WORDS)?;
+            let word = if step == 0 { word >> offset << offset } else { *word };
+            (word != 0).then(|| step * 64 + word.trailing_zeros() as usize - offset)
         })?;
-        Some((TICK * u32::try_from(self.done + ahead).unwrap_or(u32::MAX)).saturating_sub(now))
+        let tick = self.done + 1 + ahead as u64;
+        Some((TICK * u32::try_from(tick).unwrap_or(u32::MAX)).saturating_sub(now))
     }
 }
 
@@ -120,6 +122,17 @@ mod tests {
         (1..100).for_each(|slot| wheel.arm(address(slot), Duration::from_secs(1000 + slot as u64)));
         assert_eq!(due(&mut wheel, 100_000).len(), 99);
         assert_eq!(due(&mut wheel, 200_000).len(), 0);
+    }
+
+    #[test]
+    fn next_finds_the_nearest_slot_wherever_the_wheel_stands() {
+        let at = |tick: u64| TICK * u32::try_from(tick).unwrap();
+        for (done, ahead) in (500..1100).step_by(7).flat_map(|done| (1..SLOTS as u64).map(move |ahead| (done, ahead))) {
+            let mut wheel = Wheel::new(at(done));
+            wheel.arm(address(1), at(done + SLOTS as u64 - 2));
+            wheel.arm(address(2), at(done + ahead - 1));
+            assert_eq!(wheel.next(at(done)), Some(at(ahead)), "{ahead} behind {done}");
+        }
     }
 
     #[test]
