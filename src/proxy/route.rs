@@ -17,8 +17,9 @@ use crate::time::Now;
 /// Methods that no cache in front of an origin has a use for (RFC 9110 §9.3.6, §9.3.8), and the word that HTTP/2 begins with
 /// (RFC 9113 §3.4). In any spelling, for some origins do not mind it.
 pub fn refused_method(head: &RequestHead<'_, '_>) -> Option<Refusal> {
-    let is_refused = ["CONNECT", "TRACE", "PRI"].iter().any(|known| known.eq_ignore_ascii_case(head.method));
-    is_refused.then_some(Refusal { status: 405, reason: "this server does not serve that method" })
+    let is_refused = || ["CONNECT", "TRACE", "PRI"].iter().any(|known| known.eq_ignore_ascii_case(head.method));
+    (!matches!(head.method, "GET" | "HEAD") && is_refused())
+        .then_some(Refusal { status: 405, reason: "this server does not serve that method" })
 }
 
 /// OPTIONS that concerns this server itself (RFC 9110 §9.3.7), or must go no further (§7.6.2).

@@ -58,8 +58,8 @@ impl<'b> Authority<'b> {
     /// grammar: user information, percent-encoding and punctuation have no place in a name that is looked up.
     pub(super) fn parse(bytes: &'b [u8]) -> Result<Authority<'b>, RequestError> {
         let host = match bytes {
-            [b'[', ..] => bytes.iter().position(|byte| *byte == b']').map_or(0, |end| end.saturating_add(1)),
-            _ => bytes.iter().position(|byte| *byte == b':').unwrap_or(bytes.len()),
+            [b'[', ..] => address_length(bytes),
+            _ => name_length(bytes),
         };
         let (name, port) = bytes.split_at_checked(host).unwrap_or_default();
         let is_port = match port {
@@ -68,7 +68,7 @@ impl<'b> Authority<'b> {
             _ => false,
         };
         match std::str::from_utf8(bytes) {
-            Ok(text) if is_port && is_host(name) => {
+            Ok(text) if is_port && !name.is_empty() && name.len() <= MAX_HOST => {
                 Ok(Authority { text, host: name.strip_suffix(b".").unwrap_or(name).len() })
             }
             _ => Err(RequestError::bad("invalid host")),
@@ -76,20 +76,24 @@ impl<'b> Authority<'b> {
     }
 }
 
-fn is_host(name: &[u8]) -> bool {
-    if let [b'[', address @ .., b']'] = name {
-        return std::str::from_utf8(address).is_ok_and(|address| address.parse::<Ipv6Addr>().is_ok());
-    }
+/// How far an IPv6 address in brackets goes; 0 where there is none.
+fn address_length(bytes: &[u8]) -> usize {
+    let end = bytes.iter().position(|byte| *byte == b']').unwrap_or(0);
+    let address = bytes.get(1..end).and_then(|address| std::str::from_utf8(address).ok());
+    if address.is_some_and(|address| address.parse::<Ipv6Addr>().is_ok()) { end.saturating_add(1) } else { 0 }
+}
+
+/// How far a name goes: labels with a dot between them, and perhaps one behind.
+fn name_length(bytes: &[u8]) -> usize {
     let mut last = b'.';
-    let is_name = name.iter().all(|byte| {
-        let is_fine = match byte {
-            b'.' => last != b'.',
-            _ => byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'),
-        };
-        last = *byte;
-        is_fine
-    });
-    is_name && !name.is_empty() && name.len() <= MAX_HOST
+    let ends_at = |byte: &u8| {
+        let before = std::mem::replace(&mut last, *byte);
+        match byte {
+            b'.' => before == b'.',
+            _ => !(byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')),
+        }
+    };
+    bytes.iter().position(ends_at).unwrap_or(bytes.len())
 }
 
 /// An empty port is grammatical (RFC 3986 §3.2.3) and means the scheme's own.
