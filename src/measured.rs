@@ -72,7 +72,7 @@ impl Hit {
         let call = Call { local: &mut self.local, now: self.now, peer: &self.peer, out: &mut self.out };
         let Step::Answer(answer) = self.proxy.begin(call, &head) else { return (0, 0) };
         let body = match answer.payload {
-            Payload::Stream { reader, .. } => reader.body().sealed().map_or(0, |chunk| chunk.len()),
+            Payload::Whole(chunk) => chunk.len(),
             _ => 0,
         };
         let delivery = Delivery { bytes: body, is_whole: true, fault: None };

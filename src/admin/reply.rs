@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::config::Problem;
 use crate::proxy::{write_field, write_status};
 use crate::server::Payload;
-use crate::store::{Body, Reader};
+use crate::store::{Chunk, Reader};
 use crate::time::{HttpDate, Now};
 
 /// Status, fields and content.
@@ -124,11 +124,7 @@ impl Reply {
             Content::Bytes(bytes) if is_head => Payload::Head(u64::try_from(bytes.len()).ok()),
             Content::Stream(_) if is_head => Payload::Head(None),
             Content::Bytes(bytes) if bytes.is_empty() => Payload::Empty,
-            Content::Bytes(bytes) => {
-                let body = Body::whole(bytes.into_owned());
-                let length = body.length();
-                Payload::Stream { reader: Reader::new(&body), skip: 0, length }
-            }
+            Content::Bytes(bytes) => Payload::Whole(Chunk::of(bytes.into())),
             Content::Stream(reader) => Payload::Stream { reader, skip: 0, length: None },
         }
     }

@@ -91,8 +91,11 @@ impl Tally {
             _ if is_from_store => self.counts.hit.add(record.duration),
             _ => self.counts.miss.add(record.duration),
         }
-        // Of a fetch that several waited for, the phases count once.
-        let phases = record.fetch.phases().filter(|_| record.cache != CacheResult::Collapsed);
+        // A hit had no fetch, and of one that several waited for the phases count once.
+        if matches!(record.cache, CacheResult::Hit | CacheResult::Collapsed) {
+            return;
+        }
+        let phases = record.fetch.phases();
         for (name, time) in phases {
             let place = PHASES.iter().position(|known| *known == name);
             if let Some(histogram) = place.and_then(|place| self.counts.phases.get_mut(place)) {
@@ -260,7 +263,7 @@ mod tests {
         let times = super::super::FetchTimes { queue: all, dns: all, connect: all, tls: all, first_byte: all };
         assert_eq!(times.phases().map(|(name, _)| name).collect::<Vec<_>>(), PHASES);
         let mut tally = Tally::default();
-        tally.count(None, &Record { fetch: times, ..plain() });
+        tally.count(None, &Record { fetch: times, cache: CacheResult::Miss, ..plain() });
         assert!(tally.counts.phases.iter().all(|phase| phase.count() == 1));
     }
 }

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use super::error_page::{Form, Page};
-use super::fields::VIA;
+use super::fields::VIA_LINE;
 use super::ranged::ranged;
 use super::reason::reason;
 use super::request::Request;
@@ -13,8 +13,8 @@ use crate::policy::Fields;
 use crate::policy::response_edits::{Edits, Extent, LIFETIME};
 use crate::policy::validator::{self, Precondition};
 use crate::server::Payload;
-use crate::status::{CacheStatus, ProxyStatus, write_decimal};
-use crate::store::{Body, Reader, StoredResponse};
+use crate::status::{CacheStatus, ProxyStatus, write_decimal, write_decimal_line};
+use crate::store::{Chunk, Reader, StoredResponse};
 use crate::time::Now;
 
 /// What an answer depends on in the request, whether it still lies in its buffer or was copied.
@@ -109,6 +109,9 @@ pub fn from_response(
     if matches!(status, 204 | 304) {
         return (status, Payload::Absent);
     }
+    if let Some(whole) = response.body.in_memory() {
+        return (status, Payload::Whole(whole));
+    }
     let reader = reader.unwrap_or_else(|| Reader::new(&response.body));
     (status, Payload::Stream { reader, skip: 0, length })
 }
@@ -145,19 +148,17 @@ pub fn copy_fields(
     if edits.show_lifetime && is_kept {
         out.extend_from_slice(LIFETIME.as_bytes());
         out.extend_from_slice(b": ");
-        write_decimal(out, u64::from(response.freshness.lifetime()));
-        out.extend_from_slice(b"\r\n");
+        write_decimal_line(out, u64::from(response.freshness.lifetime()));
     }
 }
 
 /// What every answer of the cache says last. The origin's own Via stands before ours (RFC 9110 §7.6.3).
 pub fn finish_head(out: &mut Vec<u8>, age: u32, cache: &CacheStatus) {
-    write_field(out, "Via", VIA);
+    out.extend_from_slice(VIA_LINE);
     // RFC 9111 §5.1: every response from the store says its age; a first answer only where it is not new.
     if cache.hit || age > 0 {
         out.extend_from_slice(b"Age: ");
-        write_decimal(out, u64::from(age));
-        out.extend_from_slice(b"\r\n");
+        write_decimal_line(out, u64::from(age));
     }
     cache.write_field(out);
 }
@@ -206,9 +207,7 @@ pub fn own(
     if let Some(proxy) = proxy {
         proxy.write_field(out);
     }
-    let body = Body::whole(page.render(form));
-    let length = body.length();
-    Payload::Stream { reader: Reader::new(&body), skip: 0, length }
+    Payload::Whole(Chunk::of(page.render(form).into()))
 }
 
 /// The fields that can make the answer to a GET anything but the whole stored response.

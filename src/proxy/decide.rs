@@ -94,7 +94,7 @@ struct Gone;
 
 /// The place of a new reader in a body that is still under way; none is needed in a complete one, nor for a head alone.
 fn taken(stored: &StoredResponse, ask: &Ask<'_>) -> Result<Option<Reader>, Gone> {
-    if ask.method == "HEAD" || stored.body.sealed().is_some() {
+    if ask.method == "HEAD" || stored.body.is_sealed() {
         return Ok(None);
     }
     Reader::join(&stored.body).map(Some).ok_or(Gone)

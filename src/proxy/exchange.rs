@@ -74,7 +74,6 @@ pub fn begin(core: &Arc<Core>, call: Call<'_, Local>, head: &RequestHead<'_, '_>
     if is_cacheable {
         key_of(&mut desk.local.key, &site, &desk.local.host, &head.target, desk.peer.is_https);
     }
-    note.site = Some(site.clone());
     let ask = Ask::of_head(head).of_site(&site);
     let (response, reader, status, result) = match first_decision(&mut desk, &ask, &head.target, &site, is_cacheable) {
         Decision::Serve(response, reader, status, result) => (response, reader, status, result),
@@ -85,6 +84,7 @@ pub fn begin(core: &Arc<Core>, call: Call<'_, Local>, head: &RequestHead<'_, '_>
         }
         Decision::ServeParts(parts, status) => return serve_parts(&mut desk, note, &site, head, *parts, &status),
         Decision::NotCached => {
+            note.site = Some(site);
             return Step::Answer(own(desk.out, note, Form::of(head.field("accept")), NOT_CACHED, desk.now));
         }
         Decision::Fetch(goal, forward, reason) => {
@@ -98,6 +98,7 @@ pub fn begin(core: &Arc<Core>, call: Call<'_, Local>, head: &RequestHead<'_, '_>
     response.mark.note_hit(desk.local.chance());
     let (code, payload) = answer::from_response(desk.out, &ask, &response, reader, &status, desk.now);
     show_key(desk.out, &site, desk.peer, &desk.local.key);
+    note.site = Some(site);
     note.status = code;
     note.cache = result;
     note.reason = status.detail.unwrap_or("");
@@ -123,6 +124,7 @@ fn serve_parts(
     let courier = || Courier { core: core.clone(), site: site.clone(), request: Arc::new(request()), key: key() };
     let (code, payload) = parts.write(desk.out, &Ask::of_head(head).of_site(site), status, now, courier);
     show_key(desk.out, site, peer, &desk.local.key);
+    note.site = Some(site.clone());
     note.status = code;
     note.cache = if status.detail.is_some() { CacheResult::Stale } else { CacheResult::Hit };
     note.reason = status.detail.unwrap_or("");

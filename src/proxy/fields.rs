@@ -206,6 +206,8 @@ fn canonical(client: SocketAddr) -> IpAddr {
 const NAME: &str = "millpond";
 /// Our member of Via in what we received over HTTP/1.1 and send on.
 pub const VIA: &[u8] = b"1.1 millpond";
+/// The same as a line of its own.
+pub const VIA_LINE: &[u8] = b"Via: 1.1 millpond\r\n";
 const MOST_OTHERS: usize = 8;
 const CONDITIONAL: [&str; 6] =
     ["range", "if-range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since"];

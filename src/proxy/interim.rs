@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::answer::{write_field, write_status};
-use super::fields::{VIA, is_framing};
+use super::fields::{VIA_LINE, is_framing};
 use super::landing::Landing;
 use super::request::Request;
 use crate::cache::Ticket;
@@ -28,7 +28,7 @@ fn serialize(head: &ResponseHead) -> Vec<u8> {
     for (name, value) in head.fields().filter(|(name, _)| !options.drops(name) && !is_framing(name)) {
         write_field(&mut out, name, value);
     }
-    write_field(&mut out, "Via", VIA);
+    out.extend_from_slice(VIA_LINE);
     out.extend_from_slice(b"\r\n");
     out
 }

@@ -99,7 +99,8 @@ pub struct Local {
     metrics: Arc<Metrics>,
     log: Option<LogBuffer>,
     tally: Tally,
-    spare: Vec<note::Line>,
+    #[expect(clippy::vec_box, reason = "the boxes go round, so that notes are small and none is made anew")]
+    spare: Vec<Box<note::Line>>,
     live: Arc<Live>,
     generation: u64,
     key: Vec<u8>,

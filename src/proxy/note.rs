@@ -31,7 +31,7 @@ pub struct Note {
     /// What a fetch took and where it went; none for a hit.
     pub fetch: Option<Box<FetchNote>>,
     /// What the access log says of the request; kept only where there is a log.
-    pub line: Option<Line>,
+    pub line: Option<Box<Line>>,
     /// Who asked.
     pub client: SocketAddr,
     /// Over TLS.
@@ -65,7 +65,7 @@ pub struct Line {
 
 impl Line {
     /// The line of a request still in its buffer.
-    pub fn of_head(local: &mut Local, head: &RequestHead<'_, '_>) -> Option<Line> {
+    pub fn of_head(local: &mut Local, head: &RequestHead<'_, '_>) -> Option<Box<Line>> {
         local.log.as_ref()?;
         let mut line = local.spare.pop().unwrap_or_default();
         let (referer, agent) = (head.field("referer"), head.field("user-agent"));
@@ -74,7 +74,7 @@ impl Line {
     }
 
     /// The line of a request that was copied.
-    pub fn of_request(local: &mut Local, request: &Request) -> Option<Line> {
+    pub fn of_request(local: &mut Local, request: &Request) -> Option<Box<Line>> {
         local.log.as_ref()?;
         let mut line = local.spare.pop().unwrap_or_default();
         let (referer, agent) = (request.field("referer"), request.field("user-agent"));
@@ -121,8 +121,9 @@ impl Note {
 
     /// Counts and logs the exchange; the line's buffer goes back to the worker.
     pub fn record(self, local: &mut Local, now: Now, delivery: Delivery) {
-        let fetch = self.fetch.as_deref().cloned().unwrap_or_default();
-        let line = self.line.unwrap_or_default();
+        let fetch = self.fetch.as_deref();
+        let line = self.line.as_deref().unwrap_or(&NO_LINE);
+        let cause = fetch.and_then(|fetch| fetch.cause);
         let record = Record {
             id: self.id,
             client: self.client.ip(),
@@ -144,19 +145,22 @@ impl Note {
             cache: self.cache,
             reason: self.reason,
             duration: now.monotonic.saturating_sub(self.began),
-            fetch: fetch.times,
-            origin: fetch.origin,
-            cause: fetch.cause.or(delivery.fault.map(|fault| (fault, Phase::Body))),
+            fetch: fetch.map(|fetch| fetch.times).unwrap_or_default(),
+            origin: fetch.and_then(|fetch| fetch.origin),
+            cause: cause.or(delivery.fault.map(|fault| (fault, Phase::Body))),
         };
         local.metrics.block(local.worker).count(&record);
         local.tally.count(self.site.as_ref().map(|site| site.number), &record);
         if let Some(log) = local.log.as_mut() {
             log.write(now, &record);
             if local.spare.len() < SPARE_LINES {
-                local.spare.push(line);
+                local.spare.extend(self.line);
             }
         }
     }
 }
 
+/// Nothing is known of the request, or nobody asks.
+static NO_LINE: Line =
+    Line { text: Vec::new(), method: 0..0, target: 0..0, host: 0..0, referer: None, user_agent: None, version: None };
 const SPARE_LINES: usize = 64;

@@ -45,6 +45,11 @@ pub fn ranged(
             part.write_content_range(length, out);
             out.extend_from_slice(b"\r\n");
             finish_head(out, age, cache);
+            if let Some(mut whole) = response.body.in_memory() {
+                whole.advance(part.start);
+                whole.truncate(part.length());
+                return Some((206, Payload::Whole(whole)));
+            }
             let reader = Reader::new(&response.body);
             Some((206, Payload::Stream { reader, skip: part.start, length: Some(part.length()) }))
         }

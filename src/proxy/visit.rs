@@ -270,6 +270,10 @@ impl<'t> Trip<'t> {
                 Box::new(move |wake| stretch.next(&mut || wake.clone()))
             }
             Payload::Sequence { sequence, length } => limited(sequence, length),
+            Payload::Whole(chunk) => {
+                let mut whole = Some(chunk).filter(|chunk| !chunk.is_empty());
+                Box::new(move |_| whole.take().map_or(Next::Complete, Next::Chunk))
+            }
             Payload::Parts { chunks, bodies } => {
                 let mut chunks = chunks.into_iter();
                 Box::new(move |_| {

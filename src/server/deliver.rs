@@ -3,7 +3,7 @@
 //! Framing towards the client is decided here (RFC 9112 §6): a known length, chunks, or the end of the connection. A body
 //! that breaks ends the connection without its last chunk or byte, so that a cut answer never looks whole.
 
-use std::io::{self, IoSlice};
+use std::io;
 use std::time::Duration;
 
 use super::session::{Connection, Next, Reply, Stage, TURN_BYTES, UNCOPIED};
@@ -12,7 +12,7 @@ use super::source::{Source, Stretch, total};
 use super::worker::Turn;
 use super::{Answer, Delivery, Event, Handler, Payload, Slow};
 use crate::http1::{self, Version};
-use crate::status::{ProxyError, write_decimal};
+use crate::status::{ProxyError, write_decimal_line};
 use crate::store::{Chunk, Next as Part};
 
 /// An answer on its way.
@@ -69,22 +69,21 @@ impl<H: Handler> Deliver<H> {
     /// Completes the head in `turn.out` with framing and connection fields, and takes the buffer.
     pub fn new(answer: Answer<H>, reply: Reply, turn: &mut Turn<H>) -> Deliver<H> {
         let mut before = std::mem::take(&mut turn.out);
-        let payload = match answer.payload {
-            Payload::Stream { length, .. } if reply.is_head => Payload::Head(length),
-            Payload::Parts { chunks, .. } if reply.is_head => Payload::Head(Some(total(&chunks))),
-            Payload::Sequence { length, .. } if reply.is_head => Payload::Head(Some(length)),
-            payload => payload,
-        };
+        let payload = if reply.is_head { without_content(answer.payload) } else { answer.payload };
         let mut closing = Closing::Keep;
         if answer.close || !reply.keep_alive || reply.has_unread_body || turn.is_stopping() {
             closing = Closing::Close;
         }
         let mut is_chunked = false;
-        let mut source = None;
+        let (mut chunk, mut source) = (None, None);
         match payload {
             Payload::Absent | Payload::Head(None) => {}
             Payload::Empty => before.extend_from_slice(b"Content-Length: 0\r\n"),
             Payload::Head(Some(length)) => write_length(&mut before, length),
+            Payload::Whole(whole) => {
+                write_length(&mut before, whole.len());
+                chunk = Some(whole).filter(|whole| !whole.is_empty());
+            }
             Payload::Stream { reader, skip, length } => {
                 match length {
                     Some(length) => write_length(&mut before, length),
@@ -114,7 +113,7 @@ impl<H: Handler> Deliver<H> {
         Deliver {
             before,
             before_sent: 0,
-            chunk: None,
+            chunk,
             source,
             is_chunked,
             has_chunk_before: false,
@@ -133,8 +132,8 @@ impl<H: Handler> Deliver<H> {
         self.closing != Closing::Keep
     }
 
-    /// Gives the head's buffer back to the worker.
-    pub fn into_buffer(mut self) -> Vec<u8> {
+    /// Gives the head's buffer back to the worker, once all is sent.
+    pub fn take_buffer(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.before)
     }
 
@@ -276,12 +275,12 @@ impl<H: Handler> Deliver<H> {
                 let most = bytes.len().min(TURN_BYTES);
                 let bytes = bytes.get(..most).unwrap_or_default();
                 if before.is_empty() {
-                    socket.write(&[IoSlice::new(bytes)])?
+                    socket.write(bytes)?
                 } else {
-                    socket.write(&[IoSlice::new(before), IoSlice::new(bytes)])?
+                    socket.write_both(before, bytes, &mut turn.file)?
                 }
             }
-            None => socket.write(&[IoSlice::new(before)])?,
+            None => socket.write(before)?,
         };
         let Some(taken) = taken else { return Ok(None) };
         self.stalled = None;
@@ -301,7 +300,7 @@ impl<H: Handler> Deliver<H> {
     /// The answer is out: the next request, or the end.
     fn end(mut self: Box<Self>, connection: &mut Connection, turn: &mut Turn<H>) -> Next<H> {
         if self.closing == Closing::Keep {
-            turn.out = std::mem::take(&mut self.before);
+            turn.out = self.take_buffer();
             connection.deadline = turn.now.monotonic + turn.limits.idle_timeout;
             return Next::Go(Stage::Head(super::head::Head::default()));
         }
@@ -366,10 +365,20 @@ impl<H: Handler> Deliver<H> {
     }
 }
 
+/// What the answer to HEAD says in place of content (RFC 9110 §9.3.2).
+fn without_content(payload: Payload) -> Payload {
+    match payload {
+        Payload::Whole(chunk) => Payload::Head(Some(chunk.len())),
+        Payload::Stream { length, .. } => Payload::Head(length),
+        Payload::Parts { chunks, .. } => Payload::Head(Some(total(&chunks))),
+        Payload::Sequence { length, .. } => Payload::Head(Some(length)),
+        Payload::Empty | Payload::Absent | Payload::Head(_) => payload,
+    }
+}
+
 fn write_length(out: &mut Vec<u8>, length: u64) {
     out.extend_from_slice(b"Content-Length: ");
-    write_decimal(out, length);
-    out.extend_from_slice(b"\r\n");
+    write_decimal_line(out, length);
 }
 
 /// From here on the system queues only a little of an answer that comes in pieces: one that is this large may be far larger.

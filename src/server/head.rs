@@ -22,14 +22,14 @@ pub struct Head {
     scan: HeadScan,
 }
 
-/// A request head, looked at.
-enum Begun<H: Handler> {
-    /// More bytes are needed.
+/// What came of the bytes at the start of a request.
+enum Served<H: Handler> {
+    /// More are needed.
     Partial,
-    /// The handler has decided; the head took so many bytes.
-    Step(Step<H>, Reply, BodyLength, bool, usize),
-    /// The same of what is no request; true where it seems to be HEAD.
-    Refused(Refusal, bool),
+    /// They took a head of so many bytes, and its answer is out.
+    Whole(usize),
+    /// They lead to another stage.
+    Next(Next<H>),
 }
 
 impl Head {
@@ -44,23 +44,16 @@ impl Head {
                     keep(connection, turn, start, filled);
                     return Next::Yield(Stage::Head(self));
                 }
-                match self.begin(connection, turn, start, filled) {
-                    Begun::Partial => break,
-                    Begun::Refused(refusal, is_head) => {
-                        let reply = Reply { is_head, ..Reply::LAST };
-                        return Next::Go(refuse(connection, turn, None, reply, refusal));
-                    }
-                    Begun::Step(step, reply, body, expects_continue, len) => {
+                match self.serve(connection, turn, start, filled) {
+                    Served::Partial => break,
+                    Served::Whole(len) => {
                         start += len;
                         requests += 1;
                         self = Head::default();
-                        let rest = Rest { start, filled };
-                        match advance(step, reply, (body, expects_continue), rest, connection, turn) {
-                            // From here on it is idle: no byte of what follows, unless it is a request, puts that off.
-                            None => connection.deadline = turn.now.monotonic + turn.limits.idle_timeout,
-                            Some(next) => return next,
-                        }
+                        // From here on it is idle: no byte of what follows, unless it is a request, puts that off.
+                        connection.deadline = turn.now.monotonic + turn.limits.idle_timeout;
                     }
+                    Served::Next(next) => return next,
                 }
             }
             match self.fill(connection, turn, &mut start, &mut filled) {
@@ -115,13 +108,13 @@ impl Head {
         Next::Park(Stage::Head(self))
     }
 
-    fn begin<H: Handler>(
+    fn serve<H: Handler>(
         &mut self,
         connection: &mut Connection,
         turn: &mut Turn<H>,
         start: usize,
         filled: usize,
-    ) -> Begun<H> {
+    ) -> Served<H> {
         let limits = HeadLimits {
             line: turn.limits.request_line,
             head: turn.limits.request_head,
@@ -131,13 +124,14 @@ impl Head {
         let bytes = turn.input.get(start..filled).unwrap_or_default();
         let head = match RequestHead::parse(bytes, &limits, &mut self.scan, &mut slots) {
             Ok(Parsed::Whole(head)) => head,
-            Ok(Parsed::Partial) => return Begun::Partial,
+            Ok(Parsed::Partial) => return Served::Partial,
             Err(error) => {
                 if let Some(measure) = excess(&error) {
                     turn.handler.count(&mut turn.local, Event::TooLarge(measure));
                 }
                 let refusal = Refusal { status: error.status, reason: error.reason };
-                return Begun::Refused(refusal, seems_head(bytes));
+                let reply = Reply { is_head: seems_head(bytes), ..Reply::LAST };
+                return Served::Next(Next::Go(refuse(connection, turn, None, reply, refusal)));
             }
         };
         connection.requests += 1;
@@ -155,7 +149,9 @@ impl Head {
         turn.out.clear();
         let call = Call { local: &mut turn.local, now: turn.now, peer: &connection.peer, out: &mut turn.out };
         let step = turn.handler.begin(call, &head);
-        Begun::Step(step, reply, head.body, head.expects_continue, head.len)
+        let (len, body) = (head.len, (head.body, head.expects_continue));
+        let rest = Rest { start: start + len, filled };
+        advance(step, reply, body, rest, connection, turn).map_or(Served::Whole(len), Served::Next)
     }
 }
 
@@ -182,7 +178,7 @@ fn advance<H: Handler>(
                 return Some(Next::Go(Stage::Deliver(Box::new(deliver))));
             }
             deliver.finish(true, turn);
-            turn.out = deliver.into_buffer();
+            turn.out = deliver.take_buffer();
             None
         }
         Step::Upload(exchange, limit) => {

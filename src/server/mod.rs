@@ -139,6 +139,8 @@ pub enum Payload {
     Absent,
     /// The answer to HEAD: the length that GET would show, where known.
     Head(Option<u64>),
+    /// All of it in one piece, there already; its memory is accounted for as long as the piece is there.
+    Whole(Chunk),
     /// Bytes as they arrive.
     Stream {
         /// Where they come from.

@@ -124,19 +124,31 @@ impl Socket {
         }
     }
 
-    /// Takes as much of `parts` as fits; `Ok(None)` when nothing fits now.
-    pub fn write(&mut self, parts: &[IoSlice<'_>]) -> io::Result<Option<usize>> {
+    /// Takes as much of `bytes` as fits; `Ok(None)` when nothing fits now.
+    pub fn write(&mut self, bytes: &[u8]) -> io::Result<Option<usize>> {
+        if self.tls.is_some() {
+            return self.encrypt(&[IoSlice::new(bytes)]);
+        }
+        let sent = would_block(self.send(bytes, SendFlags::empty()))?;
+        self.watched(sent)
+    }
+
+    /// The same of a head and what follows it. Small ones are joined in `room`: one copy costs less than to have the system
+    /// gather them.
+    pub fn write_both(&mut self, head: &[u8], rest: &[u8], room: &mut [u8]) -> io::Result<Option<usize>> {
+        if self.tls.is_some() {
+            return self.encrypt(&[IoSlice::new(head), IoSlice::new(rest)]);
+        }
+        if let Some(bytes) = joined(head, rest, room) {
+            return self.write(bytes);
+        }
+        let sent = would_block(self.stream.write_vectored(&[IoSlice::new(head), IoSlice::new(rest)]))?;
+        self.watched(sent)
+    }
+
+    fn encrypt(&mut self, parts: &[IoSlice<'_>]) -> io::Result<Option<usize>> {
         loop {
-            let Some(tls) = self.tls.as_mut() else {
-                let written = match parts {
-                    [only] => self.send(only, SendFlags::empty()),
-                    _ => match gathered(parts, &mut [0; SMALL]) {
-                        Some(bytes) => self.send(bytes, SendFlags::empty()),
-                        None => self.stream.write_vectored(parts),
-                    },
-                };
-                return self.watched(would_block(written)?);
-            };
+            let Some(tls) = self.tls.as_mut() else { return Ok(Some(0)) };
             let taken = tls.writer().write_vectored(parts)?;
             let has_room = self.flush()?;
             if taken > 0 || parts.iter().all(|part| part.is_empty()) {
@@ -153,7 +165,7 @@ impl Socket {
     /// that is a tenth cheaper, with a small one dearer.
     pub fn write_before_file(&mut self, head: &[u8]) -> io::Result<Option<usize>> {
         if self.tls.is_some() {
-            return self.write(&[IoSlice::new(head)]);
+            return self.write(head);
         }
         let sent = would_block(self.send(head, SendFlags::MORE))?;
         self.watched(sent)
@@ -184,7 +196,7 @@ impl Socket {
         let count = usize::try_from(len).unwrap_or(usize::MAX).min(scratch.len());
         let read = file.read_at(scratch.get_mut(..count).unwrap_or_default(), offset)?;
         let read = no_end(Some(read))?.unwrap_or(0);
-        self.write(&[IoSlice::new(scratch.get(..read).unwrap_or_default())])
+        self.write(scratch.get(..read).unwrap_or_default())
     }
 
     /// Hands what TLS still holds to the socket; true when nothing is left.
@@ -267,14 +279,13 @@ impl Read for Watched<'_> {
     }
 }
 
-/// The parts in one piece, where they are small: one copy costs less than to have the system gather them.
-fn gathered<'s>(parts: &[IoSlice<'_>], room: &'s mut [u8]) -> Option<&'s [u8]> {
-    let mut end = 0_usize;
-    for part in parts {
-        room.get_mut(end..end.checked_add(part.len())?)?.copy_from_slice(part);
-        end += part.len();
-    }
-    room.get(..end)
+/// Both in one piece, where they are small.
+fn joined<'s>(head: &[u8], rest: &[u8], room: &'s mut [u8]) -> Option<&'s [u8]> {
+    let len = head.len().checked_add(rest.len()).filter(|len| *len <= SMALL)?;
+    let (first, second) = room.get_mut(..len)?.split_at_mut_checked(head.len())?;
+    first.copy_from_slice(head);
+    second.copy_from_slice(rest);
+    room.get(..len)
 }
 
 fn would_block(result: io::Result<usize>) -> io::Result<Option<usize>> {

@@ -123,7 +123,7 @@ impl<H: Handler> Upload<H> {
         }
         if expects_continue && connection.input.is_empty() {
             // A client that does not get it sends its body after a while all the same (RFC 9110 §10.1.1).
-            let _ = connection.socket.write(&[io::IoSlice::new(b"HTTP/1.1 100 Continue\r\n\r\n")]);
+            let _ = connection.socket.write(b"HTTP/1.1 100 Continue\r\n\r\n");
         }
         connection.deadline = now + RATE_WINDOW;
         Stage::Upload(Box::new(upload))

@@ -1,7 +1,5 @@
 //! The stage between a request and its answer: nothing to send but interim responses.
 
-use std::io::IoSlice;
-
 use super::session::{Connection, Next, Reply, Stage, follow, refused};
 use super::worker::Turn;
 use super::{Call, Handler, Refusal, Step};
@@ -61,7 +59,7 @@ impl<H: Handler> Await<H> {
 fn send_interim(out: &[u8], connection: &mut Connection) -> Vec<u8> {
     let mut rest = out;
     while !rest.is_empty() && !connection.is_gone {
-        match connection.socket.write(&[IoSlice::new(rest)]) {
+        match connection.socket.write(rest) {
             Ok(Some(n)) => rest = rest.get(n..).unwrap_or_default(),
             Ok(None) => return rest.to_vec(),
             Err(_) => connection.is_gone = true,

@@ -80,7 +80,7 @@ pub struct Turn<H: Handler> {
     pub tls: Option<Arc<rustls::ServerConfig>>,
     /// The worker's epoll.
     pub registry: Arc<Registry>,
-    /// Bytes read from the session's socket, and where a memory file is read into for TLS.
+    /// Bytes read from the session's socket, and where a memory file is read into for TLS, or a small answer is joined.
     pub input: Box<[u8]>,
     pub file: Box<[u8]>,
     /// The head of the answer being written.

@@ -109,9 +109,19 @@ impl Body {
         self.look(|_| State::Complete, Filling::state)
     }
 
+    /// It is kept and complete. Takes no lock.
+    pub fn is_sealed(&self) -> bool {
+        self.sealed.get().is_some()
+    }
+
     /// A complete kept body as one chunk. Takes no lock, allocates nothing.
     pub fn sealed(self: &Arc<Self>) -> Option<Chunk> {
         self.sealed.get().map(|sealed| sealed.chunk(self, 0))
+    }
+
+    /// The same where it lies on the heap: such a chunk keeps the body's account open too, so nothing else needs to.
+    pub fn in_memory(self: &Arc<Self>) -> Option<Chunk> {
+        self.sealed.get().filter(|sealed| matches!(sealed, Sealed::Bytes(_))).map(|sealed| sealed.chunk(self, 0))
     }
 
     /// It keeps all its bytes for later readers. Once false, it stays false.

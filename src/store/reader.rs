@@ -77,11 +77,6 @@ impl Reader {
         }
         next
     }
-
-    /// The body that it reads.
-    pub fn body(&self) -> &Arc<Body> {
-        &self.body
-    }
 }
 
 fn from_sealed(sealed: &Sealed, body: &Arc<Body>, position: u64) -> Next {
