@@ -7,6 +7,7 @@
 //! The number can only be set from outside, before the first allocation. So the program starts itself once more, in its
 //! place: same process, same open files, one line more in its environment.
 
+use std::num::NonZero;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
@@ -18,7 +19,7 @@ pub fn limit() {
         return;
     }
     let Ok(program) = std::env::current_exe() else { return };
-    let heaps = std::thread::available_parallelism().map_or(FEWEST, |cores| cores.get().max(FEWEST));
+    let heaps = std::thread::available_parallelism().map_or(1, NonZero::get);
     let mut arguments = std::env::args_os();
     let name = arguments.next().unwrap_or_else(|| program.clone().into_os_string());
     let error = Command::new(program).arg0(name).args(arguments).env(ARENAS, heaps.to_string()).exec();
@@ -26,4 +27,3 @@ pub fn limit() {
 }
 
 const ARENAS: &str = "MALLOC_ARENA_MAX";
-const FEWEST: usize = 2;
