@@ -54,6 +54,7 @@ pub(crate) fn server_config(certificates: Arc<Certificates>) -> Arc<ServerConfig
         .with_cert_resolver(certificates);
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     config.max_early_data_size = 0;
+    config.send_tls13_tickets = TICKETS;
     config.session_storage = ServerSessionMemoryCache::new(MAX_SESSIONS);
     match rustls::crypto::ring::Ticketer::new() {
         Ok(ticketer) => config.ticketer = ticketer,
@@ -240,6 +241,8 @@ fn mismatch(pair: &mut CertifiedKey) -> ProblemKind {
 
 /// What rustls says when a resolver returns nothing; a test holds on to it.
 const NO_CERTIFICATE: &str = "no server certificate chain resolved";
+/// Of TLS 1.3, to each client: every further one costs it and us some microseconds of each handshake.
+const TICKETS: usize = 1;
 /// Sessions kept for clients that resume without tickets.
 const MAX_SESSIONS: usize = 1024;
 /// Renewal is due when fewer days are left; public certificates live 47 to 90 days.
