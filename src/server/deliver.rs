@@ -69,7 +69,7 @@ impl<H: Handler> Deliver<H> {
     /// Completes the head in `turn.out` with framing and connection fields, and takes the buffer.
     pub fn new(answer: Answer<H>, reply: Reply, turn: &mut Turn<H>) -> Deliver<H> {
         let mut before = std::mem::take(&mut turn.out);
-        let payload = if reply.is_head { without_content(answer.payload) } else { answer.payload };
+        let payload = if reply.is_head { answer.payload.without_content() } else { answer.payload };
         let mut closing = Closing::Keep;
         if answer.close || !reply.keep_alive || reply.has_unread_body || turn.is_stopping() {
             closing = Closing::Close;
@@ -205,6 +205,9 @@ impl<H: Handler> Deliver<H> {
             if connection.budget == 0 {
                 return Pushed::Spent;
             }
+            if self.is_last() {
+                connection.socket.begin_last();
+            }
             match self.write(connection, turn) {
                 Ok(Some(n)) => connection.budget = connection.budget.saturating_sub(n.max(LEAST_SPENT)),
                 Ok(None) => return Pushed::Blocked,
@@ -214,6 +217,12 @@ impl<H: Handler> Deliver<H> {
                 }
             }
         }
+    }
+
+    /// The connection ends with the next write, if the socket takes all of it.
+    fn is_last(&self) -> bool {
+        let is_short = |chunk: &Chunk| chunk.bytes().is_some_and(|bytes| bytes.len() <= TURN_BYTES);
+        self.closes() && self.source.is_none() && self.chunk.as_ref().is_none_or(is_short)
     }
 
     /// `then`, once TLS holds nothing back any more.
@@ -362,17 +371,6 @@ impl<H: Handler> Deliver<H> {
         }
         self.finish(false, turn);
         None
-    }
-}
-
-/// What the answer to HEAD says in place of content (RFC 9110 §9.3.2).
-fn without_content(payload: Payload) -> Payload {
-    match payload {
-        Payload::Whole(chunk) => Payload::Head(Some(chunk.len())),
-        Payload::Stream { length, .. } => Payload::Head(length),
-        Payload::Parts { chunks, .. } => Payload::Head(Some(total(&chunks))),
-        Payload::Sequence { length, .. } => Payload::Head(Some(length)),
-        Payload::Empty | Payload::Absent | Payload::Head(_) => payload,
     }
 }
 

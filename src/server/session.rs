@@ -328,8 +328,8 @@ fn handshake<H: Handler>(connection: &mut Connection, turn: &mut Turn<H>) -> Nex
             turn.handler.count(&mut turn.local, Event::Handshake);
             Next::Go(Stage::Head(Head::default()))
         }
-        Ok(Fill::Bytes(..)) => Next::Yield(Stage::Handshake),
-        Ok(Fill::WouldBlock) if !connection.is_gone => Next::Park(Stage::Handshake),
+        Ok(Fill::Bytes(_, is_drained)) if !is_drained || connection.is_read_closed => Next::Yield(Stage::Handshake),
+        Ok(Fill::Bytes(..) | Fill::WouldBlock) if !connection.is_gone => Next::Park(Stage::Handshake),
         Ok(_) | Err(_) => {
             turn.handler.count(&mut turn.local, Event::HandshakeFailed);
             Next::Close

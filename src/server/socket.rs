@@ -8,7 +8,7 @@ use std::sync::Arc;
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendFlags};
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags};
 use rustls::ServerConnection;
 
 use super::listener::worker_slot;
@@ -19,6 +19,10 @@ pub struct Socket {
     stream: TcpStream,
     tls: Option<Box<ServerConnection>>,
     is_paced: bool,
+    /// The handshake took all that the socket had; the first read of a request learns it from here.
+    is_drained: bool,
+    /// What is written now is the last.
+    is_ending: bool,
     /// The worker's epoll, to be told when room to write is waited for.
     registry: Arc<Registry>,
     is_write_watched: bool,
@@ -46,32 +50,47 @@ impl Socket {
             Some(config) => Some(Box::new(ServerConnection::new(config)?)),
             None => None,
         };
-        Ok(Socket { stream, tls, is_paced: false, registry, is_write_watched: false })
+        Ok(Socket {
+            stream,
+            tls,
+            is_paced: false,
+            is_drained: false,
+            is_ending: false,
+            registry,
+            is_write_watched: false,
+        })
     }
 
-    /// One step of the TLS handshake: `Ok(true)` when it is complete, `Ok(false)` to be called again when readable or
-    /// writable (`WouldBlock` says which by the socket itself).
+    /// One step of the TLS handshake, to be called again when the socket is readable, or at once where it is not drained.
     ///
     /// # Errors
     /// A TLS or socket error; the alert has been tried to be sent.
     pub fn handshake(&mut self) -> io::Result<Fill> {
         let Some(tls) = self.tls.as_mut() else { return Ok(Fill::Bytes(0, false)) };
         let mut fill = Fill::WouldBlock;
-        match tls.read_tls(&mut self.stream) {
+        let mut watched = Watched { stream: &mut self.stream, is_drained: false };
+        match tls.read_tls(&mut watched) {
             Ok(0) => return Ok(Fill::End),
-            Ok(n) => fill = Fill::Bytes(n, false),
+            Ok(n) => fill = Fill::Bytes(n, watched.is_drained),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => return Err(error),
         }
-        if let Err(error) = tls.process_new_packets() {
-            match refusal_alert(&error) {
-                // rustls would say access_denied for a name that nobody here bears.
-                Some(alert) => drop(self.stream.write(&alert)),
-                None => drop(tls.write_tls(&mut self.stream)),
+        match tls.process_new_packets() {
+            Ok(state) => self.is_drained = matches!(fill, Fill::Bytes(_, true)) && !state.peer_has_closed(),
+            Err(error) => {
+                match refusal_alert(&error) {
+                    // rustls would say access_denied for a name that nobody here bears.
+                    Some(alert) => drop(self.stream.write(&alert)),
+                    None => drop(tls.write_tls(&mut self.stream)),
+                }
+                return Err(io::Error::new(io::ErrorKind::InvalidData, error));
             }
-            return Err(io::Error::new(io::ErrorKind::InvalidData, error));
         }
-        self.flush()?;
+        // What is left to say when all is agreed are tickets for later: they share a packet with the first answer.
+        let is_agreed = !tls.is_handshaking() && tls.protocol_version() == Some(rustls::ProtocolVersion::TLSv1_3);
+        if !is_agreed {
+            self.flush()?;
+        }
         Ok(fill)
     }
 
@@ -97,7 +116,7 @@ impl Socket {
                 Err(error) => Err(error.into()),
             };
         };
-        let mut is_drained = false;
+        let mut is_drained = std::mem::take(&mut self.is_drained);
         loop {
             match tls.reader().read(buffer) {
                 Ok(0) => return Ok(Fill::End),
@@ -129,7 +148,7 @@ impl Socket {
         if self.tls.is_some() {
             return self.encrypt(&[IoSlice::new(bytes)]);
         }
-        let sent = would_block(self.send(bytes, SendFlags::empty()))?;
+        let sent = would_block(self.outlet().write(bytes))?;
         self.watched(sent)
     }
 
@@ -142,14 +161,24 @@ impl Socket {
         if let Some(bytes) = joined(head, rest, room) {
             return self.write(bytes);
         }
-        let sent = would_block(self.stream.write_vectored(&[IoSlice::new(head), IoSlice::new(rest)]))?;
+        let sent = would_block(self.outlet().write_vectored(&[IoSlice::new(head), IoSlice::new(rest)]))?;
         self.watched(sent)
     }
 
+    /// What is written from now on is the last, and the connection ends behind it. The end then shares its packet: the
+    /// client has one to take in, where it had two, or with TLS three.
+    pub fn begin_last(&mut self) {
+        self.is_ending = true;
+    }
+
     fn encrypt(&mut self, parts: &[IoSlice<'_>]) -> io::Result<Option<usize>> {
+        let all: usize = parts.iter().map(|part| part.len()).sum();
         loop {
             let Some(tls) = self.tls.as_mut() else { return Ok(Some(0)) };
             let taken = tls.writer().write_vectored(parts)?;
+            if self.is_ending && taken == all {
+                tls.send_close_notify();
+            }
             let has_room = self.flush()?;
             if taken > 0 || parts.iter().all(|part| part.is_empty()) {
                 return Ok(Some(taken));
@@ -167,13 +196,12 @@ impl Socket {
         if self.tls.is_some() {
             return self.write(head);
         }
-        let sent = would_block(self.send(head, SendFlags::MORE))?;
+        let sent = would_block(Outlet { stream: &self.stream, has_more: true }.write(head))?;
         self.watched(sent)
     }
 
-    /// One call of the system, without what the C library adds to end threads in it: that is felt with every hit.
-    fn send(&self, bytes: &[u8], flags: SendFlags) -> io::Result<usize> {
-        Ok(rustix::net::send(&self.stream, bytes, flags | SendFlags::NOSIGNAL)?)
+    fn outlet(&self) -> Outlet<'_> {
+        Outlet { stream: &self.stream, has_more: self.is_ending }
     }
 
     /// The system sends from a file by itself: nothing is encrypted, nothing copied.
@@ -202,8 +230,9 @@ impl Socket {
     /// Hands what TLS still holds to the socket; true when nothing is left.
     pub fn flush(&mut self) -> io::Result<bool> {
         let Some(tls) = self.tls.as_mut() else { return Ok(true) };
+        let mut outlet = Outlet { stream: &self.stream, has_more: self.is_ending };
         while tls.wants_write() {
-            match tls.write_tls(&mut self.stream) {
+            match tls.write_tls(&mut outlet) {
                 Ok(0) => return Err(io::Error::from(io::ErrorKind::WriteZero)),
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -244,15 +273,20 @@ impl Socket {
 
     /// Says that nothing more will be sent: close_notify where TLS, then FIN.
     pub fn end(&mut self) {
-        if let Some(tls) = self.tls.as_mut() {
-            tls.send_close_notify();
-            let _ = self.flush();
-        }
+        self.say_end();
         let _ = self.stream.shutdown(std::net::Shutdown::Write);
     }
 
-    /// Sends close_notify without closing: for a plain close right after.
+    /// For a plain close right after: sends close_notify, and what waits for the end to share its packet. That must be out
+    /// when the socket closes, for it may find there what nobody has read, and then drop what it holds.
     pub fn notify_close(&mut self) {
+        self.say_end();
+        if self.is_ending {
+            let _ = self.stream.shutdown(std::net::Shutdown::Write);
+        }
+    }
+
+    fn say_end(&mut self) {
         if let Some(tls) = self.tls.as_mut() {
             tls.send_close_notify();
             let _ = self.flush();
@@ -262,6 +296,34 @@ impl Socket {
     /// Has the close that follows reset the connection, so that a cut body cannot look whole.
     pub fn reset(&mut self) {
         let _ = socket2::SockRef::from(&self.stream).set_linger(Some(std::time::Duration::ZERO));
+    }
+}
+
+/// Where bytes go out: one call of the system for each piece, without what the C library adds to end threads in it, which is
+/// felt with every hit.
+struct Outlet<'a> {
+    stream: &'a TcpStream,
+    /// What follows at once, bytes or the end, is to share the last packet.
+    has_more: bool,
+}
+
+impl Outlet<'_> {
+    fn flags(&self) -> SendFlags {
+        if self.has_more { SendFlags::NOSIGNAL | SendFlags::MORE } else { SendFlags::NOSIGNAL }
+    }
+}
+
+impl Write for Outlet<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(rustix::net::send(self.stream, bytes, self.flags())?)
+    }
+
+    fn write_vectored(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        Ok(rustix::net::sendmsg(self.stream, parts, &mut SendAncillaryBuffer::default(), self.flags())?)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::Payload;
 use crate::status::ProxyError;
 use crate::store::{Body, Chunk, Next as Part, Reader};
 use crate::wake::Wake;
@@ -53,6 +54,19 @@ impl Source {
             Source::Stretch(stretch) => stretch.left == Some(0),
             Source::Parts { chunks, .. } => chunks.as_slice().is_empty(),
             Source::Sequence { left, .. } => *left == 0,
+        }
+    }
+}
+
+impl Payload {
+    /// What the answer to HEAD says in its place (RFC 9110 §9.3.2).
+    pub fn without_content(self) -> Payload {
+        match self {
+            Payload::Whole(chunk) => Payload::Head(Some(chunk.len())),
+            Payload::Stream { length, .. } => Payload::Head(length),
+            Payload::Parts { chunks, .. } => Payload::Head(Some(total(&chunks))),
+            Payload::Sequence { length, .. } => Payload::Head(Some(length)),
+            Payload::Empty | Payload::Absent | Payload::Head(_) => self,
         }
     }
 }
