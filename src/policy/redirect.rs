@@ -134,11 +134,12 @@ fn split_authority(authority: &str) -> Option<(&str, Option<u16>)> {
         None => {
             let (host, port) = authority.split_once(':').unwrap_or((authority, ""));
             let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-            if host.is_empty() || host.len() > MAX_HOST || !host.bytes().all(is_name) {
+            if host.len() > MAX_HOST || !host.bytes().all(is_name) {
                 return None;
             }
-            // The dot at the end makes no other name of it (RFC 3986 §3.2.2).
-            (host.strip_suffix('.').filter(|name| !name.is_empty()).unwrap_or(host), port)
+            // The dot at the end makes no other name of it (RFC 3986 §3.2.2). No label is empty (RFC 1035 §2.3.1).
+            let host = host.strip_suffix('.').unwrap_or(host);
+            (host.split('.').all(|label| !label.is_empty()).then_some(host)?, port)
         }
     };
     match port {
@@ -221,6 +222,10 @@ mod tests {
             ("http://b.test:+80/", None),
             ("http://b%2etest/", None),
             ("http:///x", None),
+            ("http://./", None),
+            ("http://b.test../", None),
+            ("http://b..test/", None),
+            ("http://.b.test/", None),
             ("http:x", None),
             ("ftp://b.test/", None),
             ("javascript:x", None),
